@@ -1,0 +1,139 @@
+"""Energy: mWh by time-of-use period, tiers met as the tariff says, whole mWh in every line."""
+
+import fractions
+
+import numpy as np
+
+from billing.domain import bill, loads, local_time, tariff, terms
+
+
+def by_period(*, energy: loads.Int64s, times: local_time.LocalTimes, schedule: tariff.TimeOfUse) -> dict[int, int]:
+    """Return the exact sum of `energy` in each period that some interval fell in."""
+    periods = periods_of(times=times, schedule=schedule)
+    return {int(period): int(energy[periods == period].sum()) for period in np.unique(periods)}
+
+
+def periods_of(*, times: local_time.LocalTimes, schedule: tariff.TimeOfUse) -> loads.Int64s:
+    """Return the period of each interval by its local month, hour and kind of day."""
+    weekday = np.asarray(schedule.weekday, dtype=np.int64)
+    weekend = np.asarray(schedule.weekend, dtype=np.int64)
+    rows = times.month - 1
+    return np.where(times.is_weekend, weekend[rows, times.hour], weekday[rows, times.hour])
+
+
+def upper_bounds(
+    *, tiers: tuple[tariff.EnergyTier, ...], demand_mw: int, days: int, factor: fractions.Fraction
+) -> list[tuple[int, int | None]]:
+    """Return (tier, upper bound in mWh or None when open), in the order in which energy fills them.
+
+    Bounds in kWh follow the length of the period, bounds per day its days, bounds per kW its billing demand.
+    A tier per kW that is followed by tiers in kWh is a block: the kWh tiers are steps inside it and end with
+    it, and the block's own price is not used.
+    """
+    bounds = [_bound(tier=tier, demand_mw=demand_mw, days=days, factor=factor) for tier in tiers]
+    filled: list[tuple[int, int | None]] = []
+    limit: int | None = None
+    for index, tier in enumerate(tiers):
+        bound = bounds[index]
+        if tier.unit.is_per_kw:
+            limit = bound
+            is_header = index + 1 < len(tiers) and not tiers[index + 1].unit.is_per_kw
+            if not is_header:
+                filled.append((index, bound))
+        elif not tiers[0].unit.is_per_kw:
+            filled.append((index, bound))
+        else:
+            step = limit if bound is None else bound if limit is None else min(bound, limit)
+            if not filled or _is_below(filled[-1][1], step):
+                filled.append((index, step))
+    return filled
+
+
+def lines(
+    *,
+    charge: tariff.EnergyCharge,
+    energy_mwh: dict[int, int],
+    allocation: tariff.TierAllocation,
+    demand_mw: int,
+    days: int,
+    factor: fractions.Fraction,
+    period_names: dict[int, str],
+) -> list[bill.Line]:
+    """Return a line for each period and tier that energy fell in; quantities sum to the energy exactly."""
+    total = sum(energy_mwh.values())
+    found: list[bill.Line] = []
+    for period, used in sorted(energy_mwh.items()):
+        if not used:
+            continue
+        tiers = charge.tiers[period]
+        filling = used if allocation is tariff.TierAllocation.EACH_PERIOD else total
+        bounds = upper_bounds(tiers=tiers, demand_mw=demand_mw, days=days, factor=factor)
+        for index, quantity in _fill(bounds=bounds, filling=filling, used=used):
+            tier = tiers[index]
+            found.append(
+                bill.priced(
+                    kind=bill.LineKind.ENERGY,
+                    label=_label(period_names.get(period, ""), index, len(bounds)),
+                    quantity_micro=quantity,
+                    unit="kWh",
+                    unit_price_nano=tier.total_nano,
+                    period=period,
+                    tier=index,
+                )
+            )
+    return found
+
+
+def fuel_lines(
+    *, adjustments_nano: tuple[int, ...], energy: loads.Int64s, times: local_time.LocalTimes
+) -> list[bill.Line]:
+    """Return the monthly fuel adjustment on the energy of each calendar month."""
+    return [
+        bill.priced(
+            kind=bill.LineKind.FUEL_ADJUSTMENT,
+            label=f"Fuel adjustment, month {month}",
+            quantity_micro=int(energy[times.month == month].sum()),
+            unit="kWh",
+            unit_price_nano=adjustments_nano[month - 1],
+        )
+        for month in (int(value) for value in np.unique(times.month))
+        if adjustments_nano[month - 1]
+    ]
+
+
+def _fill(*, bounds: list[tuple[int, int | None]], filling: int, used: int) -> list[tuple[int, int]]:
+    """Fill the tiers with `filling` mWh and return the part of each that `used` of it takes.
+
+    Shares are rounded on their running sum, so that they add up to `used`. Energy beyond a last bound stays
+    in the last tier.
+    """
+    parts: list[tuple[int, int]] = []
+    below = taken = 0
+    for place, (index, bound) in enumerate(bounds):
+        is_last = place == len(bounds) - 1
+        upper = filling if bound is None or is_last else min(filling, bound)
+        if upper <= below:
+            continue
+        running = bill.divide_half_even(upper * used, filling)
+        if running > taken:
+            parts.append((index, running - taken))
+        below, taken = upper, running
+    return parts
+
+
+def _bound(*, tier: tariff.EnergyTier, demand_mw: int, days: int, factor: fractions.Fraction) -> int | None:
+    if tier.upper_micro is None:
+        return None
+    scale = fractions.Fraction(days) if tier.unit.is_daily else factor
+    if tier.unit.is_per_kw:
+        scale = fractions.Fraction(demand_mw, tariff.MICRO) * (days if tier.unit.is_daily else 1)
+    return int(tier.upper_micro * scale)
+
+
+def _is_below(bound: int | None, other: int | None) -> bool:
+    return bound is not None and (other is None or bound < other)
+
+
+def _label(name: str, tier: int, count: int) -> str:
+    label = f"Energy, {name}" if name else "Energy"
+    return f"{label}, tier {tier + 1}" if count > 1 else label

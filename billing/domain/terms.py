@@ -1,0 +1,100 @@
+"""How a utility reads its tariff where the price sheet is silent, and how much of a month a period is."""
+
+import calendar
+import dataclasses
+import datetime
+import enum
+import fractions
+
+from billing.domain import bill, loads
+
+
+class Proration(enum.StrEnum):
+    """How monthly charges and bounds follow a period that is not a whole month.
+
+    NONE: one bill, one month. CALENDAR: days over the days of each calendar month touched. THIRTY_DAYS: days
+    over 30.
+    """
+
+    NONE = "none"
+    CALENDAR = "calendar"
+    THIRTY_DAYS = "thirty_days"
+
+
+class DemandConversion(enum.StrEnum):
+    """How a price per kVA or hp meets a meter that reads kW.
+
+    NUMBER_FOR_NUMBER: 1 kW counts as 1 kVA or 1 hp (the URDB reference's way).
+    PHYSICAL: kVA = kW / power factor, hp = kW / 0.745699872.
+    """
+
+    NUMBER_FOR_NUMBER = "number_for_number"
+    PHYSICAL = "physical"
+
+
+class DailyDemand(enum.StrEnum):
+    """What a demand price in a daily unit is charged on.
+
+    MONTH_PEAK: once on the period's peak (the URDB reference's way). EACH_DAY: on each day's own peak.
+    """
+
+    MONTH_PEAK = "month_peak"
+    EACH_DAY = "each_day"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Terms:
+    """A utility's reading of its tariff.
+
+    A period of `whole_month_days` (inclusive bounds) counts as one month, undivided, whatever `proration` says.
+    `holidays` are billed as weekends. `meters` counts the meters of the account.
+    """
+
+    proration: Proration = Proration.CALENDAR
+    whole_month_days: tuple[int, int] = (26, 35)
+    rounding: bill.Rounding = bill.Rounding.BILL
+    minor_digits: int = 2
+    demand_conversion: DemandConversion = DemandConversion.NUMBER_FOR_NUMBER
+    daily_demand: DailyDemand = DailyDemand.MONTH_PEAK
+    power_factor_micro: int = 1_000_000
+    holidays: frozenset[datetime.date] = frozenset()
+    meters: int = 1
+    allow_gaps: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MonthShares:
+    """How much of a monthly charge falls on each calendar month of a period; the sum is the period's factor."""
+
+    shares: tuple[tuple[int, fractions.Fraction], ...]
+
+    @property
+    def factor(self) -> fractions.Fraction:
+        """Return how many months the period counts as."""
+        return sum((share for _, share in self.shares), start=fractions.Fraction(0))
+
+    def where(self, months: frozenset[int]) -> fractions.Fraction:
+        """Return the share of the calendar months named (1 to 12)."""
+        return sum((share for month, share in self.shares if month in months), start=fractions.Fraction(0))
+
+
+def month_shares(*, period: loads.BillingPeriod, terms: Terms) -> MonthShares:
+    """Return how much of a month each calendar month of the period stands for."""
+    parts = period.days_by_month()
+    shortest, longest = terms.whole_month_days
+    is_whole = shortest <= period.days <= longest or (
+        len(parts) == 1 and parts[0][2] == calendar.monthrange(parts[0][0], parts[0][1])[1]
+    )
+    if is_whole or terms.proration is Proration.NONE:
+        return MonthShares(tuple((month, fractions.Fraction(days, period.days)) for _, month, days in parts))
+    return MonthShares(
+        tuple(
+            (
+                month,
+                fractions.Fraction(
+                    days, 30 if terms.proration is Proration.THIRTY_DAYS else calendar.monthrange(year, month)[1]
+                ),
+            )
+            for year, month, days in parts
+        )
+    )

@@ -1,0 +1,1 @@
+"""Shared kernel: what every storey may stand on and what knows none of them."""

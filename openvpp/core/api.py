@@ -1,0 +1,94 @@
+"""What every REST endpoint shares: problem documents (RFC 9457) and requests that act once."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import http
+from django.core import exceptions as django_exceptions
+from rest_framework import exceptions, response, views
+from rest_framework import request as drf_request
+
+from openvpp.core import clock, errors, idempotency
+
+PROBLEM_TYPE = "https://openvpp.org/problems/"
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+def act_once(
+    request: drf_request.Request, act: Callable[[], tuple[int, Any]]
+) -> response.Response:
+    """Answer a money-moving request by its `Idempotency-Key` header.
+
+    :raises errors.Invalid: no key, or one over 200 characters.
+    """
+    key = request.headers.get("Idempotency-Key", "")
+    if not key or len(key) > idempotency.MAX_KEY_LENGTH:
+        raise errors.Invalid(
+            "Send an Idempotency-Key header of 1 to 200 characters, new for each wish and the same for each retry.",
+            code="idempotency_key_required",
+        )
+    status, body = idempotency.answer_once(
+        user_id=request.user.pk,
+        application_id=request.auth.application_id,  # type: ignore[union-attr] - HasScopes saw the token
+        key=key,
+        method=request.method or "",
+        path=request.path,
+        body=request.data,
+        now=clock.get_now(),
+        act=act,
+    )
+    return response.Response(body, status=status)
+
+
+def problem_handler(error: Exception, context: dict[str, Any]) -> response.Response | None:
+    """Turn an error into a problem document; None lets Django answer 500."""
+    if isinstance(error, errors.UnableTo):
+        return response.Response(
+            _problem(status=error.status, code=error.code, detail=error.detail) | error.extra,
+            status=error.status,
+            content_type=PROBLEM_MEDIA_TYPE,
+        )
+    if isinstance(error, errors.Unreachable):
+        error = exceptions.APIException("A part of the service is not reachable now. Try again shortly.", "unreachable")
+        error.status_code = 503
+    if isinstance(error, http.Http404):
+        error = exceptions.NotFound()
+    if isinstance(error, django_exceptions.PermissionDenied):
+        error = exceptions.PermissionDenied()
+    views.set_rollback()
+    if not isinstance(error, exceptions.APIException):
+        return None
+    headers: dict[str, str] = {}
+    if (challenge := getattr(error, "auth_header", None)) is not None:
+        headers["WWW-Authenticate"] = challenge
+    if (wait := getattr(error, "wait", None)) is not None:
+        headers["Retry-After"] = str(int(wait) + 1)
+    body = _problem(status=error.status_code, code=_code(error), detail=_detail(error))
+    if isinstance(error, exceptions.ValidationError):
+        body["errors"] = error.detail
+    return response.Response(
+        body, status=error.status_code, headers=headers, content_type=PROBLEM_MEDIA_TYPE
+    )
+
+
+def _problem(*, status: int, code: str, detail: str) -> dict[str, Any]:
+    return {
+        "type": f"{PROBLEM_TYPE}{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+
+
+def _code(error: exceptions.APIException) -> str:
+    if isinstance(error, exceptions.ValidationError):
+        return "invalid_input"
+    codes = error.get_codes()
+    return codes if isinstance(codes, str) else error.default_code
+
+
+def _detail(error: exceptions.APIException) -> str:
+    if isinstance(error, exceptions.ValidationError):
+        return "Some fields are wrong; `errors` names each one."
+    return str(error.detail)

@@ -1,0 +1,90 @@
+"""A request that moves money acts once, however often it is sent."""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.db.models import Q
+
+from openvpp.core import db, errors, models
+
+LEASE = datetime.timedelta(seconds=30)
+KEEP = datetime.timedelta(hours=24)
+MAX_KEY_LENGTH = 200
+
+
+class UnableToRepeatRequest(errors.UnableTo):
+    """The key was used with another body, or its first request is still being answered."""
+
+
+def answer_once(
+    *,
+    user_id: int | None,
+    application_id: int,
+    key: str,
+    method: str,
+    path: str,
+    body: Mapping[str, Any],
+    now: datetime.datetime,
+    act: Callable[[], tuple[int, Any]],
+) -> tuple[int, Any]:
+    """Return `act()`'s status and JSON body, or those of the first request under this key.
+
+    `act` runs outside any transaction of ours. When it raises, the key is set free again: nothing was accepted.
+
+    :raises UnableToRepeatRequest: `idempotency_key_reused` (422) for another body, `idempotency_key_in_use` (409)
+        while the first request is under way.
+    """
+    fingerprint = hashlib.sha256(
+        json.dumps([method, path, body], sort_keys=True, separators=(",", ":"), default=str).encode()
+    ).hexdigest()
+    row, fresh = _claim(
+        user_id=user_id, application_id=application_id, key=key, fingerprint=fingerprint, now=now
+    )
+    if not fresh:
+        assert row.status is not None
+        return row.status, row.body
+    try:
+        status, answer = act()
+    except BaseException:
+        models.IdempotentRequest.objects.filter(pk=row.pk, status__isnull=True).delete()
+        raise
+    models.IdempotentRequest.objects.filter(pk=row.pk).update(status=status, body=answer, leased_until=None)
+    return status, answer
+
+
+@db.transaction
+def _claim(
+    *, user_id: int | None, application_id: int, key: str, fingerprint: str, now: datetime.datetime
+) -> tuple[models.IdempotentRequest, bool]:
+    rows = models.IdempotentRequest.objects
+    rows.filter(application_id=application_id, user_id=user_id, key=key, created_at__lt=now - KEEP).delete()
+    made = models.IdempotentRequest(
+        user_id=user_id,
+        application_id=application_id,
+        key=key,
+        fingerprint=fingerprint,
+        leased_until=now + LEASE,
+        created_at=now,
+    )
+    rows.bulk_create([made], ignore_conflicts=True)
+    row = rows.select_for_update().get(application_id=application_id, user_id=user_id, key=key)
+    if row.fingerprint != fingerprint:
+        raise UnableToRepeatRequest(
+            "This Idempotency-Key was used with another body. Send a new key for a new request.",
+            code="idempotency_key_reused",
+        )
+    if row.pk == made.pk:
+        return row, True
+    if row.status is not None:
+        return row, False
+    if rows.filter(pk=row.pk).filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now)).update(
+        leased_until=now + LEASE
+    ):
+        return row, True
+    raise UnableToRepeatRequest(
+        "The first request with this Idempotency-Key is still being answered. Ask again in a second.",
+        code="idempotency_key_in_use",
+    )

@@ -1,0 +1,90 @@
+"""Work that must not be lost: a row written with its cause, a lease, bounded retries.
+
+Celery (or `run_due` on its beat) only wakes work up; truth is the row. Job functions take keyword arguments of JSON
+values plus `now`, open their own transactions, and are safe to run twice.
+"""
+
+import datetime
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, Q
+
+from openvpp.core import clock, db, errors, models, upcalls
+
+logger = logging.getLogger(__name__)
+
+LEASE = datetime.timedelta(seconds=60)
+MAX_ATTEMPTS = 20
+MAX_DELAY_SECONDS = 300
+
+
+@db.transaction_required
+def enqueue(*, name: str, key: str, arguments: Mapping[str, Any], run_at: datetime.datetime) -> None:
+    """Write a job into the open transaction; a second one under the same `key` is the same job.
+
+    :raises KeyError: when JOBS has no such name.
+    """
+    upcalls.resolve(path=settings.JOBS[name])
+    created = models.Job.objects.bulk_create(
+        [models.Job(name=name, key=key, arguments=dict(arguments), run_at=run_at)], ignore_conflicts=True
+    )
+    if created:
+        db.run_after_commit(_wake)
+
+
+@db.durable
+def run_due(*, now: datetime.datetime, most: int = 50) -> int:
+    """Run what is due, one lease each; return how many ran."""
+    ran = 0
+    while ran < most and (job := _lease_next(now=clock.get_now() if ran else now)) is not None:
+        _run(job=job)
+        ran += 1
+    return ran
+
+
+def _lease_next(*, now: datetime.datetime) -> models.Job | None:
+    with db.transaction():
+        job = (
+            models.Job.objects.filter(finished_at__isnull=True, failed_at__isnull=True, run_at__lte=now)
+            .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
+            .order_by("run_at", "pk")
+            .select_for_update(skip_locked=True)
+            .first()
+        )
+        if job is None:
+            return None
+        job.leased_until = now + LEASE
+        job.attempts += 1
+        job.save(update_fields=["leased_until", "attempts"])
+        return job
+
+
+def _run(*, job: models.Job) -> None:
+    rows = models.Job.objects.filter(pk=job.pk, attempts=job.attempts, finished_at__isnull=True)
+    try:
+        upcalls.resolve(path=settings.JOBS[job.name])(**job.arguments, now=clock.get_now())
+    except (errors.UnableTo, errors.Refused) as error:
+        logger.error("job refused", extra={"job": job.key, "reason": str(error)})
+        rows.update(failed_at=clock.get_now(), last_error=str(error)[:500], leased_until=None)
+    except Exception as error:
+        logger.exception("job failed", extra={"job": job.key, "attempts": job.attempts})
+        now = clock.get_now()
+        delay = datetime.timedelta(seconds=min(2**job.attempts, MAX_DELAY_SECONDS))
+        final = job.attempts >= MAX_ATTEMPTS
+        rows.update(
+            run_at=now + delay,
+            leased_until=None,
+            last_error=f"{type(error).__name__}: {error}"[:500],
+            failed_at=now if final else F("failed_at"),
+        )
+    else:
+        rows.update(finished_at=clock.get_now(), leased_until=None, last_error="")
+
+
+def _wake() -> None:
+    from openvpp.core import tasks  # noqa: PLC0415 - the task module imports this one
+
+    tasks.wake()

@@ -1,0 +1,25 @@
+"""The door through which Celery wakes jobs up. If the broker is away, beat finds them later."""
+
+import logging
+
+import celery
+import kombu.exceptions
+from django.conf import settings
+
+from openvpp.core import clock, jobs
+
+logger = logging.getLogger(__name__)
+
+
+@celery.shared_task(name="core.run_due_jobs", queue=settings.QUEUE_DEFAULT, ignore_result=True)
+def run_due_jobs() -> None:
+    """Run the jobs that are due."""
+    jobs.run_due(now=clock.get_now())
+
+
+def wake() -> None:
+    """Ask a worker to look now; a broker that is away only costs time."""
+    try:
+        run_due_jobs.apply_async(retry=False)
+    except (kombu.exceptions.OperationalError, OSError):
+        logger.warning("broker unreachable; the job waits for beat")

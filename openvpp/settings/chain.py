@@ -1,0 +1,14 @@
+"""The chain: where it is, when a block is final, how long a quote holds, how old a price may be."""
+
+import datetime
+
+from openvpp.settings import environment
+
+CHAIN_ID = int(environment.text("CHAIN_ID", "31337"))
+CHAIN_RPC_URL = environment.text("CHAIN_RPC_URL", "http://127.0.0.1:8545")
+# Blocks on top of a receipt's block before its effects are booked.
+CHAIN_CONFIRMATIONS = int(environment.text("CHAIN_CONFIRMATIONS", "2"))
+FEE_QUOTE_LIFETIME = datetime.timedelta(seconds=120)
+PRICE_MAX_AGE = datetime.timedelta(minutes=10)
+# What a fee quote adds to the expected cost, for gas that rises until the operation is sent.
+FEE_MARGIN_PERCENT = 20

@@ -1,0 +1,168 @@
+"""What runs in the stack: the embedded services that are wanted, the steps, the processes and their environment."""
+
+import dataclasses
+import os
+import pathlib
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+
+from openvpp.stack import embedded, errors, layout, process, reach
+
+WEB_PORT = 8000
+LOCAL_CHAIN_ID = 31337
+HIGHEST_PORT = 65535
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One stack, decided: nothing of it is started yet."""
+
+    paths: layout.Layout
+    web_port: int
+    services: Mapping[str, embedded.Postgres | embedded.Redis | embedded.Chain]
+    environment: Mapping[str, str]
+    deployer: Mapping[str, str]  # for the steps alone
+    signer: Mapping[str, str]  # for the signer alone: what opens sealed keys
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.web_port}"
+
+    def service_program(self, name: str) -> process.Program:
+        service = self.services[name]
+        return process.Program(
+            name=name, command=service.command, environment=self.environment, stop_signal=service.stop_signal
+        )
+
+    def step(self, name: str, *arguments: str) -> process.Program:
+        """A command that runs to its end before the processes start."""
+        environment = {**self.environment, **self.deployer}
+        return process.Program(name=name, command=[sys.executable, *arguments], environment=environment)
+
+    def processes(self) -> Iterator[process.Program]:
+        """The processes in the order in which they start; they stop in the reverse order."""
+        manage = [sys.executable, "manage.py"]
+        celery = [sys.executable, "-m", "celery", "--app", "openvpp.celery"]
+        commands = {
+            "signer": [*manage, "signer"],
+            "provider": [*manage, "simulated_provider"],
+            "web": [
+                *[sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1"],
+                *["--port", str(self.web_port), "--workers", "1", "--respawn-failed-workers"],
+                *["--workers-kill-timeout", "5", "--log-level", "warning", "openvpp.asgi:application"],
+            ],
+            "worker": [
+                *celery,
+                *["worker", "--queues", "default,chain", "--concurrency", "2", "--loglevel", "warning"],
+                *["--hostname", "worker@stack", "--without-gossip", "--without-mingle"],
+            ],
+            "beat": [
+                *[*celery, "beat", "--loglevel", "warning", "--pidfile", ""],
+                *["--schedule", str(self.paths.var / "beat-schedule")],
+            ],
+            "relay": [*manage, "relay"],
+        }
+        for name, command in commands.items():
+            environment = {**self.environment, **self.signer} if name == "signer" else self.environment
+            yield process.Program(
+                name=name, command=command, environment=environment, stop_signal=signal.SIGTERM, stop_within_s=8
+            )
+
+
+def make(*, var: pathlib.Path, variables: Mapping[str, str], web_port: int | None = None) -> Plan:
+    """Decide what to start from the person's environment `variables`.
+
+    :raises UnableToRunError: a given part cannot be reached, or the port is taken.
+    """
+    paths = layout.Layout(var=var)
+    port = web_port or _port(variables.get("PORT") or str(WEB_PORT))
+    if reach.is_taken(port) or not layout.is_free(port):
+        raise errors.UnableToRunError(
+            f"Port {port} is taken by another program: stop it, or choose another port with `make run PORT={port + 1}`."
+        )
+    paths.make()
+    ports = layout.Ports(path=paths.ports_file)
+    services: dict[str, embedded.Postgres | embedded.Redis | embedded.Chain] = {}
+    given: dict[str, str] = {}
+    if url := variables.get("DATABASE_URL"):
+        reach.check_database(url)
+        given["DATABASE_URL"] = url
+    else:
+        password = layout.read_secret(layout.secret_file(paths.secrets, "postgres-password"))
+        postgres = embedded.Postgres(directory=paths.postgres, port=ports.port("postgres"), password=password)
+        services["postgres"] = postgres
+        given["DATABASE_URL"] = postgres.url()
+    if url := variables.get("REDIS_URL"):
+        reach.check_redis(url)
+        given["REDIS_URL"] = url
+    else:
+        password = layout.read_secret(layout.secret_file(paths.secrets, "redis-password"))
+        redis = embedded.Redis(directory=paths.redis, port=ports.port("redis"), password=password)
+        services["redis"] = redis
+        given["REDIS_URL"] = redis.url
+    if url := variables.get("CHAIN_RPC_URL"):
+        given |= {"CHAIN_RPC_URL": url, "CHAIN_ID": str(reach.chain_id(url))}
+    else:
+        chain = embedded.Chain(state=paths.chain_state, port=ports.port("chain"), chain_id=LOCAL_CHAIN_ID)
+        services["chain"] = chain
+        given |= {"CHAIN_RPC_URL": chain.url, "CHAIN_ID": str(LOCAL_CHAIN_ID)}
+    return Plan(
+        paths=paths,
+        web_port=port,
+        services=services,
+        environment=process_environment(paths=paths, ports=ports, web_port=port, variables=variables, given=given),
+        deployer=secret_files(paths, variables, {"DEPLOYER_KEY_FILE": "deployer-key"}),
+        signer=secret_files(paths, variables, {"KEK_FILE": "key-encryption-key"}),
+    )
+
+
+def process_environment(
+    *,
+    paths: layout.Layout,
+    ports: layout.Ports,
+    web_port: int,
+    variables: Mapping[str, str],
+    given: Mapping[str, str],
+) -> dict[str, str]:
+    """The environment of every process; what the person set already wins."""
+    signer_port, provider_port = ports.port("signer"), ports.port("provider")
+    defaults = {
+        "DJANGO_SETTINGS_MODULE": "openvpp.settings.local",
+        "OPENVPP_VAR_DIR": str(paths.var),
+        "OPENVPP_DEPLOYMENTS_DIR": str(paths.deployments),
+        "BASE_URL": f"http://127.0.0.1:{web_port}",
+        "SIGNER_URL": f"http://127.0.0.1:{signer_port}",
+        "PROVIDER_URL": f"http://127.0.0.1:{provider_port}",
+    }
+    defaults |= secret_files(
+        paths,
+        variables,
+        {
+            "SECRET_KEY_FILE": "django-secret-key",
+            "SIGNER_TOKEN_FILE": "signer-token",
+            "PROVIDER_SECRET_FILE": "provider-secret",
+        },
+    )
+    own = {
+        "PORT": str(web_port),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(layout.ROOT), variables.get("PYTHONPATH", "")])),
+        "PATH": os.pathsep.join([str(pathlib.Path(sys.executable).parent), variables.get("PATH", os.defpath)]),
+    }
+    return {**defaults, **{name: value for name, value in variables.items() if value}, **given, **own}
+
+
+def secret_files(paths: layout.Layout, variables: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """The files of the secrets that the person did not give, by the variable that names each."""
+    return {
+        name: str(layout.secret_file(paths.secrets, file_name))
+        for name, file_name in wanted.items()
+        if name not in variables and name.removesuffix("_FILE") not in variables
+    }
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= HIGHEST_PORT:
+        raise errors.UnableToRunError(f"PORT={text} is not a port: give a number from 1 to {HIGHEST_PORT}.")
+    return int(text)

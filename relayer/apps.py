@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class RelayerConfig(AppConfig):
+    name = "relayer"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,175 @@
+"""Rows of the bundler: quotes, user operations, the transactions that carry them, and the keys that send them."""
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+
+from openvpp.core import fields
+
+
+class FeeQuote(models.Model):
+    """A network fee, locked for a short time for one wallet and one wish."""
+
+    class Mode(models.TextChoices):
+        OVPP = "ovpp", "Customer, in $OVPP"
+        STABLECOIN = "stablecoin", "Customer, in the stablecoin"
+        UTILITY = "utility", "Utility"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    chain_id = models.PositiveBigIntegerField()
+    utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+")
+    sender = fields.AddressField(help_text="The wallet.")
+    intent = models.JSONField(help_text="What it was quoted for; the operation must be exactly this.")
+    mode = models.CharField(max_length=10, choices=Mode)
+    fee_token = fields.AddressField(null=True, help_text="Null when the utility absorbs the fee.")
+    fee_units = fields.Uint256Field()
+    gas_limit = models.PositiveBigIntegerField()
+    gas_cost_wei = fields.Uint256Field(help_text="Most that the operation may cost the relayer.")
+    reason = models.CharField(max_length=200, help_text="Why this party pays.")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    utility_path = "utility"
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(expires_at__gt=F("created_at")), name="quote_period_is_forward"),
+            models.CheckConstraint(
+                condition=Q(mode="utility", fee_units=0, fee_token__isnull=True)
+                | (~Q(mode="utility") & Q(fee_token__isnull=False)),
+                name="quote_token_fits_mode",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.fee_units} ({self.mode})"
+
+
+class RelayerKey(models.Model):
+    """A key that sends bundles; leased to one sender at a time. Its nonce is counted here, before broadcast."""
+
+    key = models.OneToOneField("custody.SealedKey", on_delete=models.PROTECT, related_name="+")
+    chain_id = models.PositiveBigIntegerField()
+    address = fields.AddressField(unique=True)
+    next_nonce = models.PositiveBigIntegerField(default=0)
+    leased_by = models.CharField(max_length=64, blank=True)
+    leased_until = models.DateTimeField(null=True)
+    is_enabled = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+
+class BundleTransaction(models.Model):
+    """A signed transaction that carries a bundle; written before it is sent, so that it can be sent again."""
+
+    class State(models.TextChoices):
+        SIGNED = "signed", "Signed"
+        SENT = "sent", "Sent"
+        MINED = "mined", "Mined"
+        FINAL = "final", "Final"
+        REPLACED = "replaced", "Replaced"
+
+    hash = fields.HashField(primary_key=True)
+    chain_id = models.PositiveBigIntegerField()
+    relayer_key = models.ForeignKey(RelayerKey, on_delete=models.PROTECT, related_name="transactions")
+    nonce = models.PositiveBigIntegerField()
+    raw = models.BinaryField(help_text="The signed transaction.")
+    gas_limit = models.PositiveBigIntegerField()
+    max_fee_per_gas_wei = fields.Uint256Field()
+    max_priority_fee_per_gas_wei = fields.Uint256Field()
+    state = models.CharField(max_length=10, choices=State, default=State.SIGNED)
+    block_number = models.PositiveBigIntegerField(null=True)
+    block_hash = fields.HashField(null=True)
+    gas_used = models.PositiveBigIntegerField(null=True)
+    gas_price_wei = fields.Uint256Field(null=True)
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["chain_id", "state"], name="bundle_open", condition=~Q(state__in=["final", "replaced"]))
+        ]
+
+    def __str__(self) -> str:
+        return str(self.hash)
+
+
+class UserOperation(models.Model):
+    """An ERC-4337 operation as the EntryPoint knows it, by its hash."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        BUNDLED = "bundled", "In a bundle"
+        MINED = "mined", "Mined"
+        SUCCEEDED = "succeeded", "Final, succeeded"
+        FAILED = "failed", "Final, failed"
+
+    hash = fields.HashField(primary_key=True)
+    chain_id = models.PositiveBigIntegerField()
+    entry_point = fields.AddressField()
+    utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+")
+    quote = models.OneToOneField(FeeQuote, on_delete=models.PROTECT, null=True, related_name="user_operation")
+    sender = fields.AddressField(db_index=True)
+    nonce = fields.Uint256Field()
+    init_code = models.BinaryField()
+    call_data = models.BinaryField()
+    verification_gas_limit = models.PositiveBigIntegerField()
+    call_gas_limit = models.PositiveBigIntegerField()
+    pre_verification_gas = models.PositiveBigIntegerField()
+    max_fee_per_gas_wei = fields.Uint256Field()
+    max_priority_fee_per_gas_wei = fields.Uint256Field()
+    paymaster_and_data = models.BinaryField()
+    signature = models.BinaryField()
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    bundle = models.ForeignKey(BundleTransaction, on_delete=models.PROTECT, null=True, related_name="user_operations")
+    failure = models.CharField(max_length=500, blank=True)
+    gas_cost_wei = fields.Uint256Field(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(help_text="After this instant the chain refuses it.")
+    created_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+
+    utility_path = "utility"
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["chain_id", "created_at"], name="user_operation_queue", condition=Q(state="queued")),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.hash)
+
+
+class TokenPrice(models.Model):
+    """What a price source last said, and when it said it."""
+
+    chain_id = models.PositiveBigIntegerField()
+    token = fields.AddressField(help_text="Zero address for the native coin.")
+    price_usd = models.DecimalField(max_digits=30, decimal_places=12, help_text="Of one whole token.")
+    observed_at = models.DateTimeField()
+    source = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["chain_id", "token"], name="price_once_per_token"),
+            models.CheckConstraint(condition=Q(price_usd__gt=0), name="price_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.token}: {self.price_usd} USD"
+
+
+class ChainCursor(models.Model):
+    """How far a chain has been read."""
+
+    chain_id = models.PositiveBigIntegerField(primary_key=True)
+    block_number = models.PositiveBigIntegerField()
+    block_hash = fields.HashField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.chain_id} at {self.block_number}"

@@ -1,0 +1,217 @@
+"""Smart wallets, OAuth rows, the grants that let an application spend, and operations."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from oauth2_provider import models as oauth_models
+
+from customers import models as customer_models
+from openvpp.core import fields
+
+
+class Wallet(models.Model):
+    """A smart-contract account. Its address is known at once; it is deployed with its first operation."""
+
+    class Kind(models.TextChoices):
+        CUSTOMER = "customer", "Customer"
+        TREASURY = "treasury", "Program treasury"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.CUSTOMER)
+    utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="wallets")
+    customer = models.OneToOneField(
+        "customers.Customer", on_delete=models.PROTECT, null=True, blank=True, related_name="wallet"
+    )
+    label = models.CharField(max_length=100, blank=True)
+    chain_id = models.PositiveBigIntegerField()
+    owner_key = models.OneToOneField("custody.SealedKey", on_delete=models.PROTECT, related_name="+")
+    salt = fields.HashField(help_text="Random; with the owner it gives the address.")
+    address = fields.AddressField()
+    deployed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField()
+
+    utility_path = "utility"
+    user_path = "customer__user"
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["chain_id", "address"], name="wallet_address_once"),
+            models.CheckConstraint(
+                condition=Q(kind="customer", customer__isnull=False) | Q(kind="treasury", customer__isnull=True),
+                name="wallet_of_customer_or_treasury",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+
+class Application(oauth_models.AbstractApplication):
+    """An OAuth client: a utility's mobile app, or one of its systems."""
+
+    utility = models.ForeignKey(
+        "customers.Utility", on_delete=models.PROTECT, null=True, blank=True, related_name="applications"
+    )
+    allowed_scopes = models.TextField(default="", blank=True, help_text="Scopes it may ask for, separated by spaces.")
+
+
+class SessionKeyGrant(models.Model):
+    """A person's leave for an application to spend from a wallet within limits that also stand on the chain."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Agreed, not yet on the chain"
+        INSTALLING = "installing", "On its way to the chain"
+        ACTIVE = "active", "Active"
+        REVOKING = "revoking", "Revoked, still to leave the chain"
+        REVOKED = "revoked", "Revoked"
+        EXPIRED = "expired", "Expired"
+        FAILED = "failed", "Failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="grants")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="session_key_grants")
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="session_key_grants")
+    key = models.OneToOneField("custody.SealedKey", on_delete=models.PROTECT, related_name="+")
+    payee = fields.AddressField()
+    payee_name = models.CharField(max_length=200)
+    token = fields.AddressField()
+    fee_token = fields.AddressField(null=True, blank=True, help_text="Token of the fee besides the bill's own.")
+    limit_per_payment_units = fields.Uint256Field()
+    limit_per_period_units = fields.Uint256Field()
+    period_seconds = models.PositiveIntegerField()
+    limit_total_units = fields.Uint256Field()
+    fee_cap_units = fields.Uint256Field(help_text="Most fee per payment in the bill's token.")
+    fee_token_cap_units = fields.Uint256Field(default=0, help_text="Most fee per payment in `fee_token`.")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    policy_hash = fields.HashField(help_text="Digest of the policy that the owner signed.")
+    owner_signature = models.BinaryField(help_text="The owner's leave to install it; useless with another policy.")
+    shown_text = models.TextField(help_text="The words of the consent page that the person agreed to.")
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    period_started_at = models.DateTimeField()
+    reserved_in_period_units = fields.Uint256Field(default=0)
+    reserved_total_units = fields.Uint256Field(default=0)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    utility_path = "wallet__utility"
+    user_path = "user"
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="grant_period_is_forward"),
+            models.CheckConstraint(
+                condition=Q(reserved_in_period_units__lte=F("limit_per_period_units")), name="grant_period_limit_holds"
+            ),
+            models.CheckConstraint(
+                condition=Q(reserved_total_units__lte=F("limit_total_units")), name="grant_total_limit_holds"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.application} pays {self.payee_name}"
+
+
+class Grant(oauth_models.AbstractGrant):
+    """An authorization code; carries the spending grant that the person agreed to."""
+
+    session_key_grant = models.ForeignKey(SessionKeyGrant, on_delete=models.CASCADE, null=True, related_name="+")
+
+
+class AccessToken(oauth_models.AbstractAccessToken):
+    """An access token; spends only through its grant."""
+
+    session_key_grant = models.ForeignKey(
+        SessionKeyGrant, on_delete=models.CASCADE, null=True, related_name="access_tokens"
+    )
+
+
+class RefreshToken(oauth_models.AbstractRefreshToken):
+    """A refresh token; what it renews never widens."""
+
+    session_key_grant = models.ForeignKey(
+        SessionKeyGrant, on_delete=models.CASCADE, null=True, related_name="refresh_tokens"
+    )
+
+
+class IDToken(oauth_models.AbstractIDToken):
+    """An OpenID Connect ID token."""
+
+
+class DeviceGrant(oauth_models.AbstractDeviceGrant):
+    """A device authorization (RFC 8628)."""
+
+
+class Operation(models.Model):
+    """A wish that waits on the chain, as the person who made it follows it."""
+
+    class Kind(models.TextChoices):
+        BILL_PAYMENT = "billing.payment", "Bill payment"
+        PROGRAM_PAYOUT = "programs.payout", "Program payout"
+        REVOKE_SESSION = "wallets.revoke_session", "Session key removal"
+
+    class State(models.TextChoices):
+        RESERVED = "reserved", "Reserved"
+        QUEUED = "queued", "Queued"
+        SUBMITTED = "submitted", "Sent to the chain"
+        MINED = "mined", "In a block"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="operations")
+    grant = models.ForeignKey(SessionKeyGrant, on_delete=models.PROTECT, null=True, related_name="operations")
+    quote = models.OneToOneField("relayer.FeeQuote", on_delete=models.PROTECT, null=True, related_name="+")
+    user_operation = models.OneToOneField(
+        "relayer.UserOperation", on_delete=models.PROTECT, null=True, related_name="operation"
+    )
+    kind = models.CharField(max_length=32, choices=Kind)
+    reference = fields.ReferenceField(unique=True, help_text="Random; names the wish on the chain.")
+    intent = models.JSONField(help_text="What is to happen, decoded; what is signed says exactly this.")
+    state = models.CharField(max_length=10, choices=State, default=State.RESERVED)
+    failure = models.CharField(max_length=500, blank=True)
+    leased_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    utility_path = "wallet__utility"
+    user_path = "wallet__customer__user"
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["created_at"], name="operation_reserved", condition=Q(state="reserved")),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["wallet"],
+                condition=Q(state__in=["queued", "submitted", "mined"]),
+                name="operation_in_flight_once_per_wallet",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.id}"
+
+
+class OperationTransition(models.Model):
+    """One step of an operation's history; append only."""
+
+    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="history")
+    state = models.CharField(max_length=10, choices=Operation.State)
+    detail = models.CharField(max_length=500, blank=True)
+    made_at = models.DateTimeField()
+
+    utility_path = "operation__wallet__utility"
+    user_path = "operation__wallet__customer__user"
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.state} at {self.made_at}"
