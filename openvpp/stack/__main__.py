@@ -23,24 +23,24 @@ def main() -> int:
     commands.add_parser("lock", help="resolve pyproject.toml into requirements/*.txt")
     arguments = parser.parse_args()
     try:
-        match arguments.command:
-            case "run":
-                return supervisor.run(variables=os.environ)
-            case "demo":
-                return demo.play(variables=os.environ)
-            case "reset":
-                return reset(sure=arguments.yes)
-            case "exec":
-                return execute(arguments.arguments)
-            case "openapi":
-                return openapi.check() if arguments.check else openapi.write()
-            case _:
-                return lock()
+        return perform(arguments)
     except errors.UnableToRunError as error:
         console.complain(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def perform(arguments: argparse.Namespace) -> int:
+    doors = {
+        "run": lambda: supervisor.run(variables=os.environ),
+        "demo": lambda: demo.play(variables=os.environ),
+        "reset": lambda: reset(sure=arguments.yes),
+        "exec": lambda: execute(arguments.arguments),
+        "openapi": lambda: openapi.check() if arguments.check else openapi.write(),
+        "lock": lock,
+    }
+    return doors[arguments.command]()
 
 
 def reset(*, sure: bool) -> int:

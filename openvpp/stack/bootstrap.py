@@ -4,6 +4,8 @@ Standard library only, and readable by older Pythons than the project needs: it 
 Does nothing when the locks are the ones already installed.
 """
 
+from __future__ import annotations
+
 import configparser
 import hashlib
 import json
@@ -19,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 VENV = pathlib.Path(os.environ.get("VENV") or ROOT / ".venv")
 UV_HOME = ROOT / ".venv-uv"
 STAMP = VENV / ".openvpp-installed.json"
-OLDEST_PYTHON = (3, 12)
+OLDEST_PYTHON_REQUEST = ">=3.12"
 OLDEST_NODE = 20
 
 
@@ -27,17 +29,17 @@ class UnableToBootstrapError(Exception):
     """Says in one sentence what to do."""
 
 
-def main():
+def main() -> None:
     try:
         if os.environ.get("OPENVPP_SKIP_BOOTSTRAP") != "1":
             bootstrap()
     except UnableToBootstrapError as error:
-        sys.exit("openvpp: %s" % error)  # noqa: UP031
+        sys.exit(f"openvpp: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def bootstrap():
+def bootstrap() -> None:
     check_node()
     wanted = digests()
     have = read_stamp()
@@ -51,35 +53,35 @@ def bootstrap():
         have["node"] = wanted["node"]
         write_stamp(have)
     if time.monotonic() - started > 1:
-        say("installed in %.0f s" % (time.monotonic() - started))  # noqa: UP031
+        say(f"installed in {time.monotonic() - started:.0f} s")
 
 
-def digests():
+def digests() -> dict[str, str]:
     return {
         "python": digest("requirements/dev.txt", ".python-version"),
         "node": digest("contracts/package-lock.json"),
     }
 
 
-def digest(*names):
+def digest(*names: str) -> str:
     sha = hashlib.sha256()
     for name in names:
         sha.update((ROOT / name).read_bytes())
     return sha.hexdigest()
 
 
-def read_stamp():
+def read_stamp() -> dict[str, str]:
     try:
-        return json.loads(STAMP.read_text())
+        return dict(json.loads(STAMP.read_text()))
     except (OSError, ValueError):
         return {}
 
 
-def write_stamp(stamp):
+def write_stamp(stamp: dict[str, str]) -> None:
     STAMP.write_text(json.dumps(stamp, indent=2) + "\n")
 
 
-def check_node():
+def check_node() -> None:
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
         raise UnableToBootstrapError("Node.js is missing: install Node.js 20 or newer with npm, then run this again.")
@@ -87,14 +89,14 @@ def check_node():
     major = re.match(r"v(\d+)\.", version)
     if major is None or int(major.group(1)) < OLDEST_NODE:
         raise UnableToBootstrapError(
-            "Node.js %s is too old: install Node.js 20 or newer, then run this again." % (version or "here")  # noqa: UP031
+            f"Node.js {version} is too old: install Node.js {OLDEST_NODE} or newer, then run this again."
         )
 
 
-def install_python():
+def install_python() -> None:
     environment = uv_environment()
     uv = find_uv()
-    if not usable((VENV / "bin" / "python")):
+    if not usable(VENV / "bin" / "python"):
         say("making .venv")
         make_venv(uv, environment)
     say("installing Python packages (requirements/dev.txt)")
@@ -106,7 +108,7 @@ def install_python():
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    for line in process.stderr:
+    for line in process.stderr or ():
         if not line.startswith((b" + ", b" - ", b" ~ ")):
             say("uv: " + line.decode(errors="replace").rstrip())
     if process.wait():
@@ -116,28 +118,28 @@ def install_python():
         )
 
 
-def make_venv(uv, environment):
+def make_venv(uv: list[str], environment: dict[str, str]) -> None:
     wanted = (ROOT / ".python-version").read_text().strip()
-    for request in (wanted, ">=%d.%d" % OLDEST_PYTHON):
+    for request in (wanted, OLDEST_PYTHON_REQUEST):
         command = [*uv, "venv", "--clear", "--seed", "--quiet", "--python", request, str(VENV)]
         if not subprocess.run(
             command, cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
         ).returncode:
             return
     raise UnableToBootstrapError(
-        "No Python %d.%d or newer was found and none could be fetched: install Python %s, then run this again."
-        % (OLDEST_PYTHON[0], OLDEST_PYTHON[1], wanted)
+        f"No Python {OLDEST_PYTHON_REQUEST[2:]} or newer was found and none could be fetched: install Python {wanted}, "
+        "then run this again."
     )
 
 
-def usable(python):
+def usable(python: pathlib.Path) -> bool:
     if not python.exists():
         return False
-    check = "import sys; sys.exit(sys.version_info < (%d, %d))" % OLDEST_PYTHON
+    check = "import sys; sys.exit(sys.version_info < (3, 12))"
     return not subprocess.run([str(python), "-c", check], stderr=subprocess.DEVNULL, check=False).returncode
 
 
-def find_uv():
+def find_uv() -> list[str]:
     """The command of a working uv: one on the PATH, one of ours, else freshly installed beside .venv."""
     for candidate in (shutil.which("uv"), str(VENV / "bin" / "uv"), str(UV_HOME / "bin" / "uv")):
         if candidate and runs([candidate, "--version"]):
@@ -157,7 +159,7 @@ def find_uv():
     return [str(UV_HOME / "bin" / "uv")]
 
 
-def runs(command):
+def runs(command: list[str]) -> bool:
     try:
         return not subprocess.run(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False
@@ -166,7 +168,7 @@ def runs(command):
         return False
 
 
-def uv_environment():
+def uv_environment() -> dict[str, str]:
     """The environment for uv, told where pip on this machine looks: uv does not read pip's configuration.
 
     Variables of uv's own win. Every package is pinned by hash, so any configured index may serve it.
@@ -188,18 +190,18 @@ def uv_environment():
     return environment
 
 
-def pip_settings():
+def pip_settings() -> dict[str, str]:
     files = [
         "/etc/pip.conf",
         "~/.pip/pip.conf",
-        os.path.join(os.environ.get("XDG_CONFIG_HOME") or "~/.config", "pip", "pip.conf"),
+        f"{os.environ.get('XDG_CONFIG_HOME') or '~/.config'}/pip/pip.conf",
         os.environ.get("PIP_CONFIG_FILE", ""),
     ]
-    settings = {}
+    settings: dict[str, str] = {}
     for name in files:
         parser = configparser.RawConfigParser()
         try:
-            parser.read(os.path.expanduser(name))
+            parser.read(pathlib.Path(name).expanduser())
         except configparser.Error:
             continue
         for section in ("global", "install"):
@@ -212,7 +214,7 @@ def pip_settings():
     return settings
 
 
-def install_node():
+def install_node() -> None:
     say("installing Node.js packages (contracts/package-lock.json)")
     command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
     result = subprocess.run(command, cwd=str(ROOT / "contracts"), stdin=subprocess.DEVNULL, check=False)
@@ -223,8 +225,8 @@ def install_node():
         )
 
 
-def say(message):
-    sys.stderr.write("openvpp: %s\n" % message)  # noqa: UP031
+def say(message: str) -> None:
+    sys.stderr.write(f"openvpp: {message}\n")
     sys.stderr.flush()
 
 

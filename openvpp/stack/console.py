@@ -10,6 +10,7 @@ COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 LOG_LIMIT_BYTES = 20_000_000
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LOCK = threading.Lock()
+_SPEAKING = {"processes": True, "stack": True}
 
 
 def colourful() -> bool:
@@ -37,7 +38,8 @@ class Voice:
     def line(self, text: str) -> None:
         text = text.rstrip()
         with _LOCK:
-            print(f"{paint(f'{self._name:<{self._width}}|', self._colour)} {text}", flush=True)
+            if _SPEAKING["processes"]:
+                print(f"{paint(f'{self._name:<{self._width}}|', self._colour)} {text}", flush=True)
             self._keep(text)
 
     def _keep(self, text: str) -> None:
@@ -48,9 +50,17 @@ class Voice:
             file.write(_ESCAPE.sub("", text) + "\n")
 
 
+def hush(*, stack: bool) -> None:
+    """Keep what the processes say to their log files; with `stack`, say nothing of the stack's own either."""
+    _SPEAKING.update(processes=False, stack=not stack)
+
+
 def say(text: str) -> None:
+    """Tell how the stack does; while it is hushed, beside what a journey prints."""
+    if not _SPEAKING["stack"]:
+        return
     with _LOCK:
-        print(f"{paint('openvpp  |', 1)} {text}", flush=True)
+        print(f"{paint('openvpp  |', 1)} {text}", flush=True, file=sys.stdout if _SPEAKING["processes"] else sys.stderr)
 
 
 def complain(text: str) -> None:

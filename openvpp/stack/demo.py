@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Mapping
 
-from openvpp.stack import errors, layout, plan, supervisor
+from openvpp.stack import console, errors, layout, plan, supervisor
 
 FEES = ("ovpp", "stablecoin", "utility")
 JOURNEYS = ("bill", "event")
@@ -21,16 +21,19 @@ def play(*, variables: Mapping[str, str]) -> int:
     paths = layout.Layout(var=layout.default_var())
     if supervisor.is_running(paths):
         return _journey(arguments, variables)
+    console.hush(stack=False)
     result: list[int] = []
 
     def when_ready() -> None:
+        console.hush(stack=True)
+
         def perform() -> None:
             result.append(_journey(arguments, variables))
             os.kill(os.getpid(), supervisor.STOP_SIGNAL)
 
         threading.Thread(target=perform, daemon=True).start()
 
-    code = supervisor.run(variables=variables, when_ready=when_ready, quiet=True)
+    code = supervisor.run(variables=variables, when_ready=when_ready)
     return code or (result[0] if result else 1)
 
 

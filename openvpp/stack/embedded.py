@@ -187,7 +187,7 @@ class Chain:
 
 
 def anvil() -> pathlib.Path:
-    """anvil's own binary: npm's wrapper around it would not pass on how it is stopped."""
+    """Return anvil's own binary: npm's wrapper around it would not pass on how it is stopped."""
     modules = layout.ROOT / "contracts" / "node_modules"
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     binary = modules / "@foundry-rs" / f"anvil-{platform.system().lower()}-{machine}" / "bin" / "anvil"

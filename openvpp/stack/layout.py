@@ -1,5 +1,6 @@
 """What stands where under `var/`, and the secrets and ports that a development stack makes for itself."""
 
+import collections.abc
 import json
 import os
 import pathlib
@@ -28,6 +29,7 @@ class Layout:
         self.run_file = var / "run.json"
         self.lock_file = var / "stack.lock"
         self.processes_file = var / "processes.json"
+        self.environment_file = var / "environment.json"
         self.ports_file = var / "ports.json"
 
     def make(self) -> None:
@@ -103,7 +105,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         return True
 
 
-def free_port(avoid: set[int] = frozenset()) -> int:  # type: ignore[assignment]
+def free_port(avoid: collections.abc.Set[int] = frozenset()) -> int:
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

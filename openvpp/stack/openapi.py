@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-from openvpp.stack import console, errors, layout, plan
+from openvpp.stack import console, errors, layout
 
 FILE = layout.ROOT / "docs" / "openapi.yaml"
 
@@ -29,7 +29,7 @@ def _generate() -> str:
     with tempfile.TemporaryDirectory() as directory:
         target = pathlib.Path(directory) / "openapi.yaml"
         command = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", str(target)]
-        environment = plan.standing_environment(var=pathlib.Path(directory), variables=os.environ)
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "openvpp.settings.test"}
         if subprocess.run(command, cwd=layout.ROOT, env=environment, check=False).returncode:
             raise errors.UnableToRunError("The API could not be described without a warning: see above.")
         return target.read_text()

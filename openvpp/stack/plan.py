@@ -150,7 +150,20 @@ def process_environment(
         "PYTHONPATH": os.pathsep.join(filter(None, [str(layout.ROOT), variables.get("PYTHONPATH", "")])),
         "PATH": os.pathsep.join([str(pathlib.Path(sys.executable).parent), variables.get("PATH", os.defpath)]),
     }
-    return {**defaults, **{name: value for name, value in variables.items() if value}, **given, **own}
+    chosen = {**defaults, **{name: value for name, value in variables.items() if name in defaults and value}, **given}
+    layout.write_json(paths.environment_file, chosen)
+    return {**{name: value for name, value in variables.items() if value}, **chosen, **own}
+
+
+def standing_environment(*, var: pathlib.Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the stack that was started last, for a command beside it.
+
+    :raises UnableToRunError: none was started yet.
+    """
+    chosen = layout.read_json(layout.Layout(var=var).environment_file)
+    if not chosen:
+        raise errors.UnableToRunError("No stack was started in this directory yet: start one with `make run`.")
+    return {**variables, **{name: str(value) for name, value in chosen.items()}}
 
 
 def secret_files(paths: layout.Layout, variables: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:

@@ -84,7 +84,9 @@ class Process:
             failures = 0 if time.monotonic() - started > LONG_LIVED_S else failures + 1
             pause_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
             self.restarts += 1
-            console.complain(f"{self.program.name} ended ({describe(self.last_exit)}); starting it again in {pause_s} s")
+            console.complain(
+                f"{self.program.name} ended ({describe(self.last_exit)}); starting it again in {pause_s} s"
+            )
             self._on_change()
             await asyncio.sleep(pause_s)
 

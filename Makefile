@@ -1,0 +1,68 @@
+# `make` alone prints this list. Every target first installs what the locks name, if it is not there yet.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+# The interpreter only starts the bootstrap, which looks for one that is new enough itself.
+SYSTEM_PYTHON := $(or $(shell python3 -c 'print("python3")' 2>/dev/null),$(shell /usr/bin/python3 -c 'print("/usr/bin/python3")' 2>/dev/null))
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+FORGE := cd contracts && node_modules/.bin/forge
+PYTEST_ARGS ?=
+
+.PHONY: help setup run demo test verify lint format bench contracts reset shell lock
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "; print "make <target> [VARIABLE=value]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+	@printf '\nrun takes PORT=, DATABASE_URL=, REDIS_URL=, CHAIN_RPC_URL= (each replaces the embedded part by a real one).\n'
+
+setup: ## Install what the locks name into .venv and contracts/node_modules
+	@if [ -z "$(SYSTEM_PYTHON)" ]; then echo "openvpp: Python 3 is missing: install Python 3.12 or newer, then run this again." >&2; exit 1; fi
+	@$(SYSTEM_PYTHON) openvpp/stack/bootstrap.py
+
+run: setup ## Start the whole stack on this machine; Ctrl-C stops it
+	@exec $(PY) -m openvpp.stack run
+
+demo: setup ## Play a customer's journey in the terminal (FEE=ovpp|stablecoin|utility, JOURNEY=bill|event)
+	@exec $(PY) -m openvpp.stack demo
+
+test: setup ## Every test: Solidity and Python
+	$(FORGE) test
+	nice -n 5 $(PY) -m pytest -n 2 --dist loadgroup -m "not drill" $(PYTEST_ARGS)
+
+verify: setup ## Deep fuzzing, proofs and drills (PROFILE=ci for the short form)
+	FOUNDRY_PROFILE=$(or $(PROFILE),deep) $(FORGE) test
+	@if [ "$(PROFILE)" != "ci" ]; then $(PY) -m pytest -m drill $(PYTEST_ARGS) || [ $$? -eq 5 ]; fi
+
+lint: setup ## Everything that reads the code without running it
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(FORGE) fmt --check
+	$(PY) -m contracts.abi --check
+	DJANGO_SETTINGS_MODULE=openvpp.settings.test $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(PY) -m openvpp.stack openapi --check
+
+format: setup ## Format Python and Solidity, write the OpenAPI file
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+	$(FORGE) fmt
+	$(PY) -m openvpp.stack openapi
+
+bench: setup ## Run one benchmark against its peers: make bench NAME=gas
+	@if [ -z "$(NAME)" ]; then echo "openvpp: say which: make bench NAME=..., one of: $$(ls benchmarks/*.py 2>/dev/null | xargs -rn1 basename -s .py | grep -v '^__' | tr '\n' ' ')" >&2; exit 1; fi
+	$(PY) -m benchmarks.$(NAME)
+
+contracts: setup ## Compile the contracts and export their ABIs
+	$(FORGE) build
+	$(PY) -m contracts.abi
+
+reset: setup ## Drop the local stack's data, var/ (asks; YES=1 does not)
+	@exec $(PY) -m openvpp.stack reset $(if $(YES),--yes)
+
+shell: setup ## Django's shell against the running stack
+	@exec $(PY) -m openvpp.stack exec -- manage.py shell
+
+lock: setup ## Resolve pyproject.toml into requirements/*.txt, with hashes
+	$(BIN)/uv --version >/dev/null 2>&1 || $(PY) -m pip install --quiet uv
+	$(PY) -m openvpp.stack lock
