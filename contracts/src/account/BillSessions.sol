@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {SessionPolicies} from "./SessionPolicy.sol";
+import {SessionStates} from "./SessionStates.sol";
+import {Signers} from "./Signers.sol";
+
+/// @title Sessions that pay bills
+/// @notice Installs, counts, stops and ends sessions. The policy comes with each call and is known by its hash; one
+/// storage word per session says whether it is live and what it has spent.
+/// @dev Limits count what leaves the account in the bill's token: the amount, and the fee when it is in that token.
+abstract contract BillSessions {
+    using SafeERC20 for IERC20;
+    using SessionStates for uint256;
+
+    /// @notice One payment of a bill.
+    /// @param ref Random name of the payment.
+    /// @param amount Due to the payee, in base units of the policy's token.
+    /// @param fee Network fee, in base units of the token that it is paid in.
+    /// @param inFeeToken Whether the fee is paid in the policy's fee token instead of the bill's.
+    struct Payment {
+        bytes16 ref;
+        uint256 amount;
+        uint256 fee;
+        bool inFeeToken;
+    }
+
+    /// @custom:storage-location erc7201:openvpp.storage.BillSessions
+    /// @param states Session id to the session's word, as `SessionStates` lays it out.
+    struct SessionStorage {
+        mapping(bytes32 sessionId => uint256 state) states;
+    }
+
+    /// @dev EIP-712 type of a payment signed for the bill lane.
+    bytes32 internal constant PAYMENT_TYPEHASH = keccak256(
+        "BillPayment(bytes32 sessionId,bytes16 ref,uint256 amount,uint256 fee,bool inFeeToken,uint32 sequence,uint40 deadline)"
+    );
+
+    /// @dev keccak256(abi.encode(uint256(keccak256("openvpp.storage.BillSessions")) - 1)) & ~bytes32(uint256(0xff))
+    bytes32 private constant STORAGE = 0xfb4fe4f1fab75a65e5c293df623c4046b7403e117481b120a4eafa7159854100;
+
+    /// @notice A bill was paid. A hint only: the proof is the token's own `Transfer` of `amount + fee`.
+    /// @param ref Random name of the payment.
+    /// @param payer The account.
+    /// @param token Token of the payment.
+    /// @param amount Paid for the bill, in base units of `token`.
+    /// @param fee Network fee in the same transfer, in base units of `token`.
+    event BillPaid(bytes16 indexed ref, address indexed payer, address indexed token, uint256 amount, uint256 fee);
+
+    /// @notice The network fee of a payment was paid in another token.
+    /// @param ref Random name of the payment.
+    /// @param payer The account.
+    /// @param feeToken Token of the fee.
+    /// @param fee Network fee, in base units of `feeToken`.
+    event FeePaid(bytes16 indexed ref, address indexed payer, address indexed feeToken, uint256 fee);
+
+    /// @notice A session was installed.
+    /// @param sessionId Hash of its packed policy.
+    /// @param key Session key.
+    /// @param policy Packed policy.
+    event SessionInstalled(bytes32 indexed sessionId, address indexed key, bytes32[5] policy);
+
+    /// @notice A session ended for ever.
+    /// @param sessionId Hash of its packed policy.
+    event SessionRevoked(bytes32 indexed sessionId);
+
+    /// @notice A session was stopped or may go on.
+    /// @param sessionId Hash of its packed policy.
+    /// @param frozen Whether it is stopped now.
+    event SessionFrozen(bytes32 indexed sessionId, bool frozen);
+
+    /// @notice Session is not installed, or revoked, or frozen.
+    /// @param sessionId Hash of its packed policy.
+    /// @param flags 1 installed, 2 revoked, 4 frozen.
+    error SessionNotLive(bytes32 sessionId, uint256 flags);
+
+    /// @notice Policy can't be enforced: a party is missing, times run backward, or periods are too short or too many.
+    /// @param sessionId Hash of its packed policy.
+    error PolicyNotEnforceable(bytes32 sessionId);
+
+    /// @notice The signature is not the one that is needed.
+    /// @param needed Whose signature is needed.
+    error NotSignedBy(address needed);
+
+    /// @notice Now is outside of the session's life.
+    /// @param timestamp Now, Unix time.
+    /// @param startsAt First valid second.
+    /// @param endsAt First second no longer valid.
+    error OutsideSession(uint256 timestamp, uint256 startsAt, uint256 endsAt);
+
+    /// @notice A payment must be of something.
+    error NothingToPay();
+
+    /// @notice More would leave with one payment than the policy allows.
+    /// @param units Would leave, in base units of the bill's token.
+    /// @param limit Most that may.
+    error AbovePaymentLimit(uint256 units, uint256 limit);
+
+    /// @notice More would leave in this period than the policy allows.
+    /// @param units Would have left, in base units of the bill's token.
+    /// @param limit Most that may.
+    error AbovePeriodLimit(uint256 units, uint256 limit);
+
+    /// @notice More would leave over the session's life than the policy allows.
+    /// @param units Would have left, in base units of the bill's token.
+    /// @param limit Most that may.
+    error AboveTotalLimit(uint256 units, uint256 limit);
+
+    /// @notice The fee is higher than the policy allows.
+    /// @param fee Asked for, in base units of the fee's token.
+    /// @param limit Most that may be.
+    error AboveFeeLimit(uint256 fee, uint256 limit);
+
+    /// @notice The policy names no token for fees besides the bill's.
+    error NoFeeToken();
+
+    /// @notice The payment's deadline has passed.
+    /// @param timestamp Now, Unix time.
+    /// @param deadline First second at which the payment is no longer valid.
+    error DeadlinePassed(uint256 timestamp, uint256 deadline);
+
+    /// @notice Installs a session with the owner's signature, whoever brings it. Does nothing if it is live already.
+    /// @param policy Packed session policy.
+    /// @param ownerSignature Owner's r, s, v over `sessionInstallDigest(policy)`.
+    function installSession(bytes32[5] calldata policy, bytes calldata ownerSignature) external {
+        bytes32 sessionId = SessionPolicies.id(policy);
+        uint256 state = _sessionState(sessionId);
+        if (state.isLive()) return;
+        if (!_install(policy, sessionId, state, ownerSignature)) revert NotSignedBy(_sessionOwner());
+    }
+
+    /// @notice Pays a bill with the session key's signature, whoever brings it: the account's side of the bill lane.
+    /// @param policy Packed session policy.
+    /// @param payment What to pay.
+    /// @param deadline First second at which the payment is no longer valid, Unix time.
+    /// @param signature Session key's r, s, v over `billPaymentDigest`, and the owner's r, s, v over the install digest
+    /// while the session is not installed.
+    function payBillSigned(
+        bytes32[5] calldata policy,
+        Payment calldata payment,
+        uint40 deadline,
+        bytes calldata signature
+    ) external {
+        if (block.timestamp >= deadline) revert DeadlinePassed(block.timestamp, deadline);
+        bytes32 sessionId = SessionPolicies.id(policy);
+        address key = address(bytes20(policy[0]));
+        if (signature.length < 65) revert NotSignedBy(key);
+        if (!_admitSession(policy, sessionId, signature)) revert NotSignedBy(_sessionOwner());
+        uint256 state = _sessionState(sessionId);
+        bytes32 digest = _paymentDigest(sessionId, payment, state.laneSequence(), deadline);
+        if (!Signers.isSigner(key, digest, signature[:65])) revert NotSignedBy(key);
+        _pay(policy, sessionId, state.nextInLane(), payment);
+    }
+
+    /// @notice Where a session stands.
+    /// @param sessionId Hash of its packed policy.
+    /// @return flags 1 installed, 2 revoked, 4 frozen.
+    /// @return spentTotal Base units of the bill's token spent in all, fees included.
+    /// @return spentInPeriod Base units of the bill's token spent in `period`, fees included.
+    /// @return period Period of the last payment, counted from the session's start.
+    /// @return laneSequence Sequence that the next bill-lane payment must carry.
+    function session(bytes32 sessionId)
+        external
+        view
+        returns (uint256 flags, uint256 spentTotal, uint256 spentInPeriod, uint256 period, uint256 laneSequence)
+    {
+        uint256 state = _sessionState(sessionId);
+        return (state.flags(), state.spentTotal(), state.spentInPeriod(), state.period(), state.laneSequence());
+    }
+
+    /// @notice Digest that the owner signs to install a session.
+    /// @param policy Packed session policy.
+    function sessionInstallDigest(bytes32[5] calldata policy) external view returns (bytes32) {
+        return _typedDataHash(SessionPolicies.installStructHash(policy));
+    }
+
+    /// @notice Digest that the session key signs for a bill-lane payment.
+    /// @param sessionId Hash of the packed policy.
+    /// @param payment What to pay.
+    /// @param sequence The session's lane sequence.
+    /// @param deadline First second at which the payment is no longer valid, Unix time.
+    function billPaymentDigest(bytes32 sessionId, Payment calldata payment, uint32 sequence, uint40 deadline)
+        external
+        view
+        returns (bytes32)
+    {
+        return _paymentDigest(sessionId, payment, sequence, deadline);
+    }
+
+    /// @dev Makes sure that a session is live, installing it if it is new and the owner's signature follows the key's.
+    /// @return genuine False if the owner's signature was needed and is another's.
+    function _admitSession(bytes32[5] calldata policy, bytes32 sessionId, bytes calldata signature)
+        internal
+        returns (bool genuine)
+    {
+        uint256 state = _sessionState(sessionId);
+        if (state.isLive()) return true;
+        if (signature.length != 130) revert SessionNotLive(sessionId, state.flags());
+        return _install(policy, sessionId, state, signature[65:]);
+    }
+
+    /// @dev Writes what is spent, then moves tokens, then tells.
+    function _pay(bytes32[5] calldata policy, bytes32 sessionId, uint256 state, Payment memory payment) internal {
+        if (!state.isLive()) revert SessionNotLive(sessionId, state.flags());
+        if (payment.amount == 0) revert NothingToPay();
+        uint256 feeLimit = uint256(policy[4]) >> 160;
+        uint256 leaving = payment.amount;
+        address feeToken;
+        if (payment.inFeeToken) {
+            feeToken = address(bytes20(policy[3]));
+            if (feeToken == address(0)) revert NoFeeToken();
+            feeLimit = uint96(uint256(policy[3]));
+        } else {
+            leaving += payment.fee;
+        }
+        if (payment.fee > feeLimit) revert AboveFeeLimit(payment.fee, feeLimit);
+        _states()[sessionId] = _spend(policy, state, leaving);
+
+        address payee = address(bytes20(policy[1]));
+        IERC20 token = IERC20(address(bytes20(policy[2])));
+        token.safeTransfer(payee, leaving);
+        emit BillPaid(payment.ref, address(this), address(token), payment.amount, payment.inFeeToken ? 0 : payment.fee);
+        if (payment.inFeeToken && payment.fee != 0) {
+            IERC20(feeToken).safeTransfer(payee, payment.fee);
+            emit FeePaid(payment.ref, address(this), feeToken, payment.fee);
+        }
+    }
+
+    function _revokeSession(bytes32 sessionId) internal {
+        _states()[sessionId] |= SessionStates.REVOKED;
+        emit SessionRevoked(sessionId);
+    }
+
+    function _setFrozen(bytes32 sessionId, bool frozen) internal {
+        uint256 state = _states()[sessionId];
+        _states()[sessionId] = frozen ? state | SessionStates.FROZEN : state & ~SessionStates.FROZEN;
+        emit SessionFrozen(sessionId, frozen);
+    }
+
+    function _sessionState(bytes32 sessionId) internal view returns (uint256) {
+        return _states()[sessionId];
+    }
+
+    /// @dev Who installs sessions.
+    function _sessionOwner() internal view virtual returns (address);
+
+    /// @dev EIP-712 digest in the account's domain.
+    function _typedDataHash(bytes32 structHash) internal view virtual returns (bytes32);
+
+    /// @dev The session's word after `leaving` base units more, or a revert that says which limit stands against it.
+    function _spend(bytes32[5] calldata policy, uint256 state, uint256 leaving) private view returns (uint256) {
+        uint256 times = uint256(policy[4]);
+        uint256 startsAt = uint40(times >> 120);
+        uint256 endsAt = uint40(times >> 80);
+        if (block.timestamp < startsAt || block.timestamp >= endsAt) {
+            revert OutsideSession(block.timestamp, startsAt, endsAt);
+        }
+        uint256 limit = uint96(uint256(policy[0]));
+        if (leaving > limit) revert AbovePaymentLimit(leaving, limit);
+
+        unchecked {
+            // `leaving` and both counters are below 2**96.
+            uint256 period;
+            uint256 periodSeconds = uint32(times >> 48);
+            if (periodSeconds != 0) period = (block.timestamp - startsAt) / periodSeconds;
+            uint256 inPeriod = (period == state.period() ? state.spentInPeriod() : 0) + leaving;
+            limit = uint96(uint256(policy[1]));
+            if (inPeriod > limit) revert AbovePeriodLimit(inPeriod, limit);
+
+            uint256 total = state.spentTotal() + leaving;
+            limit = uint96(uint256(policy[2]));
+            if (total > limit) revert AboveTotalLimit(total, limit);
+            return state.spend(total, inPeriod, period);
+        }
+    }
+
+    function _install(bytes32[5] calldata policy, bytes32 sessionId, uint256 state, bytes calldata ownerSignature)
+        private
+        returns (bool)
+    {
+        if (state != 0) revert SessionNotLive(sessionId, state.flags());
+        if (!SessionPolicies.isEnforceable(policy)) revert PolicyNotEnforceable(sessionId);
+        bytes32 digest = _typedDataHash(SessionPolicies.installStructHash(policy));
+        if (!Signers.isSigner(_sessionOwner(), digest, ownerSignature)) return false;
+        _states()[sessionId] = SessionStates.INSTALLED;
+        emit SessionInstalled(sessionId, address(bytes20(policy[0])), policy);
+        return true;
+    }
+
+    function _paymentDigest(bytes32 sessionId, Payment memory payment, uint256 sequence, uint256 deadline)
+        private
+        view
+        returns (bytes32)
+    {
+        return _typedDataHash(
+            keccak256(
+                abi.encode(
+                    PAYMENT_TYPEHASH,
+                    sessionId,
+                    payment.ref,
+                    payment.amount,
+                    payment.fee,
+                    payment.inFeeToken,
+                    sequence,
+                    deadline
+                )
+            )
+        );
+    }
+
+    function _states() private view returns (mapping(bytes32 => uint256) storage) {
+        SessionStorage storage stored;
+        assembly ("memory-safe") {
+            stored.slot := STORAGE
+        }
+        return stored.states;
+    }
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IAccount} from "@account-abstraction/contracts/interfaces/IAccount.sol";
+import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
+import {ERC7821} from "@openzeppelin/contracts/account/extensions/draft-ERC7821.sol";
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {IERC1822Proxiable} from "@openzeppelin/contracts/interfaces/draft-IERC1822.sol";
+import {IERC7821} from "@openzeppelin/contracts/interfaces/draft-IERC7821.sol";
+import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.sol";
+import {ERC1155Holder} from "@openzeppelin/contracts/token/ERC1155/utils/ERC1155Holder.sol";
+import {ERC721Holder} from "@openzeppelin/contracts/token/ERC721/utils/ERC721Holder.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {ERC7739} from "@openzeppelin/contracts/utils/cryptography/signers/draft-ERC7739.sol";
+import {IBillPayer} from "../interfaces/IBillPayer.sol";
+import {AccountProxies} from "./AccountProxies.sol";
+import {BillSessions} from "./BillSessions.sol";
+import {SessionPolicies} from "./SessionPolicy.sol";
+import {SessionStates} from "./SessionStates.sol";
+import {Signers} from "./Signers.sol";
+
+/// @title A customer's smart account
+/// @notice The owner may do anything; a session key may pay bills within its policy, and end itself. Two ways in: user
+/// operations through the EntryPoint, and payments signed for the bill lane. Both count on the same word per session.
+/// @dev Trusts the EntryPoint that it was built with, for calls whose signature `validateUserOp` has checked. In a user
+/// operation the first byte of the signature says who signed: 0 the owner, 1 a session key.
+contract OpenVPPAccount is
+    IAccount,
+    IBillPayer,
+    ERC7821,
+    ERC7739,
+    BillSessions,
+    ERC721Holder,
+    ERC1155Holder,
+    IERC1822Proxiable
+{
+    /// @notice First byte of a user operation's signature when the owner signed: then r, s, v.
+    uint8 public constant SIGNED_BY_OWNER = 0;
+
+    /// @notice First byte when a session key signed: then its r, s, v and, while the session is not installed, the
+    /// owner's r, s, v over the install digest.
+    uint8 public constant SIGNED_BY_SESSION = 1;
+
+    /// @dev keccak256(abi.encode(uint256(keccak256("openvpp.storage.Account")) - 1)) & ~bytes32(uint256(0xff))
+    bytes32 private constant STORAGE = 0x677288ac3ece3bc8bcb8f445573953fb306cbccb0fd87a72ef8fdabd6a605e00;
+
+    /// @custom:storage-location erc7201:openvpp.storage.Account
+    /// @param owner Owner since the last rotation, or zero while it is the one in the proxy's code.
+    struct AccountStorage {
+        address owner;
+    }
+
+    address private immutable ENTRY_POINT;
+    address private immutable SELF = address(this);
+
+    /// @notice The owner changed.
+    /// @param previousOwner Owner before.
+    /// @param newOwner Owner from now on.
+    event OwnerChanged(address indexed previousOwner, address indexed newOwner);
+
+    /// @notice Caller may not do this.
+    /// @param caller Who called.
+    error NotAuthorised(address caller);
+
+    /// @notice First byte of a signature names no kind of signer.
+    /// @param kind The byte, or 255 when the signature is empty or cut short.
+    error UnknownSignatureKind(uint8 kind);
+
+    /// @notice A session key may only pay bills and end itself.
+    /// @param selector What it asked for.
+    error NotASessionCall(bytes4 selector);
+
+    /// @notice An implementation must say that it is one (ERC-1822).
+    /// @param implementation Address that does not.
+    error NotAnImplementation(address implementation);
+
+    /// @notice Owner zero would lock the account for ever.
+    error OwnerIsZero();
+
+    /// @param entryPoint_ EntryPoint v0.8 whose operations are accepted.
+    constructor(address entryPoint_) EIP712("OpenVPP Account", "1") {
+        ENTRY_POINT = entryPoint_;
+    }
+
+    modifier onlyOwner() {
+        if (!_isOwnerCall(msg.sender)) revert NotAuthorised(msg.sender);
+        _;
+    }
+
+    /// @notice Takes native coin.
+    receive() external payable {}
+
+    /// @inheritdoc IAccount
+    function validateUserOp(PackedUserOperation calldata op, bytes32 userOpHash, uint256 missingAccountFunds)
+        external
+        returns (uint256 validationData)
+    {
+        if (msg.sender != ENTRY_POINT) revert NotAuthorised(msg.sender);
+        bytes calldata signature = op.signature;
+        if (signature.length < 66) revert UnknownSignatureKind(type(uint8).max);
+        uint8 kind = uint8(signature[0]);
+        if (kind == SIGNED_BY_SESSION) {
+            validationData = _validateSession(op.callData, userOpHash, signature[1:]);
+        } else if (kind == SIGNED_BY_OWNER) {
+            validationData = Signers.isSigner(owner(), userOpHash, signature[1:66]) ? 0 : 1;
+        } else {
+            revert UnknownSignatureKind(kind);
+        }
+        if (missingAccountFunds != 0) {
+            // The EntryPoint checks its own deposit afterwards, so a failure here is found there.
+            (bool sent,) = payable(msg.sender).call{value: missingAccountFunds}("");
+            sent;
+        }
+    }
+
+    /// @inheritdoc IBillPayer
+    function payBill(bytes32[5] calldata policy, bytes16 ref, uint256 amount, uint256 fee, bool inFeeToken) external {
+        if (msg.sender != ENTRY_POINT && msg.sender != address(this)) revert NotAuthorised(msg.sender);
+        bytes32 sessionId = SessionPolicies.id(policy);
+        _pay(policy, sessionId, _sessionState(sessionId), Payment(ref, amount, fee, inFeeToken));
+    }
+
+    /// @notice Ends a session at the wish of its own key, sent directly or as a user operation.
+    /// @param policy Packed session policy.
+    function renounceSession(bytes32[5] calldata policy) external {
+        if (msg.sender != ENTRY_POINT && msg.sender != address(bytes20(policy[0]))) revert NotAuthorised(msg.sender);
+        _revokeSession(SessionPolicies.id(policy));
+    }
+
+    /// @notice Ends sessions for ever, installed or not.
+    /// @param sessionIds Hashes of their packed policies.
+    function revokeSessions(bytes32[] calldata sessionIds) external onlyOwner {
+        for (uint256 i = 0; i < sessionIds.length; ++i) {
+            _revokeSession(sessionIds[i]);
+        }
+    }
+
+    /// @notice Stops sessions until they are unfrozen.
+    /// @param sessionIds Hashes of their packed policies.
+    function freezeSessions(bytes32[] calldata sessionIds) external onlyOwner {
+        for (uint256 i = 0; i < sessionIds.length; ++i) {
+            _setFrozen(sessionIds[i], true);
+        }
+    }
+
+    /// @notice Lets frozen sessions go on.
+    /// @param sessionIds Hashes of their packed policies.
+    function unfreezeSessions(bytes32[] calldata sessionIds) external onlyOwner {
+        for (uint256 i = 0; i < sessionIds.length; ++i) {
+            _setFrozen(sessionIds[i], false);
+        }
+    }
+
+    /// @notice Gives the account to another owner.
+    /// @param newOwner Owner from now on.
+    function changeOwner(address newOwner) external onlyOwner {
+        if (newOwner == address(0)) revert OwnerIsZero();
+        emit OwnerChanged(owner(), newOwner);
+        _accountStorage().owner = newOwner;
+    }
+
+    /// @notice Replaces the implementation.
+    /// @param newImplementation Contract that answers `proxiableUUID` with the ERC-1967 slot.
+    /// @param data Call made to it afterwards, or empty.
+    function upgradeToAndCall(address newImplementation, bytes calldata data) external payable onlyOwner {
+        try IERC1822Proxiable(newImplementation).proxiableUUID() returns (bytes32 slot) {
+            if (slot != ERC1967Utils.IMPLEMENTATION_SLOT) revert NotAnImplementation(newImplementation);
+        } catch {
+            revert NotAnImplementation(newImplementation);
+        }
+        ERC1967Utils.upgradeToAndCall(newImplementation, data);
+    }
+
+    /// @inheritdoc IERC1822Proxiable
+    function proxiableUUID() external view returns (bytes32) {
+        if (address(this) != SELF) revert NotAuthorised(msg.sender);
+        return ERC1967Utils.IMPLEMENTATION_SLOT;
+    }
+
+    /// @notice EntryPoint whose operations are accepted.
+    function entryPoint() external view returns (address) {
+        return ENTRY_POINT;
+    }
+
+    /// @notice Owner of the account; zero for the implementation itself, which therefore obeys nobody.
+    function owner() public view returns (address current) {
+        if (address(this) == SELF) return address(0);
+        current = _accountStorage().owner;
+        if (current != address(0)) return current;
+        uint256 offset = AccountProxies.OWNER_OFFSET;
+        assembly ("memory-safe") {
+            extcodecopy(address(), 0, offset, 20)
+            current := shr(96, mload(0))
+        }
+    }
+
+    /// @notice ERC-165: token receivers, ERC-1271 and ERC-7821.
+    function supportsInterface(bytes4 interfaceId) public view override returns (bool) {
+        return interfaceId == type(IERC1271).interfaceId || interfaceId == type(IERC7821).interfaceId
+            || interfaceId == type(IAccount).interfaceId || super.supportsInterface(interfaceId);
+    }
+
+    /// @dev A session key signed: the call must carry the policy of a live session, or of one that the owner's
+    /// signature installs now. Limits are counted when the payment is made.
+    function _validateSession(bytes calldata callData, bytes32 userOpHash, bytes calldata signature)
+        private
+        returns (uint256 validationData)
+    {
+        bytes4 selector = bytes4(callData);
+        if (callData.length < 164 || (selector != this.payBill.selector && selector != this.renounceSession.selector)) {
+            revert NotASessionCall(selector);
+        }
+        bytes32[5] calldata policy;
+        assembly ("memory-safe") {
+            policy := add(callData.offset, 4)
+        }
+        bool genuine = _admitSession(policy, SessionPolicies.id(policy), signature);
+        genuine = Signers.isSigner(address(bytes20(policy[0])), userOpHash, signature[:65]) && genuine;
+        uint256 times = uint256(policy[4]);
+        uint256 validUntil = uint40(times >> 80) - 1;
+        uint256 validAfter = uint40(times >> 120);
+        if (validAfter != 0) validAfter -= 1;
+        return (validAfter << 208) | (validUntil << 160) | (genuine ? 0 : 1);
+    }
+
+    function _sessionOwner() internal view override returns (address) {
+        return owner();
+    }
+
+    function _typedDataHash(bytes32 structHash) internal view override returns (bytes32) {
+        return _hashTypedDataV4(structHash);
+    }
+
+    /// @dev ERC-1271 through ERC-7739: the owner signs for this account only.
+    function _rawSignatureValidation(bytes32 hash, bytes calldata signature) internal view override returns (bool) {
+        return Signers.isSigner(owner(), hash, signature);
+    }
+
+    function _erc7821AuthorizedExecutor(address caller, bytes32, bytes calldata) internal view override returns (bool) {
+        return _isOwnerCall(caller);
+    }
+
+    function _isOwnerCall(address caller) private view returns (bool) {
+        return caller == ENTRY_POINT || caller == address(this) || (caller == owner() && caller != address(0));
+    }
+
+    function _accountStorage() private pure returns (AccountStorage storage stored) {
+        assembly ("memory-safe") {
+            stored.slot := STORAGE
+        }
+    }
+}

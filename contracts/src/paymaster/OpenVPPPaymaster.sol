@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IEntryPoint} from "@account-abstraction/contracts/interfaces/IEntryPoint.sol";
+import {IPaymaster} from "@account-abstraction/contracts/interfaces/IPaymaster.sol";
+import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
+import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {IBillPayer} from "../interfaces/IBillPayer.sol";
+import {Signers} from "../account/Signers.sol";
+
+/// @title The paymaster of OpenVPP
+/// @notice Pays the gas of operations that a sponsor has signed for, out of a deposit, within each utility's budget.
+/// It takes no tokens: the network fee is in the customer's own call, signed by the customer's key, and here it is
+/// compared with the quote. So nobody is charged more than the quote that both have signed.
+/// @dev Trusts its sponsors to have quoted and simulated what they sign; what a stolen sponsor key can burn is bounded
+/// by the budgets. Reads its own storage during validation, hence needs a stake (ERC-7562). Paymaster data: mode (1
+/// byte), utility (8), valid after (6), valid until (6), quoted fee (16), sponsor's r, s, v (65).
+contract OpenVPPPaymaster is IPaymaster, Ownable2Step, EIP712 {
+    using SafeERC20 for IERC20;
+
+    /// @notice Fee modes: in the session's fee token, in the bill's token, or none as the utility absorbs it.
+    uint8 public constant FEE_IN_FEE_TOKEN = 1;
+    uint8 public constant FEE_IN_BILL_TOKEN = 2;
+    uint8 public constant FEE_ABSORBED = 3;
+
+    /// @notice Gas that `postOp` and the accounting around it use, charged to the budget beside what is measured.
+    uint256 public constant POST_OP_GAS = 9_000;
+
+    uint256 private constant DATA_OFFSET = 52;
+    uint256 private constant SIGNATURE_OFFSET = DATA_OFFSET + 37;
+    uint256 private constant PAYMASTER_AND_DATA_LENGTH = SIGNATURE_OFFSET + 65;
+    uint256 private constant PAY_BILL_LENGTH = 4 + 9 * 32;
+
+    /// @dev EIP-712 type of what a sponsor signs: the whole operation, with the paymaster's fields up to the signature.
+    bytes32 private constant SPONSORED_TYPEHASH = keccak256(
+        "SponsoredOperation(address sender,uint256 nonce,bytes32 initCodeHash,bytes32 callDataHash,bytes32 accountGasLimits,uint256 preVerificationGas,bytes32 gasFees,bytes32 paymasterFieldsHash)"
+    );
+
+    /// @notice EntryPoint v0.8 that holds the deposit.
+    IEntryPoint public immutable ENTRY_POINT;
+
+    /// @notice Whether a key may sponsor operations.
+    mapping(address sponsor => bool) public isSponsor;
+
+    /// @notice What is left of a utility's budget, in wei.
+    mapping(uint64 utilityId => uint256 budgetWei) public budgetWei;
+
+    /// @notice Whether no operation is sponsored at present.
+    bool public paused;
+
+    /// @notice A key may sponsor, or may no longer.
+    /// @param sponsor The key.
+    /// @param allowed Whether it may.
+    event SponsorSet(address indexed sponsor, bool allowed);
+
+    /// @notice A utility's budget was set.
+    /// @param utilityId Whose.
+    /// @param budgetWei What is left of it from now on, in wei.
+    event BudgetSet(uint64 indexed utilityId, uint256 budgetWei);
+
+    /// @notice A sponsored operation was charged to a utility's budget.
+    /// @param userOpHash The operation.
+    /// @param utilityId Whose budget.
+    /// @param costWei Charged, in wei.
+    event BudgetCharged(bytes32 indexed userOpHash, uint64 indexed utilityId, uint256 costWei);
+
+    /// @notice Sponsoring was stopped or goes on.
+    /// @param paused Whether it is stopped.
+    event PausedSet(bool paused);
+
+    /// @notice Only the EntryPoint may call this.
+    /// @param caller Who called.
+    error NotEntryPoint(address caller);
+
+    /// @notice Sponsoring is stopped.
+    error SponsoringPaused();
+
+    /// @notice Paymaster data has another length than the mode wants.
+    /// @param length Of `paymasterAndData`, in bytes.
+    error BadDataLength(uint256 length);
+
+    /// @notice No such mode.
+    /// @param mode What was given.
+    error UnknownMode(uint8 mode);
+
+    /// @notice The call's fee is another than the one quoted, or in another token.
+    /// @param fee In the call, in base units of the fee's token.
+    /// @param quotedFee In the quote.
+    error FeeDiffersFromQuote(uint256 fee, uint256 quotedFee);
+
+    /// @notice The utility's budget does not cover the operation.
+    /// @param utilityId Whose budget.
+    /// @param costWei Most that the operation may cost, in wei.
+    /// @param leftWei What is left of the budget, in wei.
+    error BudgetExceeded(uint64 utilityId, uint256 costWei, uint256 leftWei);
+
+    /// @param entryPoint EntryPoint v0.8.
+    /// @param owner Who funds, sets sponsors and budgets, pauses and withdraws.
+    constructor(IEntryPoint entryPoint, address owner) Ownable(owner) EIP712("OpenVPP Paymaster", "1") {
+        ENTRY_POINT = entryPoint;
+    }
+
+    modifier onlyEntryPoint() {
+        if (msg.sender != address(ENTRY_POINT)) revert NotEntryPoint(msg.sender);
+        _;
+    }
+
+    /// @inheritdoc IPaymaster
+    function validatePaymasterUserOp(PackedUserOperation calldata op, bytes32 userOpHash, uint256 maxCost)
+        external
+        onlyEntryPoint
+        returns (bytes memory context, uint256 validationData)
+    {
+        if (paused) revert SponsoringPaused();
+        bytes calldata fields = op.paymasterAndData;
+        if (fields.length != PAYMASTER_AND_DATA_LENGTH) revert BadDataLength(fields.length);
+        uint256 data = uint256(bytes32(fields[DATA_OFFSET:]));
+        uint64 utilityId = uint64(data >> 184);
+        _checkFee(op.callData, uint8(data >> 248), uint128(bytes16(fields[DATA_OFFSET + 21:])));
+
+        uint256 left = budgetWei[utilityId];
+        if (maxCost > left) revert BudgetExceeded(utilityId, maxCost, left);
+        unchecked {
+            budgetWei[utilityId] = left - maxCost;
+        }
+        bool genuine = _isSponsored(op, fields);
+        context = abi.encode(userOpHash, utilityId, maxCost);
+        validationData =
+            (uint256(uint48(data >> 136)) << 208) | (uint256(uint48(data >> 88)) << 160) | (genuine ? 0 : 1);
+    }
+
+    /// @inheritdoc IPaymaster
+    function postOp(PostOpMode, bytes calldata context, uint256 actualGasCost, uint256 actualUserOpFeePerGas)
+        external
+        onlyEntryPoint
+    {
+        (bytes32 userOpHash, uint64 utilityId, uint256 reserved) = abi.decode(context, (bytes32, uint64, uint256));
+        uint256 cost = actualGasCost + POST_OP_GAS * actualUserOpFeePerGas;
+        if (cost > reserved) cost = reserved;
+        budgetWei[utilityId] += reserved - cost;
+        emit BudgetCharged(userOpHash, utilityId, cost);
+    }
+
+    /// @notice Digest that a sponsor signs for an operation; its signature field and the last 65 bytes of its paymaster
+    /// data are not part of it.
+    /// @param op The operation.
+    function sponsorDigest(PackedUserOperation calldata op) external view returns (bytes32) {
+        return _sponsorDigest(op, op.paymasterAndData);
+    }
+
+    /// @notice Adds to the deposit that pays for gas.
+    function deposit() external payable {
+        ENTRY_POINT.depositTo{value: msg.value}(address(this));
+    }
+
+    /// @notice Deposit that pays for gas, in wei.
+    function getDeposit() external view returns (uint256) {
+        return ENTRY_POINT.balanceOf(address(this));
+    }
+
+    /// @notice Lets a key sponsor, or not.
+    /// @param sponsor The key.
+    /// @param allowed Whether it may.
+    function setSponsor(address sponsor, bool allowed) external onlyOwner {
+        isSponsor[sponsor] = allowed;
+        emit SponsorSet(sponsor, allowed);
+    }
+
+    /// @notice Sets what is left of a utility's budget.
+    /// @param utilityId Whose.
+    /// @param newBudgetWei Left from now on, in wei.
+    function setBudget(uint64 utilityId, uint256 newBudgetWei) external onlyOwner {
+        budgetWei[utilityId] = newBudgetWei;
+        emit BudgetSet(utilityId, newBudgetWei);
+    }
+
+    /// @notice Stops sponsoring, or lets it go on.
+    /// @param paused_ Whether to stop.
+    function setPaused(bool paused_) external onlyOwner {
+        paused = paused_;
+        emit PausedSet(paused_);
+    }
+
+    /// @notice Takes from the deposit.
+    /// @param to Who gets it.
+    /// @param amountWei How much, in wei.
+    function withdrawTo(address payable to, uint256 amountWei) external onlyOwner {
+        ENTRY_POINT.withdrawTo(to, amountWei);
+    }
+
+    /// @notice Adds to the stake that bundlers ask for.
+    /// @param unstakeDelaySeconds Shortest wait between unlocking and withdrawing, in seconds.
+    function addStake(uint32 unstakeDelaySeconds) external payable onlyOwner {
+        ENTRY_POINT.addStake{value: msg.value}(unstakeDelaySeconds);
+    }
+
+    /// @notice Starts the wait for the stake.
+    function unlockStake() external onlyOwner {
+        ENTRY_POINT.unlockStake();
+    }
+
+    /// @notice Takes the stake after the wait.
+    /// @param to Who gets it.
+    function withdrawStake(address payable to) external onlyOwner {
+        ENTRY_POINT.withdrawStake(to);
+    }
+
+    /// @notice Takes tokens that somebody sent here.
+    /// @param token Which.
+    /// @param to Who gets them.
+    /// @param amount Base units.
+    function withdrawToken(IERC20 token, address to, uint256 amount) external onlyOwner {
+        token.safeTransfer(to, amount);
+    }
+
+    /// @dev A bill payment's fee must be the quoted one, in the quoted kind of token; other calls carry no fee.
+    function _checkFee(bytes calldata callData, uint8 mode, uint256 quotedFee) private pure {
+        if (mode == 0 || mode > FEE_ABSORBED) revert UnknownMode(mode);
+        uint256 fee;
+        bool inFeeToken = mode == FEE_IN_FEE_TOKEN;
+        if (bytes4(callData) == IBillPayer.payBill.selector && callData.length == PAY_BILL_LENGTH) {
+            fee = uint256(bytes32(callData[228:]));
+            inFeeToken = uint256(bytes32(callData[260:])) != 0;
+        }
+        if (
+            fee != quotedFee || (mode == FEE_ABSORBED && fee != 0)
+                || (fee != 0 && inFeeToken != (mode == FEE_IN_FEE_TOKEN))
+        ) {
+            revert FeeDiffersFromQuote(fee, quotedFee);
+        }
+    }
+
+    function _isSponsored(PackedUserOperation calldata op, bytes calldata fields) private view returns (bool) {
+        address signer = Signers.recover(_sponsorDigest(op, fields), fields[SIGNATURE_OFFSET:]);
+        return signer != address(0) && isSponsor[signer];
+    }
+
+    function _sponsorDigest(PackedUserOperation calldata op, bytes calldata fields) private view returns (bytes32) {
+        return _hashTypedDataV4(
+            keccak256(
+                abi.encode(
+                    SPONSORED_TYPEHASH,
+                    op.sender,
+                    op.nonce,
+                    keccak256(op.initCode),
+                    keccak256(op.callData),
+                    op.accountGasLimits,
+                    op.preVerificationGas,
+                    op.gasFees,
+                    keccak256(fields[:SIGNATURE_OFFSET])
+                )
+            )
+        );
+    }
+}
