@@ -40,7 +40,7 @@ class TenantQuerySet(models.QuerySet[Any]):
     def _utility_path(self) -> str:
         return str(self.model.utility_path)
 
-    def _staff_rows(self, user: "User") -> "models.QuerySet[Any]":
+    def _staff_rows(self, user: "User") -> Any:
         rows = self.model._base_manager.order_by()  # noqa: SLF001 - the unfiltered manager is Django's own name
         if not user.is_superuser:
             rows = rows.filter(
@@ -48,7 +48,7 @@ class TenantQuerySet(models.QuerySet[Any]):
             )
         return rows.values("pk")
 
-    def _customer_rows(self, user: "User") -> "models.QuerySet[Any]":
+    def _customer_rows(self, user: "User") -> Any:
         rows = self.model._base_manager.order_by()  # noqa: SLF001 - the unfiltered manager is Django's own name
         path = self.model.user_path
         return rows.filter(**{path: user.pk}).values("pk") if path else rows.none().values("pk")

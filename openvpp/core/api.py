@@ -14,9 +14,7 @@ PROBLEM_TYPE = "https://openvpp.org/problems/"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
-def act_once(
-    request: drf_request.Request, act: Callable[[], tuple[int, Any]]
-) -> response.Response:
+def act_once(request: drf_request.Request, act: Callable[[], tuple[int, Any]]) -> response.Response:
     """Answer a money-moving request by its `Idempotency-Key` header.
 
     :raises errors.Invalid: no key, or one over 200 characters.
@@ -29,18 +27,18 @@ def act_once(
         )
     status, body = idempotency.answer_once(
         user_id=request.user.pk,
-        application_id=request.auth.application_id,  # type: ignore[union-attr] - HasScopes saw the token
+        application_id=request.auth.application_id,  # type: ignore[union-attr]  # HasScopes saw the token
         key=key,
         method=request.method or "",
         path=request.path,
-        body=request.data,
+        body=dict(request.data),
         now=clock.get_now(),
         act=act,
     )
     return response.Response(body, status=status)
 
 
-def problem_handler(error: Exception, context: dict[str, Any]) -> response.Response | None:
+def problem_handler(error: Exception, _context: dict[str, Any]) -> response.Response | None:
     """Turn an error into a problem document; None lets Django answer 500."""
     if isinstance(error, errors.UnableTo):
         return response.Response(
@@ -66,9 +64,7 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> response.Respo
     body = _problem(status=error.status_code, code=_code(error), detail=_detail(error))
     if isinstance(error, exceptions.ValidationError):
         body["errors"] = error.detail
-    return response.Response(
-        body, status=error.status_code, headers=headers, content_type=PROBLEM_MEDIA_TYPE
-    )
+    return response.Response(body, status=error.status_code, headers=headers, content_type=PROBLEM_MEDIA_TYPE)
 
 
 def _problem(*, status: int, code: str, detail: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from openvpp.core import upcalls
 
 
 @checks.register
-def check_dotted_paths(*, app_configs: object, **kwargs: Any) -> Sequence[checks.CheckMessage]:
+def check_dotted_paths(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Report each upcall or job whose function cannot be imported."""
     paths = [path for handlers in settings.UPCALLS.values() for path in handlers] + list(settings.JOBS.values())
     found: list[checks.CheckMessage] = []

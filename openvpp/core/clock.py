@@ -7,4 +7,4 @@ from django.utils import timezone
 
 def get_now() -> datetime.datetime:
     """Return the present instant, aware, in UTC."""
-    return timezone.now()  # noqa: TID251 - this is the clock
+    return timezone.now()

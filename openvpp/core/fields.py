@@ -73,7 +73,9 @@ class _HexField(models.BinaryField):  # type: ignore[type-arg]
         if value is None or value == "":
             return None
         try:
-            raw = bytes(value) if isinstance(value, bytes | memoryview) else bytes.fromhex(str(value).removeprefix("0x"))
+            raw = (
+                bytes(value) if isinstance(value, bytes | memoryview) else bytes.fromhex(str(value).removeprefix("0x"))
+            )
         except ValueError as error:
             raise exceptions.ValidationError("Enter hexadecimal digits.") from error
         if len(raw) != self.length_bytes:

@@ -25,11 +25,15 @@ class Client:
             base_url=base_url, headers=dict(headers or {}), timeout=timeout, follow_redirects=False, trust_env=False
         )
 
-    def post(self, *, path: str, body: Any = None, content: bytes | None = None,
-             headers: Mapping[str, str] | None = None) -> Any:
+    def post(
+        self, *, path: str, body: Any = None, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
         """POST JSON (or raw `content`) and return the JSON answer, or None when it is empty."""
-        return self._send(self._client.build_request("POST", path, json=body if content is None else None,
-                                                     content=content, headers=dict(headers or {})))
+        return self._send(
+            self._client.build_request(
+                "POST", path, json=body if content is None else None, content=content, headers=dict(headers or {})
+            )
+        )
 
     def get(self, *, path: str, params: Mapping[str, str] | None = None) -> Any:
         """GET and return the JSON answer, or None when it is empty."""
@@ -51,7 +55,9 @@ class Client:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
             raise errors.Unreachable(f"{request.url.host} answered {response.status_code}.")
         if not response.is_success:
-            raise errors.Refused(f"{request.url.host} answered {response.status_code}: {raw[:300].decode(errors='replace')}")
+            raise errors.Refused(
+                f"{request.url.host} answered {response.status_code}: {raw[:300].decode(errors='replace')}"
+            )
         try:
             return httpx.Response(200, content=raw).json() if raw else None
         except ValueError as error:

@@ -40,11 +40,8 @@ def answer_once(
     fingerprint = hashlib.sha256(
         json.dumps([method, path, body], sort_keys=True, separators=(",", ":"), default=str).encode()
     ).hexdigest()
-    row, fresh = _claim(
-        user_id=user_id, application_id=application_id, key=key, fingerprint=fingerprint, now=now
-    )
-    if not fresh:
-        assert row.status is not None
+    row = _claim(user_id=user_id, application_id=application_id, key=key, fingerprint=fingerprint, now=now)
+    if row.status is not None:
         return row.status, row.body
     try:
         status, answer = act()
@@ -57,8 +54,8 @@ def answer_once(
 
 @db.transaction
 def _claim(
-    *, user_id: int | None, application_id: int, key: str, fingerprint: str, now: datetime.datetime
-) -> tuple[models.IdempotentRequest, bool]:
+    *, user_id: Any, application_id: int, key: str, fingerprint: str, now: datetime.datetime
+) -> models.IdempotentRequest:
     rows = models.IdempotentRequest.objects
     rows.filter(application_id=application_id, user_id=user_id, key=key, created_at__lt=now - KEEP).delete()
     made = models.IdempotentRequest(
@@ -76,14 +73,14 @@ def _claim(
             "This Idempotency-Key was used with another body. Send a new key for a new request.",
             code="idempotency_key_reused",
         )
-    if row.pk == made.pk:
-        return row, True
-    if row.status is not None:
-        return row, False
-    if rows.filter(pk=row.pk).filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now)).update(
-        leased_until=now + LEASE
+    if row.pk == made.pk or row.status is not None:
+        return row
+    if (
+        rows.filter(pk=row.pk)
+        .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
+        .update(leased_until=now + LEASE)
     ):
-        return row, True
+        return row
     raise UnableToRepeatRequest(
         "The first request with this Idempotency-Key is still being answered. Ask again in a second.",
         code="idempotency_key_in_use",

@@ -67,10 +67,10 @@ def _run(*, job: models.Job) -> None:
     try:
         upcalls.resolve(path=settings.JOBS[job.name])(**job.arguments, now=clock.get_now())
     except (errors.UnableTo, errors.Refused) as error:
-        logger.error("job refused", extra={"job": job.key, "reason": str(error)})
+        logger.warning("job %s refused: %s", job.key, error)
         rows.update(failed_at=clock.get_now(), last_error=str(error)[:500], leased_until=None)
     except Exception as error:
-        logger.exception("job failed", extra={"job": job.key, "attempts": job.attempts})
+        logger.exception("job %s failed, attempt %s", job.key, job.attempts)
         now = clock.get_now()
         delay = datetime.timedelta(seconds=min(2**job.attempts, MAX_DELAY_SECONDS))
         final = job.attempts >= MAX_ATTEMPTS

@@ -41,9 +41,7 @@ def local_midnight(*, day: datetime.date, zone: zoneinfo.ZoneInfo) -> datetime.d
 
 def day_period(*, day: datetime.date, zone: zoneinfo.ZoneInfo) -> Period:
     """Return a local day: 23, 24 or 25 hours long."""
-    return Period(
-        local_midnight(day=day, zone=zone), local_midnight(day=day + datetime.timedelta(days=1), zone=zone)
-    )
+    return Period(local_midnight(day=day, zone=zone), local_midnight(day=day + datetime.timedelta(days=1), zone=zone))
 
 
 def days_period(*, first: datetime.date, last: datetime.date, zone: zoneinfo.ZoneInfo) -> Period:

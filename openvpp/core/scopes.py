@@ -3,7 +3,7 @@
 Which rows a caller may see is decided by `queries`, never here.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rest_framework import exceptions, permissions
 from rest_framework import request as drf_request
@@ -17,7 +17,7 @@ class HasScopes(permissions.BasePermission):
 
     def has_permission(self, request: drf_request.Request, view: "views.APIView") -> bool:
         wanted: list[str] = view.required_scopes  # type: ignore[attr-defined] # a view without scopes is a mistake
-        token = request.auth
+        token: Any = request.auth
         if token is None:
             return False
         if not token.allow_scopes(wanted):

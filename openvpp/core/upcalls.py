@@ -30,5 +30,5 @@ def resolve(*, path: str) -> Callable[..., Any]:
     """
     function = module_loading.import_string(path)
     if not callable(function):
-        raise ImportError(f"{path} is not callable.")
+        raise ImportError(f"{path} is not callable.")  # noqa: TRY004 - it is the path that is wrong
     return function  # type: ignore[no-any-return]

@@ -3,9 +3,9 @@
 import pathlib
 
 from openvpp.settings import environment
-from openvpp.settings.chain import *  # noqa: F403
-from openvpp.settings.oauth import *  # noqa: F403
-from openvpp.settings.upcalls import *  # noqa: F403
+from openvpp.settings.chain import *
+from openvpp.settings.oauth import *
+from openvpp.settings.upcalls import *
 
 BASE_DIR = pathlib.Path(__file__).resolve().parent.parent.parent
 SECRET_KEY = environment.secret("SECRET_KEY")

@@ -1,6 +1,6 @@
 """A developer's machine: `make run`."""
 
-from openvpp.settings.base import *  # noqa: F403
+from openvpp.settings.base import *
 
 DEBUG = False
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"

@@ -1,6 +1,6 @@
 """Behind TLS, with nothing left to a default."""
 
-from openvpp.settings.base import *  # noqa: F403
+from openvpp.settings.base import *
 
 SECURE_SSL_REDIRECT = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -7,7 +7,7 @@ os.environ.setdefault("DATABASE_URL", "postgresql://postgres@localhost/postgres"
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:6379/0")
 os.environ.setdefault("SIGNER_TOKEN", "tests-only")
 
-from openvpp.settings.base import *  # noqa: E402, F403
+from openvpp.settings.base import *
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
