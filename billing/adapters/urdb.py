@@ -8,39 +8,89 @@ import datetime
 import decimal
 import json
 from collections.abc import Mapping, Sequence
-from typing import cast
 
-from billing.domain import tariff
+from billing.domain import tariffs
 from openvpp.core import errors
 
 MAX_BYTES = 1_000_000
 
 _INFORMATION = frozenset(
-    """
-    approved basicinformationcomments country demandcomments demandunits description eiaid energycomments is_default
-    peakkwcapacityhistory peakkwcapacitymax peakkwcapacitymin peakkwhusagehistory peakkwhusagemax peakkwhusagemin
-    phasewiring revisions servicetype sourceparent supersedes uri usenetmetering version voltagecategory
-    voltagemaximum voltageminimum
-    """.split()
+    [
+        "approved",
+        "basicinformationcomments",
+        "country",
+        "demandcomments",
+        "demandunits",
+        "description",
+        "eiaid",
+        "energycomments",
+        "is_default",
+        "peakkwcapacityhistory",
+        "peakkwcapacitymax",
+        "peakkwcapacitymin",
+        "peakkwhusagehistory",
+        "peakkwhusagemax",
+        "peakkwhusagemin",
+        "phasewiring",
+        "revisions",
+        "servicetype",
+        "sourceparent",
+        "supersedes",
+        "uri",
+        "usenetmetering",
+        "version",
+        "voltagecategory",
+        "voltagemaximum",
+        "voltageminimum",
+    ]
 )
 _FREE_TEXT = frozenset({"demandattrs", "energyattrs", "fixedattrs"})
 _PRICED = frozenset(
-    """
-    annualmincharge coincidentrateunit coincidentratestructure coincidentschedule demandrateunit demandratestructure
-    demandreactivepowercharge demandweekdayschedule demandweekendschedule demandwindow dgrules enddate
-    energyratestructure energyweekdayschedule energyweekendschedule fixedchargeeaaddl fixedchargefirstmeter
-    fixedchargeunits fixedmonthlycharge flatdemandmonths flatdemandstructure flatdemandunit fueladjustmentsmonthly
-    label lookbackmonths lookbackpercent lookbackrange mincharge minchargeunits minmonthlycharge name sector source
-    startdate utility
-    """.split()
+    [
+        "annualmincharge",
+        "coincidentrateunit",
+        "coincidentratestructure",
+        "coincidentschedule",
+        "demandrateunit",
+        "demandratestructure",
+        "demandreactivepowercharge",
+        "demandweekdayschedule",
+        "demandweekendschedule",
+        "demandwindow",
+        "dgrules",
+        "enddate",
+        "energyratestructure",
+        "energyweekdayschedule",
+        "energyweekendschedule",
+        "fixedchargeeaaddl",
+        "fixedchargefirstmeter",
+        "fixedchargeunits",
+        "fixedmonthlycharge",
+        "flatdemandmonths",
+        "flatdemandstructure",
+        "flatdemandunit",
+        "fueladjustmentsmonthly",
+        "label",
+        "lookbackmonths",
+        "lookbackpercent",
+        "lookbackrange",
+        "mincharge",
+        "minchargeunits",
+        "minmonthlycharge",
+        "name",
+        "sector",
+        "source",
+        "startdate",
+        "utility",
+    ]
 )
 _METERING = {
-    "Net Metering": tariff.Metering.NET_METERING,
-    "Net Billing Instantaneous": tariff.Metering.NET_BILLING,
-    "Net Billing Hourly": tariff.Metering.NET_BILLING_HOURLY,
-    "Buy All Sell All": tariff.Metering.BUY_ALL_SELL_ALL,
+    "Net Metering": tariffs.Metering.NET_METERING,
+    "Net Billing Instantaneous": tariffs.Metering.NET_BILLING,
+    "Net Billing Hourly": tariffs.Metering.NET_BILLING_HOURLY,
+    "Buy All Sell All": tariffs.Metering.BUY_ALL_SELL_ALL,
 }
-_PER = {"$/day": tariff.ChargePer.DAY, "$/month": tariff.ChargePer.MONTH, "$/year": tariff.ChargePer.YEAR}
+_PER = {"$/day": tariffs.ChargePer.DAY, "$/month": tariffs.ChargePer.MONTH, "$/year": tariffs.ChargePer.YEAR}
 _ENERGY_TIER_FIELDS = frozenset({"max", "rate", "unit", "adj", "sell"})
 _DEMAND_TIER_FIELDS = frozenset({"max", "rate", "unit", "adj"})
 
@@ -49,7 +99,7 @@ class UnableToReadTariff(errors.Invalid):
     """The file is not a rate that this engine can price; the detail names the field."""
 
 
-def read(*, text: str, currency: str = "USD") -> tariff.Tariff:
+def read(*, text: str, currency: str = "USD") -> tariffs.Tariff:
     """Return the one rate in a URDB document: a bare rate, or an API response with one item.
 
     :raises UnableToReadTariff: malformed, several rates, a field unknown, missing or beyond what is priced.
@@ -72,7 +122,7 @@ def read(*, text: str, currency: str = "USD") -> tariff.Tariff:
     return to_tariff(rate=document, currency=currency)
 
 
-def to_tariff(*, rate: Mapping[str, object], currency: str = "USD") -> tariff.Tariff:
+def to_tariff(*, rate: Mapping[str, object], currency: str = "USD") -> tariffs.Tariff:
     """Return a tariff from a rate's fields as parsed from JSON.
 
     Prices beyond nine decimals are rounded half to even to the nano-unit.
@@ -88,13 +138,13 @@ def to_tariff(*, rate: Mapping[str, object], currency: str = "USD") -> tariff.Ta
         raise UnableToReadTariff(str(error)) from error
 
 
-def _build(*, rate: Mapping[str, object], currency: str) -> tariff.Tariff:
+def _build(*, rate: Mapping[str, object], currency: str) -> tariffs.Tariff:
     warnings = [f"`{field}` is free text and is not priced." for field in sorted(_FREE_TEXT & set(rate))]
     rules = rate.get("dgrules", "Net Metering")
-    if rules not in _METERING:
+    if not isinstance(rules, str) or rules not in _METERING:
         raise UnableToReadTariff(f"`dgrules` is {rules!r}; known are {', '.join(_METERING)}.")
     reactive = rate.get("demandreactivepowercharge")
-    return tariff.Tariff(
+    return tariffs.Tariff(
         label=_text(rate, "label"),
         name=_text(rate, "name"),
         utility=_text(rate, "utility"),
@@ -109,7 +159,7 @@ def _build(*, rate: Mapping[str, object], currency: str) -> tariff.Tariff:
         fixed=_fixed(rate),
         minimums=_minimums(rate),
         fuel_adjustments_nano=_fuel_adjustments(rate),
-        metering=_METERING[cast("str", rules)],
+        metering=_METERING[rules],
         sector=_text(rate, "sector"),
         effective_from=_date(rate, "startdate"),
         effective_until=_date(rate, "enddate"),
@@ -118,24 +168,24 @@ def _build(*, rate: Mapping[str, object], currency: str) -> tariff.Tariff:
     )
 
 
-def _energy(rate: Mapping[str, object]) -> tariff.EnergyCharge | None:
+def _energy(rate: Mapping[str, object]) -> tariffs.EnergyCharge | None:
     if "energyratestructure" not in rate:
         return None
     structure = tuple(
         tuple(_energy_tier(tier, f"energyratestructure[{p}][{t}]") for t, tier in enumerate(_list(tiers, "tiers")))
         for p, tiers in enumerate(_list(rate["energyratestructure"], "energyratestructure"))
     )
-    return tariff.EnergyCharge(tiers=structure, schedule=_time_of_use(rate, "energy"))
+    return tariffs.EnergyCharge(tiers=structure, schedule=_time_of_use(rate, "energy"))
 
 
-def _energy_tier(value: object, where: str) -> tariff.EnergyTier:
+def _energy_tier(value: object, where: str) -> tariffs.EnergyTier:
     tier = _tier(value, where, _ENERGY_TIER_FIELDS)
-    unit = tier.get("unit", tariff.EnergyUnit.KWH.value)
+    unit = tier.get("unit", tariffs.EnergyUnit.KWH.value)
     try:
-        known = tariff.EnergyUnit(unit)
+        known = tariffs.EnergyUnit(str(unit))
     except ValueError as error:
         raise UnableToReadTariff(f"`{where}.unit` is {unit!r}, which is not priced.") from error
-    return tariff.EnergyTier(
+    return tariffs.EnergyTier(
         upper_micro=_upper(tier, where),
         unit=known,
         price_nano=_nano(tier.get("rate", 0), f"{where}.rate"),
@@ -144,47 +194,47 @@ def _energy_tier(value: object, where: str) -> tariff.EnergyTier:
     )
 
 
-def _flat_demand(rate: Mapping[str, object]) -> tariff.FlatDemandCharge | None:
+def _flat_demand(rate: Mapping[str, object]) -> tariffs.FlatDemandCharge | None:
     if "flatdemandstructure" not in rate:
         return None
     unit, daily = _demand_unit(rate.get("flatdemandunit", "kW"), "flatdemandunit")
     months = [_whole(month, "flatdemandmonths") for month in _list(rate.get("flatdemandmonths", [0] * 12), "months")]
-    return tariff.FlatDemandCharge(
+    return tariffs.FlatDemandCharge(
         tiers=_demand_tiers(rate, "flatdemandstructure"), months=tuple(months), unit=unit, daily=daily
     )
 
 
-def _tou_demand(rate: Mapping[str, object]) -> tariff.TimeOfUseDemandCharge | None:
+def _tou_demand(rate: Mapping[str, object]) -> tariffs.TimeOfUseDemandCharge | None:
     if "demandratestructure" not in rate:
         return None
     unit, daily = _demand_unit(rate.get("demandrateunit", "kW"), "demandrateunit")
-    return tariff.TimeOfUseDemandCharge(
+    return tariffs.TimeOfUseDemandCharge(
         tiers=_demand_tiers(rate, "demandratestructure"), schedule=_time_of_use(rate, "demand"), unit=unit, daily=daily
     )
 
 
-def _coincident(rate: Mapping[str, object]) -> tariff.TimeOfUseDemandCharge | None:
+def _coincident(rate: Mapping[str, object]) -> tariffs.TimeOfUseDemandCharge | None:
     if "coincidentratestructure" not in rate:
         return None
     unit, daily = _demand_unit(rate.get("coincidentrateunit", "kW"), "coincidentrateunit")
     schedule = _schedule(rate, "coincidentschedule")
-    return tariff.TimeOfUseDemandCharge(
+    return tariffs.TimeOfUseDemandCharge(
         tiers=_demand_tiers(rate, "coincidentratestructure"),
-        schedule=tariff.TimeOfUse(weekday=schedule, weekend=schedule),
+        schedule=tariffs.TimeOfUse(weekday=schedule, weekend=schedule),
         unit=unit,
         daily=daily,
     )
 
 
-def _demand_tiers(rate: Mapping[str, object], field: str) -> tuple[tuple[tariff.DemandTier, ...], ...]:
-    periods: list[tuple[tariff.DemandTier, ...]] = []
+def _demand_tiers(rate: Mapping[str, object], field: str) -> tuple[tuple[tariffs.DemandTier, ...], ...]:
+    periods: list[tuple[tariffs.DemandTier, ...]] = []
     for p, tiers in enumerate(_list(rate[field], field)):
-        steps: list[tariff.DemandTier] = []
+        steps: list[tariffs.DemandTier] = []
         for t, value in enumerate(_list(tiers, f"{field}[{p}]")):
             where = f"{field}[{p}][{t}]"
             tier = _tier(value, where, _DEMAND_TIER_FIELDS)
             steps.append(
-                tariff.DemandTier(
+                tariffs.DemandTier(
                     upper_micro=_upper(tier, where),
                     price_nano=_nano(tier.get("rate", 0), f"{where}.rate"),
                     adjustment_nano=_nano(tier.get("adj", 0), f"{where}.adj"),
@@ -194,22 +244,22 @@ def _demand_tiers(rate: Mapping[str, object], field: str) -> tuple[tuple[tariff.
     return tuple(periods)
 
 
-def _demand_unit(value: object, field: str) -> tuple[tariff.DemandUnit, bool]:
+def _demand_unit(value: object, field: str) -> tuple[tariffs.DemandUnit, bool]:
     text = str(value)
     daily = text.endswith(" daily")
     try:
-        return tariff.DemandUnit(text.removesuffix(" daily")), daily
+        return tariffs.DemandUnit(text.removesuffix(" daily")), daily
     except ValueError as error:
         raise UnableToReadTariff(f"`{field}` is {text!r}, which is not priced.") from error
 
 
-def _fixed(rate: Mapping[str, object]) -> tuple[tariff.FixedCharge, ...]:
+def _fixed(rate: Mapping[str, object]) -> tuple[tariffs.FixedCharge, ...]:
     amount = rate.get("fixedchargefirstmeter", rate.get("fixedmonthlycharge"))
     additional = rate.get("fixedchargeeaaddl", 0)
     if amount is None and not additional:
         return ()
     return (
-        tariff.FixedCharge(
+        tariffs.FixedCharge(
             amount_nano=_nano(amount or 0, "fixedchargefirstmeter"),
             per=_per(rate, "fixedchargeunits"),
             additional_nano=_nano(additional, "fixedchargeeaaddl"),
@@ -217,44 +267,44 @@ def _fixed(rate: Mapping[str, object]) -> tuple[tariff.FixedCharge, ...]:
     )
 
 
-def _minimums(rate: Mapping[str, object]) -> tuple[tariff.MinimumCharge, ...]:
-    found: list[tariff.MinimumCharge] = []
+def _minimums(rate: Mapping[str, object]) -> tuple[tariffs.MinimumCharge, ...]:
+    found: list[tariffs.MinimumCharge] = []
     for field, per in (
         ("mincharge", _per(rate, "minchargeunits")),
-        ("minmonthlycharge", tariff.ChargePer.MONTH),
-        ("annualmincharge", tariff.ChargePer.YEAR),
+        ("minmonthlycharge", tariffs.ChargePer.MONTH),
+        ("annualmincharge", tariffs.ChargePer.YEAR),
     ):
         amount = _nano(rate.get(field, 0), field)
         if amount:
-            found.append(tariff.MinimumCharge(amount_nano=amount, per=per))
+            found.append(tariffs.MinimumCharge(amount_nano=amount, per=per))
     return tuple(found)
 
 
-def _per(rate: Mapping[str, object], field: str) -> tariff.ChargePer:
+def _per(rate: Mapping[str, object], field: str) -> tariffs.ChargePer:
     text = rate.get(field, "$/month")
-    if text not in _PER:
+    if not isinstance(text, str) or text not in _PER:
         raise UnableToReadTariff(f"`{field}` is {text!r}; known are {', '.join(_PER)}.")
-    return _PER[cast("str", text)]
+    return _PER[text]
 
 
 def _fuel_adjustments(rate: Mapping[str, object]) -> tuple[int, ...] | None:
     if "fueladjustmentsmonthly" not in rate:
         return None
     months = [_nano(value, "fueladjustmentsmonthly") for value in _list(rate["fueladjustmentsmonthly"], "months")]
-    if len(months) != tariff.MONTHS:
+    if len(months) != tariffs.MONTHS:
         raise UnableToReadTariff("`fueladjustmentsmonthly` has 12 months.")
     return tuple(months)
 
 
-def _ratchet(rate: Mapping[str, object]) -> tariff.Ratchet | None:
+def _ratchet(rate: Mapping[str, object]) -> tariffs.Ratchet | None:
     percent = _number(rate.get("lookbackpercent", 0), "lookbackpercent")
     if not percent:
         return None
     months = [bool(month) for month in _list(rate.get("lookbackmonths", [True] * 12), "lookbackmonths")]
-    if len(months) != tariff.MONTHS:
+    if len(months) != tariffs.MONTHS:
         raise UnableToReadTariff("`lookbackmonths` has 12 months.")
-    return tariff.Ratchet(
-        percent_micro=int(percent * tariff.MICRO),
+    return tariffs.Ratchet(
+        percent_micro=int(percent * tariffs.MICRO),
         months=tuple(months),
         range_months=_whole(rate.get("lookbackrange", 0), "lookbackrange"),
     )
@@ -270,13 +320,13 @@ def _window(rate: Mapping[str, object], warnings: list[str]) -> int | None:
     return int(minutes)
 
 
-def _time_of_use(rate: Mapping[str, object], kind: str) -> tariff.TimeOfUse:
-    return tariff.TimeOfUse(
+def _time_of_use(rate: Mapping[str, object], kind: str) -> tariffs.TimeOfUse:
+    return tariffs.TimeOfUse(
         weekday=_schedule(rate, f"{kind}weekdayschedule"), weekend=_schedule(rate, f"{kind}weekendschedule")
     )
 
 
-def _schedule(rate: Mapping[str, object], field: str) -> tariff.Schedule:
+def _schedule(rate: Mapping[str, object], field: str) -> tariffs.Schedule:
     if field not in rate:
         raise UnableToReadTariff(f"`{field}` is missing.")
     return tuple(tuple(_whole(hour, field) for hour in _list(row, field)) for row in _list(rate[field], field))
@@ -297,11 +347,11 @@ def _upper(tier: Mapping[str, object], where: str) -> int | None:
     upper = _number(tier["max"], f"{where}.max")
     if upper < 0:
         raise UnableToReadTariff(f"`{where}.max` is negative.")
-    return None if upper >= decimal.Decimal("1e37") else int(upper * tariff.MICRO)
+    return None if upper >= decimal.Decimal("1e37") else int(upper * tariffs.MICRO)
 
 
 def _nano(value: object, where: str) -> int:
-    return int((_number(value, where) * tariff.NANO).to_integral_value(rounding=decimal.ROUND_HALF_EVEN))
+    return int((_number(value, where) * tariffs.NANO).to_integral_value(rounding=decimal.ROUND_HALF_EVEN))
 
 
 def _number(value: object, where: str) -> decimal.Decimal:

@@ -5,7 +5,9 @@ import decimal
 import enum
 import fractions
 
-from billing.domain import loads, tariff
+from billing.domain import loads, tariffs
+
+ONE = decimal.Decimal(1)
 
 
 class LineKind(enum.StrEnum):
@@ -79,15 +81,18 @@ class Line:
 class Usage:
     """What the bill was reckoned on: energy in mWh, demand in mW."""
 
-    import_mwh: int
-    export_mwh: int
-    peak_mw: int | None
-    billing_demand_mw: int | None
+    import_milliwh: int
+    export_milliwh: int
+    peak_milliw: int | None
+    billing_demand_milliw: int | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RatedBill:
-    """A rated billing period. `omissions` names each charge of the tariff that could not be priced, and why."""
+    """A rated billing period. `omissions` names each charge of the tariff that could not be priced, and why.
+
+    `carried_milliwh` is what net metering carries to the next period, by time-of-use period.
+    """
 
     tariff_label: str
     currency: str
@@ -95,7 +100,7 @@ class RatedBill:
     lines: tuple[Line, ...]
     usage: Usage
     omissions: tuple[str, ...] = ()
-    export_carried_mwh: int = 0
+    carried_milliwh: tuple[tuple[int, int], ...] = ()
 
     @property
     def total_nano(self) -> int:
@@ -138,7 +143,7 @@ def priced(
         unit=unit,
         unit_price_nano=unit_price_nano,
         amount_nano=divide_half_even(
-            quantity_micro * unit_price_nano * factor.numerator, tariff.MICRO * factor.denominator
+            quantity_micro * unit_price_nano * factor.numerator, tariffs.MICRO * factor.denominator
         ),
         period=period,
         tier=tier,
@@ -162,7 +167,7 @@ def rounding_line(*, lines: tuple[Line, ...], rounding: Rounding, minor_digits: 
     return Line(
         kind=LineKind.ROUNDING,
         label=f"Rounding to the minor unit by {rounding.value}",
-        quantity=decimal.Decimal(1),
+        quantity=ONE,
         unit="bill",
         unit_price_nano=difference,
         amount_nano=difference,

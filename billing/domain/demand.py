@@ -5,9 +5,9 @@ import fractions
 
 import numpy as np
 
-from billing.domain import bill, loads, local_time, tariff, terms
+from billing.domain import bill, loads, local_time, tariffs, terms
 
-_MW_PER_HP = 745_699_872  # nano: 1 hp is 0.745699872 kW
+_NANO_KW_PER_HP = 745_699_872
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -16,16 +16,16 @@ class PastPeak:
 
     year: int
     month: int
-    peak_mw: int
+    peak_milliw: int
 
 
-def powers_mw(*, load: loads.IntervalSeries, window_minutes: int | None) -> loads.Int64s:
+def powers_milliw(*, load: loads.IntervalSeries, window_minutes: int | None) -> loads.Int64s:
     """Return the mean power of each interval taken from the grid, in mW, rounded down.
 
     With a window longer than the interval, the mean of the clock-aligned window that the interval lies in.
     Exports do not lower demand below zero.
     """
-    energy = np.maximum(load.net_mwh, 0)
+    energy = np.maximum(load.net_milliwh, 0)
     seconds = load.seconds
     if window_minutes is not None and len(load) and window_minutes * 60 > int(seconds.min()):
         windows = load.starts // (window_minutes * 60)
@@ -35,49 +35,50 @@ def powers_mw(*, load: loads.IntervalSeries, window_minutes: int | None) -> load
     return energy * loads.SECONDS_PER_HOUR // seconds
 
 
-def billing_demand_mw(
+def billing_demand_milliw(
     *,
-    peak_mw: int,
-    ratchet: tariff.Ratchet | None,
+    peak_milliw: int,
+    ratchet: tariffs.Ratchet | None,
     month: tuple[int, int],
     history: tuple[PastPeak, ...],
 ) -> int:
     """Return the demand that is billed in (year, month) after the tariff's ratchet, in mW, rounded down."""
     if ratchet is None:
-        return peak_mw
+        return peak_milliw
     now = month[0] * 12 + month[1]
     reach = ratchet.range_months
-    if not reach and ratchet.reading is tariff.RatchetReading.AT_LEAST_CURRENT_PEAK:
+    if not reach and ratchet.reading is tariffs.RatchetReading.AT_LEAST_CURRENT_PEAK:
         reach = 11
     past = [
-        item.peak_mw
+        item.peak_milliw
         for item in history
         if 0 < now - (item.year * 12 + item.month) <= reach and ratchet.months[item.month - 1]
     ]
-    if ratchet.reading is tariff.RatchetReading.PERCENT_OF_WINDOW:
-        return max([peak_mw, *past]) * ratchet.percent_micro // tariff.MICRO
-    return max([peak_mw, *(peak * ratchet.percent_micro // tariff.MICRO for peak in past)])
+    if ratchet.reading is tariffs.RatchetReading.PERCENT_OF_WINDOW:
+        return max([peak_milliw, *past]) * ratchet.percent_micro // tariffs.MICRO
+    return max([peak_milliw, *(peak * ratchet.percent_micro // tariffs.MICRO for peak in past)])
 
 
 def flat_lines(
     *,
-    charge: tariff.FlatDemandCharge,
+    charge: tariffs.FlatDemandCharge,
     peaks: loads.Int64s,
     times: local_time.LocalTimes,
-    billed_mw: int,
+    billed_milliw: int,
     shares: terms.MonthShares,
     reading: terms.Terms,
 ) -> list[bill.Line]:
     """Return the price of the billing period's peak; months of different prices take their share of it."""
-    demands = _daily_peaks(peaks, times) if _is_each_day(charge.daily, reading) else [billed_mw]
+    is_each_day = _is_each_day(charge.daily, reading)
+    demands = _daily_peaks(peaks, times) if is_each_day else [billed_milliw]
     lines: list[bill.Line] = []
     for period in dict.fromkeys(charge.months[month - 1] for month, _ in shares.shares):
         months = frozenset(month for month in range(1, 13) if charge.months[month - 1] == period)
-        factor = fractions.Fraction(1) if len(demands) > 1 else shares.where(months)
-        for demand_mw in demands:
+        factor = fractions.Fraction(1) if is_each_day else shares.where(months)
+        for demand_milliw in demands:
             lines += _stepped(
                 tiers=charge.tiers[period],
-                demand_mw=demand_mw,
+                demand_milliw=demand_milliw,
                 kind=bill.LineKind.DEMAND_FLAT,
                 label="Demand",
                 unit=charge.unit,
@@ -90,37 +91,38 @@ def flat_lines(
 
 def time_of_use_lines(
     *,
-    charge: tariff.TimeOfUseDemandCharge,
+    charge: tariffs.TimeOfUseDemandCharge,
     peaks: loads.Int64s,
     times: local_time.LocalTimes,
-    ratcheted_mw: int | None,
+    ratcheted_milliw: int | None,
     shares: terms.MonthShares,
     reading: terms.Terms,
 ) -> list[bill.Line]:
-    """Return the price of the peak in each time-of-use period; `ratcheted_mw` stands for all of them if given."""
+    """Return the price of the peak in each time-of-use period; `ratcheted_milliw` stands for all of them if given."""
     weekday = np.asarray(charge.schedule.weekday)
     weekend = np.asarray(charge.schedule.weekend)
     periods = np.where(times.is_weekend, weekend[times.month - 1, times.hour], weekday[times.month - 1, times.hour])
     touched = sorted({p for month, _ in shares.shares for p in charge.schedule.periods_in(month=month)})
+    is_each_day = _is_each_day(charge.daily, reading)
     lines: list[bill.Line] = []
     for period in touched:
         inside = periods == period
         months = frozenset(m for m in range(1, 13) if period in charge.schedule.periods_in(month=m))
-        if _is_each_day(charge.daily, reading):
+        if is_each_day:
             demands = _daily_peaks(peaks[inside], times, inside)
-        elif ratcheted_mw is not None:
-            demands = [ratcheted_mw]
+        elif ratcheted_milliw is not None:
+            demands = [ratcheted_milliw]
         else:
             demands = [int(peaks[inside].max())] if inside.any() else []
-        for demand_mw in demands:
+        for demand_milliw in demands:
             lines += _stepped(
                 tiers=charge.tiers[period],
-                demand_mw=demand_mw,
+                demand_milliw=demand_milliw,
                 kind=bill.LineKind.DEMAND_TOU,
                 label=f"Demand, period {period + 1}" if len(touched) > 1 else "Demand",
                 unit=charge.unit,
                 period=period,
-                factor=fractions.Fraction(1) if _is_each_day(charge.daily, reading) else shares.where(months),
+                factor=fractions.Fraction(1) if is_each_day else shares.where(months),
                 reading=reading,
             )
     return lines
@@ -141,16 +143,16 @@ def _daily_peaks(
 
 def _stepped(
     *,
-    tiers: tuple[tariff.DemandTier, ...],
-    demand_mw: int,
+    tiers: tuple[tariffs.DemandTier, ...],
+    demand_milliw: int,
     kind: bill.LineKind,
     label: str,
-    unit: tariff.DemandUnit,
+    unit: tariffs.DemandUnit,
     period: int,
     factor: fractions.Fraction,
     reading: terms.Terms,
 ) -> list[bill.Line]:
-    quantity = _in_unit(demand_mw=demand_mw, unit=unit, reading=reading)
+    quantity = _in_unit(demand_milliw=demand_milliw, unit=unit, reading=reading)
     lines: list[bill.Line] = []
     lower = 0
     for index, tier in enumerate(tiers):
@@ -172,10 +174,10 @@ def _stepped(
     return lines
 
 
-def _in_unit(*, demand_mw: int, unit: tariff.DemandUnit, reading: terms.Terms) -> int:
+def _in_unit(*, demand_milliw: int, unit: tariffs.DemandUnit, reading: terms.Terms) -> int:
     """Return millionths of the unit that a demand in mW counts as, rounded down."""
-    if reading.demand_conversion is terms.DemandConversion.NUMBER_FOR_NUMBER or unit is tariff.DemandUnit.KW:
-        return demand_mw
-    if unit is tariff.DemandUnit.KVA:
-        return demand_mw * tariff.MICRO // reading.power_factor_micro
-    return demand_mw * tariff.NANO // _MW_PER_HP
+    if reading.demand_conversion is terms.DemandConversion.NUMBER_FOR_NUMBER or unit is tariffs.DemandUnit.KW:
+        return demand_milliw
+    if unit is tariffs.DemandUnit.KVA:
+        return demand_milliw * tariffs.MICRO // reading.power_factor_micro
+    return demand_milliw * tariffs.NANO // _NANO_KW_PER_HP

@@ -4,16 +4,16 @@ import fractions
 
 import numpy as np
 
-from billing.domain import bill, loads, local_time, tariff, terms
+from billing.domain import bill, loads, local_time, tariffs
 
 
-def by_period(*, energy: loads.Int64s, times: local_time.LocalTimes, schedule: tariff.TimeOfUse) -> dict[int, int]:
+def by_period(*, energy: loads.Int64s, times: local_time.LocalTimes, schedule: tariffs.TimeOfUse) -> dict[int, int]:
     """Return the exact sum of `energy` in each period that some interval fell in."""
     periods = periods_of(times=times, schedule=schedule)
     return {int(period): int(energy[periods == period].sum()) for period in np.unique(periods)}
 
 
-def periods_of(*, times: local_time.LocalTimes, schedule: tariff.TimeOfUse) -> loads.Int64s:
+def periods_of(*, times: local_time.LocalTimes, schedule: tariffs.TimeOfUse) -> loads.Int64s:
     """Return the period of each interval by its local month, hour and kind of day."""
     weekday = np.asarray(schedule.weekday, dtype=np.int64)
     weekend = np.asarray(schedule.weekend, dtype=np.int64)
@@ -22,7 +22,7 @@ def periods_of(*, times: local_time.LocalTimes, schedule: tariff.TimeOfUse) -> l
 
 
 def upper_bounds(
-    *, tiers: tuple[tariff.EnergyTier, ...], demand_mw: int, days: int, factor: fractions.Fraction
+    *, tiers: tuple[tariffs.EnergyTier, ...], demand_milliw: int, days: int, factor: fractions.Fraction
 ) -> list[tuple[int, int | None]]:
     """Return (tier, upper bound in mWh or None when open), in the order in which energy fills them.
 
@@ -30,7 +30,7 @@ def upper_bounds(
     A tier per kW that is followed by tiers in kWh is a block: the kWh tiers are steps inside it and end with
     it, and the block's own price is not used.
     """
-    bounds = [_bound(tier=tier, demand_mw=demand_mw, days=days, factor=factor) for tier in tiers]
+    bounds = [_bound(tier=tier, demand_milliw=demand_milliw, days=days, factor=factor) for tier in tiers]
     filled: list[tuple[int, int | None]] = []
     limit: int | None = None
     for index, tier in enumerate(tiers):
@@ -51,23 +51,23 @@ def upper_bounds(
 
 def lines(
     *,
-    charge: tariff.EnergyCharge,
-    energy_mwh: dict[int, int],
-    allocation: tariff.TierAllocation,
-    demand_mw: int,
+    charge: tariffs.EnergyCharge,
+    energy_milliwh: dict[int, int],
+    allocation: tariffs.TierAllocation,
+    demand_milliw: int,
     days: int,
     factor: fractions.Fraction,
     period_names: dict[int, str],
 ) -> list[bill.Line]:
     """Return a line for each period and tier that energy fell in; quantities sum to the energy exactly."""
-    total = sum(energy_mwh.values())
+    total = sum(energy_milliwh.values())
     found: list[bill.Line] = []
-    for period, used in sorted(energy_mwh.items()):
+    for period, used in sorted(energy_milliwh.items()):
         if not used:
             continue
         tiers = charge.tiers[period]
-        filling = used if allocation is tariff.TierAllocation.EACH_PERIOD else total
-        bounds = upper_bounds(tiers=tiers, demand_mw=demand_mw, days=days, factor=factor)
+        filling = used if allocation is tariffs.TierAllocation.EACH_PERIOD else total
+        bounds = upper_bounds(tiers=tiers, demand_milliw=demand_milliw, days=days, factor=factor)
         for index, quantity in _fill(bounds=bounds, filling=filling, used=used):
             tier = tiers[index]
             found.append(
@@ -121,12 +121,12 @@ def _fill(*, bounds: list[tuple[int, int | None]], filling: int, used: int) -> l
     return parts
 
 
-def _bound(*, tier: tariff.EnergyTier, demand_mw: int, days: int, factor: fractions.Fraction) -> int | None:
+def _bound(*, tier: tariffs.EnergyTier, demand_milliw: int, days: int, factor: fractions.Fraction) -> int | None:
     if tier.upper_micro is None:
         return None
     scale = fractions.Fraction(days) if tier.unit.is_daily else factor
     if tier.unit.is_per_kw:
-        scale = fractions.Fraction(demand_mw, tariff.MICRO) * (days if tier.unit.is_daily else 1)
+        scale = fractions.Fraction(demand_milliw, tariffs.MICRO) * (days if tier.unit.is_daily else 1)
     return int(tier.upper_micro * scale)
 
 

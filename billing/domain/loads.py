@@ -18,18 +18,18 @@ SECONDS_PER_HOUR = 3600
 class IntervalSeries:
     """Energy per interval, in whole mWh (thousandths of a Wh).
 
-    `starts` are epoch seconds, ascending; `seconds` is the length of each interval. `import_mwh` is what the
-    customer took, `export_mwh` what they gave, both never negative; `reactive_mvarh` is thousandths of a varh.
+    `starts` are epoch seconds, ascending; `seconds` is the length of each interval. `import_milliwh` is what the
+    customer took, `export_milliwh` what they gave, both never negative; `reactive_millivarh` is thousandths of a varh.
     """
 
     starts: Int64s
     seconds: Int64s
-    import_mwh: Int64s
-    export_mwh: Int64s | None = None
-    reactive_mvarh: Int64s | None = None
+    import_milliwh: Int64s
+    export_milliwh: Int64s | None = None
+    reactive_millivarh: Int64s | None = None
 
     def __post_init__(self) -> None:
-        if not len(self.starts) == len(self.seconds) == len(self.import_mwh):
+        if not len(self.starts) == len(self.seconds) == len(self.import_milliwh):
             raise ValueError("Starts, lengths and energies are of one length.")
         if len(self.starts) > 1 and bool((np.diff(self.starts) < self.seconds[:-1]).any()):
             raise ValueError("Intervals ascend and do not overlap.")
@@ -40,17 +40,17 @@ class IntervalSeries:
         *,
         starts_at: datetime.datetime,
         interval_seconds: int,
-        import_mwh: Int64s,
-        export_mwh: Int64s | None = None,
+        import_milliwh: Int64s,
+        export_milliwh: Int64s | None = None,
     ) -> Self:
         """Return intervals of one length that follow each other without a gap."""
-        count = len(import_mwh)
+        count = len(import_milliwh)
         starts = int(starts_at.timestamp()) + interval_seconds * np.arange(count, dtype=np.int64)
         return cls(
             starts=starts,
             seconds=np.full(count, interval_seconds, dtype=np.int64),
-            import_mwh=np.asarray(import_mwh, dtype=np.int64),
-            export_mwh=export_mwh,
+            import_milliwh=np.asarray(import_milliwh, dtype=np.int64),
+            export_milliwh=export_milliwh,
         )
 
     def __len__(self) -> int:
@@ -63,15 +63,15 @@ class IntervalSeries:
         return IntervalSeries(
             starts=self.starts[chosen],
             seconds=self.seconds[chosen],
-            import_mwh=self.import_mwh[chosen],
-            export_mwh=None if self.export_mwh is None else self.export_mwh[chosen],
-            reactive_mvarh=None if self.reactive_mvarh is None else self.reactive_mvarh[chosen],
+            import_milliwh=self.import_milliwh[chosen],
+            export_milliwh=None if self.export_milliwh is None else self.export_milliwh[chosen],
+            reactive_millivarh=None if self.reactive_millivarh is None else self.reactive_millivarh[chosen],
         )
 
     @property
-    def net_mwh(self) -> Int64s:
+    def net_milliwh(self) -> Int64s:
         """Return what was taken less what was given, per interval."""
-        return self.import_mwh if self.export_mwh is None else self.import_mwh - self.export_mwh
+        return self.import_milliwh if self.export_milliwh is None else self.import_milliwh - self.export_milliwh
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,0 +1,85 @@
+"""What is bought and what is sold when a customer also gives energy to the grid."""
+
+import dataclasses
+
+import numpy as np
+
+from billing.domain import bill, energy, loads, local_time, tariffs
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Settled:
+    """Energy by time-of-use period in mWh: bought, sold, and carried to the next billing period."""
+
+    bought_milliwh: dict[int, int]
+    sold_milliwh: dict[int, int]
+    carried_milliwh: dict[int, int]
+    bought_per_interval: loads.Int64s
+
+
+def settle(
+    *,
+    load: loads.IntervalSeries,
+    times: local_time.LocalTimes,
+    tariff: tariffs.Tariff,
+    carried_milliwh: dict[int, int],
+) -> Settled:
+    """Return what the tariff's metering rule makes of imports and exports.
+
+    Net metering: each period's exports and what was carried to it are taken off its imports, and a surplus is
+    carried on in kWh. Net billing: each interval's (or hour's) surplus is sold. Buy all, sell all: imports and
+    exports are metered apart. Energy is conserved: imports - exports - carried in =
+    bought - sold - carried on.
+    """
+    if tariff.energy is None:
+        return Settled({}, {}, {}, load.import_milliwh)
+    schedule = tariff.energy.schedule
+    if load.export_milliwh is None and not carried_milliwh:
+        bought = energy.by_period(energy=load.import_milliwh, times=times, schedule=schedule)
+        return Settled(bought, {}, {}, load.import_milliwh)
+    if tariff.metering is tariffs.Metering.NET_METERING:
+        net = energy.by_period(energy=load.net_milliwh, times=times, schedule=schedule)
+        for period, carried in carried_milliwh.items():
+            net[period] = net.get(period, 0) - carried
+        return Settled(
+            bought_milliwh={period: amount for period, amount in net.items() if amount > 0},
+            sold_milliwh={},
+            carried_milliwh={period: -amount for period, amount in net.items() if amount < 0},
+            bought_per_interval=load.net_milliwh,
+        )
+    imported, exported = _apart(load=load, metering=tariff.metering)
+    return Settled(
+        bought_milliwh=energy.by_period(energy=imported, times=times, schedule=schedule),
+        sold_milliwh=energy.by_period(energy=exported, times=times, schedule=schedule),
+        carried_milliwh=dict(carried_milliwh),
+        bought_per_interval=imported,
+    )
+
+
+def credit_lines(*, charge: tariffs.EnergyCharge, sold_milliwh: dict[int, int]) -> list[bill.Line]:
+    """Return the credit for energy sold, at the sell price of each period's first tier; 0 where none is named."""
+    return [
+        bill.priced(
+            kind=bill.LineKind.EXPORT_CREDIT,
+            label=f"Energy to the grid, period {period + 1}" if len(sold_milliwh) > 1 else "Energy to the grid",
+            quantity_micro=sold,
+            unit="kWh",
+            unit_price_nano=-(charge.tiers[period][0].sell_nano or 0),
+            period=period,
+        )
+        for period, sold in sorted(sold_milliwh.items())
+        if sold
+    ]
+
+
+def _apart(*, load: loads.IntervalSeries, metering: tariffs.Metering) -> tuple[loads.Int64s, loads.Int64s]:
+    exported = load.export_milliwh if load.export_milliwh is not None else np.zeros_like(load.import_milliwh)
+    if metering is tariffs.Metering.BUY_ALL_SELL_ALL:
+        return load.import_milliwh, exported
+    net = load.net_milliwh
+    if metering is tariffs.Metering.NET_BILLING_HOURLY and len(net):
+        _, first = np.unique(load.starts // loads.SECONDS_PER_HOUR, return_index=True)
+        hourly = np.zeros_like(net)
+        hourly[first] = np.add.reduceat(net, first)
+        net = hourly
+    return np.maximum(net, 0), np.maximum(-net, 0)
