@@ -15,7 +15,7 @@ from openvpp.core import errors
 MAX_BYTES = 1_000_000
 
 _INFORMATION = frozenset(
-    [
+    {
         "approved",
         "basicinformationcomments",
         "country",
@@ -42,11 +42,11 @@ _INFORMATION = frozenset(
         "voltagecategory",
         "voltagemaximum",
         "voltageminimum",
-    ]
+    }
 )
 _FREE_TEXT = frozenset({"demandattrs", "energyattrs", "fixedattrs"})
 _PRICED = frozenset(
-    [
+    {
         "annualmincharge",
         "coincidentrateunit",
         "coincidentratestructure",
@@ -82,7 +82,7 @@ _PRICED = frozenset(
         "source",
         "startdate",
         "utility",
-    ]
+    }
 )
 _METERING = {
     "Net Metering": tariffs.Metering.NET_METERING,
