@@ -42,7 +42,7 @@ def problem_handler(error: Exception, _context: dict[str, Any]) -> response.Resp
     """Turn an error into a problem document; None lets Django answer 500."""
     if isinstance(error, errors.UnableTo):
         return response.Response(
-            _problem(status=error.status, code=error.code, detail=error.detail) | error.extra,
+            problem(status=error.status, code=error.code, detail=error.detail) | error.extra,
             status=error.status,
             content_type=PROBLEM_MEDIA_TYPE,
         )
@@ -61,13 +61,14 @@ def problem_handler(error: Exception, _context: dict[str, Any]) -> response.Resp
         headers["WWW-Authenticate"] = challenge
     if (wait := getattr(error, "wait", None)) is not None:
         headers["Retry-After"] = str(int(wait) + 1)
-    body = _problem(status=error.status_code, code=_code(error), detail=_detail(error))
+    body = problem(status=error.status_code, code=_code(error), detail=_detail(error))
     if isinstance(error, exceptions.ValidationError):
         body["errors"] = error.detail
     return response.Response(body, status=error.status_code, headers=headers, content_type=PROBLEM_MEDIA_TYPE)
 
 
-def _problem(*, status: int, code: str, detail: str) -> dict[str, Any]:
+def problem(*, status: int, code: str, detail: str) -> dict[str, Any]:
+    """Return the members of a problem document."""
     return {
         "type": f"{PROBLEM_TYPE}{code}",
         "title": code.replace("_", " ").capitalize(),

@@ -25,3 +25,13 @@ class HasScopes(permissions.BasePermission):
                 f"The access token lacks the scope {' '.join(wanted)}.", code="insufficient_scope"
             )
         return True
+
+
+class IsPerson(permissions.BasePermission):
+    """The token speaks for a person, not for a utility's system."""
+
+    message = "This address is for people; the access token belongs to a system."
+    code = "person_required"
+
+    def has_permission(self, request: drf_request.Request, view: "views.APIView") -> bool:
+        return request.user is not None and request.user.is_authenticated

@@ -4,14 +4,13 @@ import logging
 
 import celery
 import kombu.exceptions
-from django.conf import settings
 
 from openvpp.core import clock, jobs
 
 logger = logging.getLogger(__name__)
 
 
-@celery.shared_task(name="core.run_due_jobs", queue=settings.QUEUE_DEFAULT, ignore_result=True)
+@celery.shared_task(name="core.run_due_jobs", ignore_result=True)
 def run_due_jobs() -> None:
     """Run the jobs that are due."""
     jobs.run_due(now=clock.get_now())
