@@ -42,11 +42,12 @@ class Unreachable(Exception):  # noqa: N818 - a state of the other side, not a m
 
 
 class Refused(Exception):  # noqa: N818 - an answer, and a final one
-    """An outside party answered no; do not retry."""
+    """An outside party answered no; do not retry. `body` is its answer as it came, for whoever can read it."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, body: bytes = b"") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.body = body
 
 
 def _snake(name: str) -> str:

@@ -56,7 +56,8 @@ class Client:
             raise errors.Unreachable(f"{request.url.host} answered {response.status_code}.")
         if not response.is_success:
             raise errors.Refused(
-                f"{request.url.host} answered {response.status_code}: {raw[:300].decode(errors='replace')}"
+                f"{request.url.host} answered {response.status_code}: {raw[:300].decode(errors='replace')}",
+                body=raw,
             )
         try:
             return httpx.Response(200, content=raw).json() if raw else None
