@@ -1,0 +1,1 @@
+"""The contracts of OpenVPP and their Python side; no Django here."""
