@@ -1,5 +1,6 @@
 """Smart wallets, OAuth rows, the grants that let an application spend, and operations."""
 
+import datetime
 import uuid
 
 from django.conf import settings
@@ -7,8 +8,10 @@ from django.db import models
 from django.db.models import F, Q
 from oauth2_provider import models as oauth_models
 
+from contracts.bindings import sessions, words
 from customers import models as customer_models
 from openvpp.core import fields
+from wallets.domain import redirects
 
 
 class Wallet(models.Model):
@@ -52,10 +55,39 @@ class Wallet(models.Model):
 class Application(oauth_models.AbstractApplication):
     """An OAuth client: a utility's mobile app, or one of its systems."""
 
+    GRANT_TYPES = (
+        (oauth_models.AbstractApplication.GRANT_AUTHORIZATION_CODE, "Authorization code"),
+        (oauth_models.AbstractApplication.GRANT_CLIENT_CREDENTIALS, "Client credentials"),
+    )
+    authorization_grant_type = models.CharField(max_length=44, choices=GRANT_TYPES)
+    algorithm = models.CharField(max_length=5, choices=[("RS256", "RS256")], default="RS256")
+    is_active = models.BooleanField(default=True, help_text="Off: no sign-in, and its tokens are refused.")
     utility = models.ForeignKey(
         "customers.Utility", on_delete=models.PROTECT, null=True, blank=True, related_name="applications"
     )
     allowed_scopes = models.TextField(default="", blank=True, help_text="Scopes it may ask for, separated by spaces.")
+
+    utility_path = "utility"
+    user_path = ""
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(authorization_grant_type="authorization-code")
+                | Q(authorization_grant_type="client-credentials", client_type="confidential"),
+                name="application_grant_type_known",
+            ),
+            models.CheckConstraint(condition=Q(skip_authorization=False), name="application_always_asks"),
+        ]
+
+    def is_usable(self, request: object) -> bool:
+        """Say whether it may act now; asked at every issue and every use of a token."""
+        return self.is_active
+
+    def redirect_uri_allowed(self, uri: str) -> bool:
+        """Compare letter by letter, save for the port of a loopback address (RFC 8252, section 7.3)."""
+        return any(uri == known or redirects.is_same_loopback(uri=uri, known=known) for known in self.redirect_uris.split())
 
 
 class SessionKeyGrant(models.Model):
@@ -69,6 +101,8 @@ class SessionKeyGrant(models.Model):
         REVOKED = "revoked", "Revoked"
         EXPIRED = "expired", "Expired"
         FAILED = "failed", "Failed"
+
+    LIVE_STATES = (State.PENDING, State.INSTALLING, State.ACTIVE)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="grants")
@@ -115,11 +149,42 @@ class SessionKeyGrant(models.Model):
     def __str__(self) -> str:
         return f"{self.application} pays {self.payee_name}"
 
+    @property
+    def policy(self) -> sessions.SessionPolicy:
+        """Return what stands on the chain. The key is the grant's own, so that no two policies are equal."""
+        return sessions.SessionPolicy(
+            key=words.parse_address(self.key.address),
+            payee=words.parse_address(self.payee),
+            token=words.parse_address(self.token),
+            fee_token=words.parse_address(self.fee_token) if self.fee_token else words.ZERO_ADDRESS,
+            max_per_payment_units=self.limit_per_payment_units,
+            max_per_period_units=self.limit_per_period_units,
+            max_total_units=self.limit_total_units,
+            max_fee_units=self.fee_cap_units,
+            max_fee_in_fee_token_units=self.fee_token_cap_units,
+            starts_at=int(self.starts_at.timestamp()),
+            ends_at=int(self.ends_at.timestamp()),
+            period_seconds=self.period_seconds,
+            salt=0,
+        )
+
+    def is_live(self, *, now: datetime.datetime) -> bool:
+        """Say whether its tokens are worth anything at this instant."""
+        return self.state in self.LIVE_STATES and now < self.ends_at
+
 
 class Grant(oauth_models.AbstractGrant):
-    """An authorization code; carries the spending grant that the person agreed to."""
+    """An authorization code; carries the spending grant that the person agreed to.
 
-    session_key_grant = models.ForeignKey(SessionKeyGrant, on_delete=models.CASCADE, null=True, related_name="+")
+    `code` holds the SHA-256 of the code. A redeemed row stays until it expires, so that a replay is seen for what
+    it is.
+    """
+
+    session_key_grant = models.OneToOneField(
+        SessionKeyGrant, on_delete=models.CASCADE, null=True, related_name="authorization_code"
+    )
+    redeemed_at = models.DateTimeField(null=True)
+    token_family = models.UUIDField(null=True, help_text="Family of the tokens that it was redeemed for.")
 
 
 class AccessToken(oauth_models.AbstractAccessToken):
