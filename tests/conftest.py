@@ -14,7 +14,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "openvpp.settings.test"
 services_fixture.start()
 django.setup()
 
-pytest_plugins = ["tests.chain_fixture"] if importlib.util.find_spec("tests.chain_fixture") else []
+pytest_plugins = ["tests.quick_flush"]
+pytest_plugins += ["tests.chain_fixture"] if importlib.util.find_spec("tests.chain_fixture") else []
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

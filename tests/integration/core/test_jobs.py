@@ -84,7 +84,11 @@ def test_refusal_is_final() -> None:
 
 
 def test_job_of_a_rolled_back_transaction_is_not_there() -> None:
-    with pytest.raises(RuntimeError), db.transaction():
-        jobs.enqueue(name="succeed", key="k", arguments={}, run_at=clock.get_now())
-        raise RuntimeError
+    def change_my_mind() -> None:
+        with db.transaction():
+            jobs.enqueue(name="succeed", key="k", arguments={}, run_at=clock.get_now())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        change_my_mind()
     assert models.Job.objects.count() == 0
