@@ -122,6 +122,13 @@ class Utility(models.Model):
     offers_fee_in_ovpp = models.BooleanField(default=True)
     offers_fee_in_stablecoin = models.BooleanField(default=True)
     absorbs_fee = models.BooleanField(default=True)
+    # What a customer is first offered on the consent page, and how far they may go from there.
+    default_payment_limit_cents = models.PositiveIntegerField(default=50_000)
+    default_period_limit_cents = models.PositiveIntegerField(default=100_000)
+    default_grant_days = models.PositiveSmallIntegerField(default=180)
+    max_payment_limit_cents = models.PositiveIntegerField(default=200_000)
+    max_period_limit_cents = models.PositiveIntegerField(default=400_000)
+    max_grant_days = models.PositiveSmallIntegerField(default=365)
 
     utility_path = "id"
     user_path = "customers__user"
@@ -129,6 +136,17 @@ class Utility(models.Model):
 
     class Meta:
         verbose_name_plural = "utilities"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(default_payment_limit_cents__lte=F("default_period_limit_cents"))
+                & Q(default_payment_limit_cents__lte=F("max_payment_limit_cents"))
+                & Q(default_period_limit_cents__lte=F("max_period_limit_cents"))
+                & Q(default_grant_days__lte=F("max_grant_days"))
+                & Q(default_payment_limit_cents__gt=0)
+                & Q(default_grant_days__gt=0),
+                name="utility_grant_defaults_within_bounds",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -143,6 +161,9 @@ class AcceptedToken(models.Model):
     decimals = models.PositiveSmallIntegerField(validators=[validators.MaxValueValidator(36)])
     pays_bills = models.BooleanField()
     pays_fees = models.BooleanField()
+    fee_cap_units = fields.Uint256Field(
+        default=0, help_text="Most network fee per payment that a customer's grant allows in this token, in base units."
+    )
 
     utility_path = "utility"
     user_path = "utility__customers__user"
@@ -324,7 +345,9 @@ class MeterInstallation(models.Model):
 
     service_point = models.ForeignKey(ServicePoint, on_delete=models.PROTECT, related_name="meters")
     serial = models.CharField(max_length=64)
-    multiplier = models.DecimalField(max_digits=12, decimal_places=6, default=1, help_text="Reads times this are energy.")
+    multiplier = models.DecimalField(
+        max_digits=12, decimal_places=6, default=1, help_text="Reads times this are energy."
+    )
     starts_on = models.DateField()
     ends_on = models.DateField(null=True, blank=True)
 

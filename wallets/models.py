@@ -87,7 +87,9 @@ class Application(oauth_models.AbstractApplication):
 
     def redirect_uri_allowed(self, uri: str) -> bool:
         """Compare letter by letter, save for the port of a loopback address (RFC 8252, section 7.3)."""
-        return any(uri == known or redirects.is_same_loopback(uri=uri, known=known) for known in self.redirect_uris.split())
+        return any(
+            uri == known or redirects.is_same_loopback(uri=uri, known=known) for known in self.redirect_uris.split()
+        )
 
 
 class SessionKeyGrant(models.Model):
