@@ -1,5 +1,96 @@
-"""Websocket addresses."""
+"""Websocket addresses, and who may open them: an access token of ours in the Authorization header, nothing else."""
 
+import dataclasses
+import io
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
-urlpatterns: list[Any] = []
+from channels import db as channels_db
+from django import urls
+from django.conf import settings
+from django.core.handlers import asgi
+from rest_framework import exceptions
+from rest_framework import request as drf_request
+
+from notifications import consumers
+from wallets.oauth import authentication
+
+CLOSE_UNAUTHENTICATED = 4401
+CLOSE_FORBIDDEN = 4403
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a socket is closed: a code of 4000 and above, and words."""
+
+    code: int
+    reason: str
+
+
+class Guarded:
+    """Let a consumer be reached only with a living token that carries `scopes`.
+
+    Whoever is refused is told why: the socket is accepted and closed at once with a code and a reason. The consumer
+    finds the person in `scope["user"]`, and in `scope["refusal"]` a question it can put again at any time: a token
+    may expire or be revoked while the socket is open.
+    """
+
+    def __init__(self, application: Application, *, scopes: Collection[str]) -> None:
+        self._application = application
+        self._scopes = list(scopes)
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        request = asgi.ASGIRequest({**scope, "type": "http", "method": "GET"}, io.BytesIO())
+        ask = channels_db.database_sync_to_async(self._identify, thread_sensitive=False, executor=consumers.READERS)
+        user, refusal = await ask(request)
+        if refusal is not None:
+            await _refuse(refusal, receive, send)
+            return
+
+        async def ask_again() -> Refusal | None:
+            return (await ask(request))[1]  # type: ignore[no-any-return]
+
+        await self._application({**scope, "user": user, "refusal": ask_again}, receive, send)
+
+    def _identify(self, request: asgi.ASGIRequest) -> tuple[Any, Refusal | None]:
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in settings.CSRF_TRUSTED_ORIGINS:
+            return None, Refusal(CLOSE_FORBIDDEN, "this origin may not open sockets here")
+        try:
+            known = authentication.BearerToken().authenticate(drf_request.Request(request))
+        except exceptions.APIException:
+            known = None
+        if known is None or known[0] is None:
+            return None, Refusal(CLOSE_UNAUTHENTICATED, "send a valid access token as Authorization: Bearer")
+        user, token = known
+        if not token.allow_scopes(self._scopes):
+            return None, Refusal(CLOSE_FORBIDDEN, f"the access token lacks the scope {' '.join(self._scopes)}")
+        return user, None
+
+
+async def unknown_address(_scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Refuse a socket at an address that does not exist; the handshake answers 403."""
+    await receive()
+    await send({"type": "websocket.close"})
+
+
+async def _refuse(refusal: Refusal, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": refusal.code, "reason": refusal.reason})
+
+
+def _address(route: str, application: Any, *, is_prefix: bool = False) -> Any:
+    """Give an ASGI application an address; Django's types know views only."""
+    return urls.re_path(route, application) if is_prefix else urls.path(route, application)
+
+
+urlpatterns: list[Any] = [
+    _address("ws/v1/notifications/", Guarded(consumers.Notices.as_asgi(), scopes=["notices:read"])),
+    _address("", unknown_address, is_prefix=True),
+]

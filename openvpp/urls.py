@@ -1,14 +1,35 @@
 """Addresses: the composition root opens every app's doors here."""
 
+import importlib.util
+
 from django import urls
 from django.contrib import admin
 from drf_spectacular import views as spectacular_views
 
+from openvpp import health, home, metrics, openapi  # noqa: F401 - the schema's extensions register on import
+
+handler400 = "openvpp.problems.bad_request"
+handler403 = "openvpp.problems.forbidden"
+handler404 = "openvpp.problems.not_found"
+handler500 = "openvpp.problems.server_error"
+
+API_APPS = ["customers", "wallets", "notifications", "relayer", "meters", "ders", "billing", "programs"]
+
 urlpatterns = [
+    urls.path("", home.home, name="home"),
     urls.path("admin/", admin.site.urls),
     urls.path("accounts/", urls.include("allauth.urls")),
     urls.path("_allauth/", urls.include("allauth.headless.urls")),
+    urls.path("health/live", health.live, name="health-live"),
+    urls.path("health/ready", health.ready, name="health-ready"),
+    urls.path("metrics", metrics.metrics, name="metrics"),
     urls.path("api/v1/schema/", spectacular_views.SpectacularAPIView.as_view(), name="schema"),
     urls.path("api/v1/docs/", spectacular_views.SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     urls.path("api/v1/redoc/", spectacular_views.SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
 ]
+urlpatterns += [
+    urls.path("api/v1/", urls.include(f"{app}.urls")) for app in API_APPS if importlib.util.find_spec(f"{app}.urls")
+]
+# `/oauth/` and `/.well-known/` are named whole in the authorization server's own module.
+if importlib.util.find_spec("wallets.oauth.urls"):
+    urlpatterns.append(urls.path("", urls.include("wallets.oauth.urls")))

@@ -26,7 +26,7 @@ def act_once(request: drf_request.Request, act: Callable[[], tuple[int, Any]]) -
             code="idempotency_key_required",
         )
     status, body = idempotency.answer_once(
-        user_id=request.user.pk,
+        user_id=getattr(request.user, "pk", None),
         application_id=request.auth.application_id,  # type: ignore[union-attr]  # HasScopes saw the token
         key=key,
         method=request.method or "",

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 from rest_framework import exceptions, permissions
 from rest_framework import request as drf_request
 
-if TYPE_CHECKING:  # rest_framework.views imports this module
+from openvpp.core import errors
+
+if TYPE_CHECKING:  # rest_framework.views imports this module, and models cannot be loaded yet
     from rest_framework import views
+
+    from customers import models as customer_models
 
 
 class HasScopes(permissions.BasePermission):
@@ -27,11 +31,12 @@ class HasScopes(permissions.BasePermission):
         return True
 
 
-class IsPerson(permissions.BasePermission):
-    """The token speaks for a person, not for a utility's system."""
+def get_person(request: drf_request.Request) -> "customer_models.User":
+    """Return the person that the token speaks for.
 
-    message = "This address is for people; the access token belongs to a system."
-    code = "person_required"
-
-    def has_permission(self, request: drf_request.Request, view: "views.APIView") -> bool:
-        return request.user is not None and request.user.is_authenticated
+    :raises errors.Forbidden: `person_required`, the token belongs to a utility's system.
+    """
+    user = request.user
+    if user is None or not user.is_authenticated:  # type: ignore[redundant-expr] # UNAUTHENTICATED_USER is None
+        raise errors.Forbidden("This address is for people; the token belongs to a system.", code="person_required")
+    return user

@@ -134,6 +134,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "openvpp" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
@@ -175,11 +176,17 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "openvpp.openapi.add_problems",
+    ],
+    "SORT_OPERATIONS": True,
 }
 UNFOLD = {"SITE_TITLE": "OpenVPP", "SITE_HEADER": "OpenVPP", "SITE_SYMBOL": "bolt", "SHOW_VIEW_ON_SITE": False}
 
 SIGNER_URL = environment.text("SIGNER_URL", "http://127.0.0.1:8601")
 SIGNER_TOKEN = environment.secret("SIGNER_TOKEN", "")
+METRICS_TOKEN = environment.secret("METRICS_TOKEN", "")
 
 LOGGING = {
     "version": 1,

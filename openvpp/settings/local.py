@@ -4,3 +4,5 @@ from openvpp.settings.base import *
 
 DEBUG = False
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# Static files are served from where they lie: nothing to collect.
+WHITENOISE_USE_FINDERS = True

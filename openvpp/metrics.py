@@ -1,0 +1,80 @@
+"""`/metrics` in OpenMetrics: what waits, what failed, and the process itself.
+
+Answered to this machine, or to whoever carries `METRICS_TOKEN`; anybody else is told there is nothing here.
+"""
+
+import hmac
+import ipaddress
+from collections.abc import Callable, Iterator
+
+import prometheus_client
+from django import http
+from django.conf import settings
+from django.db.models import Count, Q
+from django.views.decorators import cache
+from django.views.decorators import http as http_decorators
+from prometheus_client import metrics_core, registry
+from prometheus_client.openmetrics import exposition
+
+from openvpp.core import clock
+from openvpp.core import models as core_models
+from relayer import models as relayer_models
+from wallets import models as wallet_models
+
+FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+
+
+class Waiting(registry.Collector):
+    """Counts of rows that should not stay: read at each scrape, all by partial indexes."""
+
+    def collect(self) -> Iterator[metrics_core.Metric]:
+        jobs = core_models.Job.objects.aggregate(
+            due=Count("pk", filter=Q(finished_at=None, failed_at=None, run_at__lte=clock.get_now())),
+            failed=Count("pk", filter=Q(failed_at__isnull=False)),
+        )
+        family = metrics_core.GaugeMetricFamily("openvpp_jobs", "Jobs that wait or gave up.", labels=["state"])
+        for state, count in jobs.items():
+            family.add_metric([state], count)
+        yield family
+        yield _by_state("openvpp_operations", "Operations on their way.", wallet_models.Operation)
+        yield _by_state("openvpp_user_operations", "User operations on their way.", relayer_models.UserOperation)
+
+
+def _by_state(
+    name: str, documentation: str, model: type[wallet_models.Operation] | type[relayer_models.UserOperation]
+) -> metrics_core.Metric:
+    family = metrics_core.GaugeMetricFamily(name, documentation, labels=["state"])
+    rows = model._default_manager.order_by()  # noqa: SLF001 - Django's own name
+    counts = dict(rows.exclude(state="succeeded").values_list("state").annotate(Count("pk")))
+    for state in model.State.values:
+        if state != "succeeded":
+            family.add_metric([state], counts.get(state, 0))
+    return family
+
+
+@http_decorators.require_safe
+@cache.never_cache
+def metrics(request: http.HttpRequest) -> http.HttpResponse:
+    """Answer a scrape."""
+    if not (_is_this_machine(request) or _has_token(request)):
+        raise http.Http404
+    waiting = prometheus_client.CollectorRegistry()
+    waiting.register(Waiting())
+    write: Callable[[registry.Collector], bytes] = exposition.generate_latest
+    process = write(prometheus_client.REGISTRY).removesuffix(b"# EOF\n")
+    return http.HttpResponse(process + write(waiting), content_type=exposition.CONTENT_TYPE_LATEST)
+
+
+def _is_this_machine(request: http.HttpRequest) -> bool:
+    if any(header in request.headers for header in FORWARDING_HEADERS):
+        return False
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def _has_token(request: http.HttpRequest) -> bool:
+    token: str = settings.METRICS_TOKEN
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return bool(token) and hmac.compare_digest(given.encode(), token.encode())

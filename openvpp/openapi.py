@@ -1,0 +1,104 @@
+"""What the description of the API says of every operation alike: who may call, and how it refuses."""
+
+import http as http_status
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular import extensions, openapi
+
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "A problem document (RFC 9457). `code` is stable; `detail` is for people.",
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "errors": {"type": "object", "additionalProperties": True, "description": "What is wrong, by field."},
+    },
+    "required": ["type", "title", "status", "code", "detail"],
+    "additionalProperties": True,
+}
+EXAMPLES = {
+    400: ("invalid_input", "Some fields are wrong; `errors` names each one."),
+    401: ("not_authenticated", "Authentication credentials were not provided."),
+    403: ("insufficient_scope", "The access token lacks the scope that this operation asks for."),
+    404: ("not_found", "There is no such thing, or none that this caller may know of."),
+    409: ("idempotency_key_in_use", "The first request with this Idempotency-Key is still being answered."),
+    422: ("idempotency_key_reused", "This Idempotency-Key was used with another body."),
+    429: ("throttled", "Too many requests; Retry-After says when to try again."),
+    503: ("unreachable", "A part of the service is not reachable now. Try again shortly."),
+}
+
+
+class BearerTokenScheme(extensions.OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """An access token by authorization code with PKCE (people) or client credentials (a utility's systems)."""
+
+    target_class = "wallets.oauth.authentication.BearerToken"
+    name = "oauth2"
+    priority = 1
+
+    def get_security_requirement(self, auto_schema: openapi.AutoSchema) -> dict[str, list[Any]]:
+        return {self.name: list(getattr(auto_schema.view, "required_scopes", []))}
+
+    def get_security_definition(self, auto_schema: openapi.AutoSchema) -> dict[str, Any]:
+        scopes: dict[str, str] = settings.OAUTH2_PROVIDER["SCOPES"]  # type: ignore[assignment] # a dictionary of many kinds
+        return {
+            "type": "oauth2",
+            "flows": {
+                "authorizationCode": {
+                    "authorizationUrl": "/oauth/authorize/",
+                    "tokenUrl": "/oauth/token/",
+                    "refreshUrl": "/oauth/token/",
+                    "scopes": {name: words for name, words in scopes.items() if "(utility systems)" not in words},
+                },
+                "clientCredentials": {
+                    "tokenUrl": "/oauth/token/",
+                    "scopes": {name: words for name, words in scopes.items() if "(utility systems)" in words},
+                },
+            },
+        }
+
+
+def add_problems(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    """Postprocessing hook: name the refusals that every operation of its kind may answer."""
+    components = result.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    components["responses"] = {f"Problem{status}": _problem_response(status) for status in EXAMPLES}
+    for path, operations in result.get("paths", {}).items():
+        for operation in operations.values():
+            for status in _refusals(path, operation):
+                operation["responses"].setdefault(str(status), {"$ref": f"#/components/responses/Problem{status}"})
+            operation["responses"] = dict(sorted(operation["responses"].items()))
+    return result
+
+
+def _refusals(path: str, operation: dict[str, Any]) -> list[int]:
+    refusals = [503]
+    if any(operation.get("security") or []):
+        refusals += [401, 403]
+    if "{" in path:
+        refusals.append(404)
+    if "requestBody" in operation or operation.get("parameters"):
+        refusals.append(400)
+    if any(parameter.get("name") == "Idempotency-Key" for parameter in operation.get("parameters", [])):
+        refusals += [409, 422]
+    return refusals
+
+
+def _problem_response(status: int) -> dict[str, Any]:
+    code, detail = EXAMPLES[status]
+    example = {
+        "type": f"https://openvpp.org/problems/{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    return {
+        "description": http_status.HTTPStatus(status).phrase,
+        "content": {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+        },
+    }
