@@ -7,7 +7,8 @@ Isolation is a property of the querysets: a view or an admin page starts from `v
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
-from django.contrib.auth import base_user, models as auth_models
+from django.contrib.auth import base_user
+from django.contrib.auth import models as auth_models
 from django.core import validators
 from django.db import models
 from django.db.models import F, Q, functions

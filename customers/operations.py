@@ -1,0 +1,147 @@
+"""Writes that other apps, the seed and the tests may ask for."""
+
+import datetime
+import decimal
+
+from django.contrib.auth import hashers
+
+from customers import models
+from customers.domain import proofs
+from openvpp.core import db
+
+
+@db.transaction_required
+def register_customer(
+    *, utility_id: int, name: str, email: str = "", phone: str = "", user: models.User | None = None
+) -> models.Customer:
+    """Write a person into a utility's books, with or without a sign-in of theirs."""
+    customer: models.Customer = models.Customer.objects.create(
+        utility_id=utility_id, name=name, email=email, phone=phone, user=user
+    )
+    return customer
+
+
+@db.transaction_required
+def open_account(
+    *, utility_id: int, number: str, opened_on: datetime.date, holder: models.Customer | None = None, proof: str = ""
+) -> models.CustomerAccount:
+    """Open an account; `proof` is what its holder shows besides the number to claim it, kept as a hash."""
+    account: models.CustomerAccount = models.CustomerAccount.objects.create(
+        utility_id=utility_id, number=number, opened_on=opened_on, claim_proof=hash_proof(proof=proof) if proof else ""
+    )
+    if holder is not None:
+        grant_access(customer=holder, account=account, role=models.AccountAccess.Role.HOLDER)
+    return account
+
+
+@db.transaction_required
+def grant_access(*, customer: models.Customer, account: models.CustomerAccount, role: str) -> models.AccountAccess:
+    """Let a customer do with an account what `role` says, in place of what they could do before.
+
+    :raises ValueError: the two belong to different utilities.
+    """
+    if customer.utility_id != account.utility_id:
+        raise ValueError("Customer and account belong to different utilities.")
+    access: models.AccountAccess
+    access, _ = models.AccountAccess.objects.update_or_create(
+        customer=customer, account=account, defaults={"role": role}
+    )
+    return access
+
+
+@db.transaction_required
+def add_premise(
+    *, utility_id: int, street: str, city: str, region: str, postal_code: str, country: str = "US"
+) -> models.Premise:
+    """Add a place that is served."""
+    premise: models.Premise = models.Premise.objects.create(
+        utility_id=utility_id, street=street, city=city, region=region, postal_code=postal_code, country=country
+    )
+    return premise
+
+
+@db.transaction_required
+def add_service_point(*, premise: models.Premise, number: str) -> models.ServicePoint:
+    """Add a point where energy is delivered at a premise."""
+    point: models.ServicePoint = models.ServicePoint.objects.create(premise=premise, number=number)
+    return point
+
+
+@db.transaction_required
+def add_service(
+    *,
+    account: models.CustomerAccount,
+    service_point: models.ServicePoint,
+    tariff_code: str,
+    starts_on: datetime.date,
+    ends_on: datetime.date | None = None,
+) -> models.ServiceAgreement:
+    """Let an account take service at a point under a tariff, on the local days `[starts_on, ends_on)`.
+
+    :raises ValueError: the two belong to different utilities.
+    """
+    if service_point.premise.utility_id != account.utility_id:
+        raise ValueError("Account and service point belong to different utilities.")
+    agreement: models.ServiceAgreement = models.ServiceAgreement.objects.create(
+        account=account, service_point=service_point, tariff_code=tariff_code, starts_on=starts_on, ends_on=ends_on
+    )
+    return agreement
+
+
+@db.transaction_required
+def install_meter(
+    *,
+    service_point: models.ServicePoint,
+    serial: str,
+    starts_on: datetime.date,
+    multiplier: decimal.Decimal = decimal.Decimal(1),
+) -> models.MeterInstallation:
+    """Stand a meter at a service point; what it reads times `multiplier` is energy."""
+    installation: models.MeterInstallation = models.MeterInstallation.objects.create(
+        service_point=service_point, serial=serial, starts_on=starts_on, multiplier=multiplier
+    )
+    return installation
+
+
+@db.transaction_required
+def accept_token(
+    *,
+    utility_id: int,
+    address: str,
+    symbol: str,
+    decimals: int,
+    pays_bills: bool,
+    pays_fees: bool,
+    fee_cap_units: int,
+) -> models.AcceptedToken:
+    """Take a token for bills, for fees, or for both; asking again changes the terms of the same token.
+
+    `fee_cap_units` is the most network fee per payment that customers' grants allow in it, in base units.
+    """
+    token: models.AcceptedToken
+    token, _ = models.AcceptedToken.objects.update_or_create(
+        utility_id=utility_id,
+        address=address,
+        defaults={
+            "symbol": symbol,
+            "decimals": decimals,
+            "pays_bills": pays_bills,
+            "pays_fees": pays_fees,
+            "fee_cap_units": fee_cap_units,
+        },
+    )
+    return token
+
+
+@db.transaction_required
+def add_staff(*, user: models.User, utility_id: int, role: str) -> models.StaffRole:
+    """Give a person a role at a utility and the door to the admin."""
+    models.User.objects.filter(pk=user.pk, is_staff=False).update(is_staff=True)
+    staff_role: models.StaffRole
+    staff_role, _ = models.StaffRole.objects.get_or_create(user=user, utility_id=utility_id, role=role)
+    return staff_role
+
+
+def hash_proof(*, proof: str) -> str:
+    """Return what is stored of the second proof with which a person claims an account."""
+    return hashers.make_password(proofs.normalize(proof))
