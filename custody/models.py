@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from custody.domain import sealing
 from openvpp.core import fields
 
 
@@ -33,3 +34,45 @@ class SealedKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.address}"
+
+    # Properties
+
+    @property
+    def binding(self) -> sealing.Binding:
+        """What the seal is bound to, read from this row."""
+        return sealing.Binding(
+            purpose=self.purpose, subject=self.subject, policy=self.policy, address=str(self.address)
+        )
+
+    @property
+    def seal(self) -> sealing.Seal:
+        return sealing.Seal(
+            ciphertext=bytes(self.ciphertext),
+            nonce=bytes(self.nonce),
+            wrapped_data_key=bytes(self.wrapped_data_key),
+            wrap_nonce=bytes(self.wrap_nonce),
+            key_encryption_key_id=self.key_encryption_key_id,
+        )
+
+
+class SignatureLog(models.Model):
+    """One signature that the signer made; append only, and each entry carries the hash of the one before.
+
+    The chain is the key's own: its first entry follows 32 zero bytes.
+    """
+
+    key = models.ForeignKey(SealedKey, on_delete=models.PROTECT, related_name="signatures")
+    sequence = models.PositiveBigIntegerField(help_text="From 1, without gaps.")
+    kind = models.CharField(max_length=32)
+    digest = fields.HashField(help_text="What was signed.")
+    statement = models.JSONField(help_text="The wish, decoded, as it was checked.")
+    made_at = models.DateTimeField()
+    previous_hash = fields.HashField()
+    hash = fields.HashField(help_text="SHA-256 over every other field.")
+
+    class Meta:
+        verbose_name = "signature"
+        constraints = [models.UniqueConstraint(fields=["key", "sequence"], name="signature_once_per_sequence")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.sequence}"

@@ -1,0 +1,57 @@
+"""Key-encryption keys from files; only the signer's process and `rewrap_keys` read them."""
+
+import os
+import pathlib
+import stat
+
+from custody.domain import keys, sealing
+
+_HEX_DIGITS = 2 * sealing.SECRET_BYTES
+
+
+class UnableToReadKeyFile(Exception):
+    """The file is absent, open to others, or holds no 256-bit key."""
+
+
+def load_ring(*, path: str, older: tuple[str, ...] = ()) -> sealing.Ring:
+    """Return the ring of the key in `path` and of older ones that may still open seals.
+
+    :raises UnableToReadKeyFile: with what to do about it.
+    """
+    return sealing.Ring(current=_read(path), older=tuple(_read(each) for each in older))
+
+
+def load_ring_from_environment() -> sealing.Ring:
+    """Return the ring of `KEK_FILE` and, while keys are being wrapped anew, `KEK_PREVIOUS_FILE`.
+
+    :raises UnableToReadKeyFile: with what to do about it.
+    """
+    path = os.environ.get("KEK_FILE")
+    if not path:
+        raise UnableToReadKeyFile("Set KEK_FILE to the file of the key-encryption key (64 hexadecimal digits).")
+    previous = os.environ.get("KEK_PREVIOUS_FILE")
+    return load_ring(path=path, older=(previous,) if previous else ())
+
+
+def _read(path: str) -> sealing.KeyEncryptionKey:
+    try:
+        mode = pathlib.Path(path).stat().st_mode
+    except OSError as error:
+        raise UnableToReadKeyFile(f"{path} cannot be read: {error.strerror}.") from None
+    if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
+        raise UnableToReadKeyFile(f"{path} is open to others: chmod 600 it.")
+    key = _parse(path)
+    if key is None:
+        raise UnableToReadKeyFile(f"{path} does not hold {_HEX_DIGITS} hexadecimal digits.")
+    return key
+
+
+def _parse(path: str) -> sealing.KeyEncryptionKey | None:
+    """Return the key, or None; what the file says never reaches an error."""
+    try:
+        secret = keys.Secret(bytes.fromhex(pathlib.Path(path).read_text(encoding="ascii").strip()))
+    except (OSError, ValueError):
+        return None
+    if len(secret.reveal()) != sealing.SECRET_BYTES:
+        return None
+    return sealing.KeyEncryptionKey(secret)

@@ -1,0 +1,271 @@
+"""What a key may sign. A policy is sealed with its key; it answers `Allowed` or `Denied(code, reason)`.
+
+Serialised policies carry a tag and are append-only: a changed meaning is a new tag.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from contracts.bindings import accounts, payments, sessions, tokens, user_operations, words
+from custody.domain import intents
+
+_PAYMASTER_FIELDS_BYTES = 52
+_REVOKE_SESSIONS = accounts.encode_revoke_sessions(session_ids=[])[:4]
+_FREEZE_SESSIONS = accounts.encode_freeze_sessions(session_ids=[])[:4]
+_HANDLE_OPS = user_operations.encode_handle_ops(operations=[], beneficiary=words.ZERO_ADDRESS)[:4]
+
+
+class UnableToReadPolicy(ValueError):
+    """A policy with a missing, unknown or malformed field."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Allowed:
+    """The key may sign it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Denied:
+    """The key may not sign it."""
+
+    code: str
+    reason: str
+
+
+type Verdict = Allowed | Denied
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Policy:
+    """Addresses and hashes are bytes, times Unix seconds, amounts base units or wei."""
+
+    tag: ClassVar[str]
+    chain_id: int
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> Self:
+        """Return the policy that JSON describes, with or without its tag.
+
+        :raises UnableToReadPolicy: a field is missing, unknown or malformed.
+        """
+        given = {name: field for name, field in value.items() if name != "tag"}
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        if value.get("tag", cls.tag) != cls.tag or given.keys() - fields.keys():
+            raise UnableToReadPolicy(f"Not a policy of the form {cls.tag}.")
+        try:
+            read: dict[str, Any] = {
+                name: _read(given[name], as_bytes=field.type is bytes)
+                for name, field in fields.items()
+                if name in given or field.default is dataclasses.MISSING
+            }
+        except (KeyError, ValueError, TypeError) as error:
+            raise UnableToReadPolicy(f"{cls.tag}: {type(error).__name__} {error}") from None
+        return cls(**read)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON that is sealed and stored."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {"tag": self.tag} | {
+            name: "0x" + value.hex() if isinstance(value, bytes) else value for name, value in values.items()
+        }
+
+    def _of_own_account(self, intent: intents.UserOperation, account: bytes) -> Verdict:
+        if intent.chain_id != self.chain_id:
+            return Denied("other_chain", f"The key is for chain {self.chain_id}.")
+        if intent.operation.sender != account:
+            return Denied("other_account", "The key is for another account.")
+        if len(intent.operation.paymaster_and_data) < _PAYMASTER_FIELDS_BYTES:
+            return Denied("not_sponsored", "Without a sponsor the account's own coin would pay for the gas.")
+        return Allowed()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WalletOwner(_Policy):
+    """The owner of one customer's account: lets sessions in, and stops them."""
+
+    tag = "wallet_owner/1"
+    salt: bytes
+    account: bytes
+
+    def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:  # noqa: PLR0911 - one return a rule
+        if isinstance(intent, intents.SessionInstall):
+            if intent.chain_id != self.chain_id:
+                return Denied("other_chain", f"The key is for chain {self.chain_id}.")
+            if intent.account != self.account:
+                return Denied("other_account", "The key is for another account.")
+            if not intent.policy.is_enforceable():
+                return Denied("policy_not_enforceable", "No account would install this session.")
+            return Allowed()
+        if isinstance(intent, intents.UserOperation):
+            if intent.operation.call_data[:4] not in (_REVOKE_SESSIONS, _FREEZE_SESSIONS):
+                return Denied("other_call", "The key only ends and stops sessions.")
+            return self._of_own_account(intent, self.account)
+        return Denied("other_intent", f"The key does not sign a {intent.kind}.")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Session(_Policy):
+    """A session key: pays bills as the chain's own session policy says, which the call must carry unchanged."""
+
+    tag = "session/1"
+    account: bytes
+    payee: bytes
+    token: bytes
+    fee_token: bytes = words.ZERO_ADDRESS
+    max_per_payment_units: int
+    max_per_period_units: int
+    max_total_units: int
+    max_fee_units: int
+    max_fee_in_fee_token_units: int = 0
+    starts_at: int
+    ends_at: int
+    period_seconds: int
+    salt: int
+
+    def on_chain(self, *, key: bytes) -> sessions.SessionPolicy:
+        """Return the policy that the account installs for the session key `key`."""
+        shared = {field.name: getattr(self, field.name) for field in dataclasses.fields(sessions.SessionPolicy)[1:]}
+        return sessions.SessionPolicy(key=key, **shared)
+
+    def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:
+        if not isinstance(intent, intents.UserOperation):
+            return Denied("other_intent", f"The key does not sign a {intent.kind}.")
+        own = self._of_own_account(intent, self.account)
+        if isinstance(own, Denied):
+            return own
+        try:
+            payment = payments.decode_pay_bill(call_data=intent.operation.call_data)
+        except accounts.UnableToReadCall:
+            return Denied("other_call", "The key only pays bills.")
+        return self._check_payment(payment=payment, address=address, timestamp=timestamp)
+
+    def _check_payment(self, *, payment: payments.BillPayment, address: bytes, timestamp: int) -> Verdict:  # noqa: PLR0911 - one return a rule
+        for name in ("payee", "token", "fee_token"):
+            if getattr(payment.policy, name) != getattr(self, name):
+                return Denied(f"other_{name}", f"The payment's {name.replace('_', ' ')} is not the session's.")
+        if payment.policy != self.on_chain(key=address):
+            return Denied("other_policy", "The payment carries another policy than the session's.")
+        if not self.starts_at <= timestamp < self.ends_at:
+            return Denied("outside_session", "The session has not begun or is over.")
+        if payment.amount_units == 0:
+            return Denied("nothing_to_pay", "A payment must be of something.")
+        if payment.in_fee_token and self.fee_token == words.ZERO_ADDRESS:
+            return Denied("no_fee_token", "The session names no other token for fees.")
+        fee_limit = self.max_fee_in_fee_token_units if payment.in_fee_token else self.max_fee_units
+        if payment.fee_units > fee_limit:
+            return Denied("above_fee_limit", f"The fee {payment.fee_units} is above the limit {fee_limit}.")
+        limit = min(self.max_per_payment_units, self.max_per_period_units, self.max_total_units)
+        if payment.leaving_units > limit:
+            return Denied("above_limit", f"The payment of {payment.leaving_units} is above the limit {limit}.")
+        return Allowed()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TreasuryOwner(_Policy):
+    """The owner of a program's treasury wallet: pays batches through one `Payouts` contract, and nothing else."""
+
+    tag = "treasury_owner/1"
+    salt: bytes
+    account: bytes
+    payouts: bytes
+
+    def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:  # noqa: PLR0911 - one return a rule
+        if not isinstance(intent, intents.UserOperation):
+            return Denied("other_intent", f"The key does not sign a {intent.kind}.")
+        own = self._of_own_account(intent, self.account)
+        if isinstance(own, Denied):
+            return own
+        try:
+            calls = accounts.decode_execute_batch(call_data=intent.operation.call_data)
+            approval, payout = calls
+            batch = tokens.decode_pay_batch(call_data=payout.data)
+        except (accounts.UnableToReadCall, ValueError):
+            return Denied("other_call", "The key only approves and pays one batch of payouts.")
+        if payout.to != self.payouts or payout.value_wei or approval.value_wei:
+            return Denied("other_contract", "Payouts go through the payouts contract, without native coin.")
+        total = sum(batch.amounts_units)
+        expected = tokens.encode_approve(spender=self.payouts, amount_units=total)
+        if approval.to != batch.token or approval.data != expected:
+            return Denied("other_approval", "The approval must be of exactly the batch's sum, in its token.")
+        if intent.operation.call_data != accounts.encode_execute_batch(calls=calls) or (
+            payout.data != tokens.encode_pay_batch(batch=batch)
+        ):
+            return Denied("other_encoding", "The batch is not encoded as it is decoded.")
+        return Allowed()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Relayer(_Policy):
+    """A key that sends bundles: direct `handleOps` with the refund to itself, and nothing else."""
+
+    tag = "relayer/1"
+    entry_point: bytes
+    max_cost_wei: int
+
+    def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:
+        if not isinstance(intent, intents.Transaction):
+            return Denied("other_intent", f"The key does not sign a {intent.kind}.")
+        sent = intent.transaction
+        if sent.chain_id != self.chain_id:
+            return Denied("other_chain", f"The key is for chain {self.chain_id}.")
+        if sent.to != self.entry_point or sent.data[:4] != _HANDLE_OPS or sent.value_wei:
+            return Denied("other_call", "The key only sends handleOps to the EntryPoint, without native coin.")
+        if sent.data[36:68] != words.address(address):
+            return Denied("other_beneficiary", "The gas refund must go to the key itself.")
+        if sent.max_cost_wei > self.max_cost_wei:
+            return Denied("above_cost_limit", f"{sent.max_cost_wei} wei is above the limit {self.max_cost_wei}.")
+        return Allowed()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sponsor(_Policy):
+    """A key that signs for the paymaster, up to a cost an operation."""
+
+    tag = "sponsor/1"
+    paymaster: bytes
+    max_cost_wei: int
+
+    def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:
+        if not isinstance(intent, intents.Sponsorship):
+            return Denied("other_intent", f"The key does not sign a {intent.kind}.")
+        if intent.chain_id != self.chain_id:
+            return Denied("other_chain", f"The key is for chain {self.chain_id}.")
+        if intent.sponsorship.paymaster != self.paymaster:
+            return Denied("other_paymaster", "The key is for another paymaster.")
+        if intent.sponsorship.valid_until <= timestamp:
+            return Denied("expired", "The sponsorship would be over before it begins.")
+        if intent.max_cost_wei > self.max_cost_wei:
+            return Denied("above_cost_limit", f"{intent.max_cost_wei} wei is above the limit {self.max_cost_wei}.")
+        return Allowed()
+
+
+type Policy = WalletOwner | Session | TreasuryOwner | Relayer | Sponsor
+
+BY_PURPOSE: dict[str, type[WalletOwner | Session | TreasuryOwner | Relayer | Sponsor]] = {
+    "wallet_owner": WalletOwner,
+    "session": Session,
+    "treasury_owner": TreasuryOwner,
+    "relayer": Relayer,
+    "sponsor": Sponsor,
+}
+
+
+def parse(*, purpose: str, value: Mapping[str, Any]) -> Policy:
+    """Return the policy of a key of this purpose.
+
+    :raises UnableToReadPolicy: it is none.
+    """
+    if purpose not in BY_PURPOSE:
+        raise UnableToReadPolicy(f"Unknown purpose {purpose}.")
+    return BY_PURPOSE[purpose].parse(value)
+
+
+def _read(value: object, *, as_bytes: bool) -> bytes | int:
+    if as_bytes:
+        if not isinstance(value, str) or not value.startswith("0x"):
+            raise ValueError("bytes are written as 0x and hexadecimal digits")
+        return bytes.fromhex(value[2:])
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("a number must be whole and not negative")
+    return value

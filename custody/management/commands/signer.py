@@ -1,0 +1,42 @@
+"""`manage.py signer`: the only process that opens sealed keys."""
+
+import pathlib
+import urllib.parse
+from typing import Any
+
+import granian
+from django.conf import settings
+from django.core.management import base
+from granian import constants
+from granian import log as granian_log
+
+from custody.adapters import key_files
+
+THREADS = 4
+
+
+class Command(base.BaseCommand):
+    help = "Serve the signer on SIGNER_URL; needs KEK_FILE and SIGNER_TOKEN."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.SIGNER_TOKEN:
+            raise base.CommandError("Set SIGNER_TOKEN_FILE to the file of the token that callers of the signer send.")
+        try:
+            ring = key_files.load_ring_from_environment()
+        except key_files.UnableToReadKeyFile as error:
+            raise base.CommandError(str(error)) from None
+        url = urllib.parse.urlsplit(settings.SIGNER_URL)
+        self.stdout.write(f"signer on {url.hostname}:{url.port}, key-encryption key {ring.current.id}")
+        granian.Granian(
+            "custody.rpc.wsgi:application",
+            address=str(url.hostname),
+            port=url.port or 80,
+            interface=constants.Interfaces.WSGI,
+            workers=1,
+            blocking_threads=THREADS,
+            respawn_failed_workers=True,
+            workers_kill_timeout=5,
+            websockets=False,
+            log_level=granian_log.LogLevels.warning,
+            working_dir=pathlib.Path(settings.BASE_DIR),
+        ).serve()

@@ -1,0 +1,110 @@
+"""What other apps may ask of custody. All but `disable_key` reach the signer over the network."""
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from contracts import deployments
+from contracts.bindings import paymaster, sessions, user_operations
+from custody import models, queries
+from custody.adapters import signer
+from custody.domain import intents, transactions
+from openvpp.core import db, errors
+
+
+class UnableToCreateKey(errors.UnableTo):
+    """The signer refused to make the key."""
+
+
+class UnableToSign(errors.UnableTo):
+    """The signer refused: `code` says which rule of the key's policy stands against it."""
+
+    status = 403
+
+
+@db.durable
+def create_key(*, purpose: str, subject: str, policy: Mapping[str, Any]) -> models.SealedKey:
+    """Return the subject's key, made by the signer if there was none; its policy is sealed with it for ever.
+
+    `policy` as `custody.domain.policies` reads it; owners give `chain_id` and `salt` (hexadecimal), and find the
+    address of their account in the sealed policy's `account`.
+
+    :raises errors.Unreachable: the signer does not answer.
+    :raises UnableToCreateKey: the policy is none, or the subject has a key with another one.
+    """
+    try:
+        key_id = signer.create_key(purpose=purpose, subject=subject, policy=policy)
+    except signer.SignerRefused as refusal:
+        raise UnableToCreateKey(refusal.reason, code=refusal.code) from None
+    return queries.get_key(key_id=key_id)
+
+
+@db.durable
+def sign_user_operation(*, key_id: int, operation: user_operations.UserOperation, chain_id: int) -> bytes:
+    """Return r, s, v over the operation's hash.
+
+    :raises errors.Unreachable: the signer does not answer.
+    :raises UnableToSign: the key's policy does not allow it, or the key is disabled.
+    """
+    entry_point = deployments.load(chain_id=chain_id).entry_point
+    return _sign(
+        key_id=key_id, intent=intents.UserOperation(chain_id=chain_id, entry_point=entry_point, operation=operation)
+    )
+
+
+@db.durable
+def sign_session_install(*, key_id: int, policy: sessions.SessionPolicy, account: bytes, chain_id: int) -> bytes:
+    """Return the owner's r, s, v that lets a session into its account.
+
+    :raises errors.Unreachable: the signer does not answer.
+    :raises UnableToSign: it is another's account, or no account would install the session.
+    """
+    return _sign(key_id=key_id, intent=intents.SessionInstall(chain_id=chain_id, account=account, policy=policy))
+
+
+@db.durable
+def sign_sponsorship(
+    *, key_id: int, operation: user_operations.UserOperation, sponsorship: paymaster.Sponsorship, chain_id: int
+) -> bytes:
+    """Return the sponsor's r, s, v for an operation.
+
+    :raises errors.Unreachable: the signer does not answer.
+    :raises UnableToSign: it costs more than the key may grant, or is for another paymaster.
+    """
+    return _sign(
+        key_id=key_id,
+        intent=intents.Sponsorship(chain_id=chain_id, operation=operation, sponsorship=sponsorship),
+    )
+
+
+@db.durable
+def sign_transaction(*, key_id: int, transaction: transactions.Transaction) -> bytes:
+    """Return the raw signed transaction of a relayer key.
+
+    :raises errors.Unreachable: the signer does not answer.
+    :raises UnableToSign: it is no direct `handleOps`, or costs more than the key may spend.
+    """
+    signature = _sign(key_id=key_id, intent=intents.Transaction(transaction=transaction))
+    return transaction.signed(signature=signature)
+
+
+@db.transaction_required
+def disable_key(*, key_id: int, now: datetime.datetime) -> None:
+    """Let a key sign nothing more from this transaction's commit on. A signature under way is waited for."""
+    models.SealedKey.objects.filter(pk=key_id, disabled_at__isnull=True).update(disabled_at=now)
+
+
+@db.durable
+def check_signer() -> Mapping[str, Any]:
+    """Return the signer's health.
+
+    :raises errors.Unreachable: it does not answer.
+    """
+    return signer.health()
+
+
+def _sign(*, key_id: int, intent: intents.Intent) -> bytes:
+    try:
+        return signer.sign(key_id=key_id, intent=intent.to_json())
+    except signer.SignerRefused as refusal:
+        raise UnableToSign(refusal.reason, code=refusal.code) from None

@@ -1,0 +1,72 @@
+"""Reads of keys, and the lock under which they sign."""
+
+from contracts.bindings import sessions, words
+from custody import models
+from custody.domain import chain, policies
+from openvpp.core import db, errors
+
+
+class UnableToFindKey(errors.NotFound):
+    """No key of that id or subject."""
+
+
+def get_key(*, key_id: int) -> models.SealedKey:
+    """Return a key's row.
+
+    :raises UnableToFindKey: there is none.
+    """
+    key = models.SealedKey.objects.filter(pk=key_id).first()
+    if key is None:
+        raise UnableToFindKey("No such key.")
+    return key
+
+
+def get_key_of(*, subject: str) -> models.SealedKey:
+    """Return the key of a subject.
+
+    :raises UnableToFindKey: there is none.
+    """
+    key = models.SealedKey.objects.filter(subject=subject).first()
+    if key is None:
+        raise UnableToFindKey(f"No key for {subject}.")
+    return key
+
+
+def session_policy(*, key: models.SealedKey) -> sessions.SessionPolicy:
+    """Return the policy that accounts install for a session key, exactly as it is sealed.
+
+    :raises policies.UnableToReadPolicy: it is not a session key's.
+    """
+    policy = policies.Session.parse(key.policy)
+    return policy.on_chain(key=words.parse_address(str(key.address)))
+
+
+@db.transaction_required
+def lock_key(*, key_id: int) -> models.SealedKey:
+    """Lock a key's row, so that it is neither disabled nor used elsewhere until the transaction ends.
+
+    :raises UnableToFindKey: there is none.
+    """
+    key = models.SealedKey.objects.select_for_update(no_key=True).filter(pk=key_id).first()
+    if key is None:
+        raise UnableToFindKey("No such key.")
+    return key
+
+
+def first_broken_link(*, key: models.SealedKey) -> int | None:
+    """Return the sequence of the first entry of a key's signature log that does not follow, or None."""
+    previous, expected = chain.GENESIS, 1
+    for entry in models.SignatureLog.objects.filter(key=key).order_by("sequence").iterator():
+        computed = chain.link(
+            previous_hash=previous,
+            address=str(key.address),
+            sequence=entry.sequence,
+            kind=entry.kind,
+            digest=str(entry.digest),
+            statement=entry.statement,
+            made_at=entry.made_at,
+        )
+        if entry.sequence != expected or entry.previous_hash != previous or entry.hash != computed:
+            return expected
+        previous, expected = str(entry.hash), expected + 1
+    return None

@@ -1,0 +1,130 @@
+"""The signer's address: WSGI, JSON in and out, a bearer token, nothing larger than it must be."""
+
+import hmac
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django import db as django_db
+
+from custody import models
+from custody.domain import intents, sealing
+from custody.usecases import create_key, sign
+from openvpp.core import clock, errors
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_SUBJECT_LENGTH = 100
+
+type StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+type Answer = tuple[int, dict[str, Any]]
+
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+class UnableToAnswer(errors.UnableTo):
+    """The request is not one that the signer knows."""
+
+    status = 400
+
+
+class Application:
+    """`POST /v1/keys`, `POST /v1/signatures`, `GET /health`."""
+
+    def __init__(self, *, ring: sealing.Ring, token: str) -> None:
+        if not token:
+            raise ValueError("The signer needs a token.")
+        self._ring = ring
+        self._expected = f"Bearer {token}".encode()
+
+    def __call__(self, environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        django_db.close_old_connections()
+        try:
+            status, body = self._answer(environ)
+        except errors.UnableTo as error:
+            status, body = error.status, {"code": error.code, "detail": error.detail}
+        except django_db.OperationalError:
+            logger.exception("database unreachable")
+            status, body = 503, {"code": "unreachable", "detail": "The database is not reachable."}
+        except Exception:
+            logger.exception("signer failed")
+            status, body = 500, {"code": "internal", "detail": "The signer failed; its log says why."}
+        finally:
+            django_db.close_old_connections()
+        content = json.dumps(body).encode()
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(content))),
+            ("Cache-Control", "no-store"),
+        ]
+        start_response(f"{status} {_REASONS.get(status, 'Error')}", headers)
+        return [content]
+
+    def _answer(self, environ: Mapping[str, Any]) -> Answer:
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "/")
+        if path == "/health":
+            return self._health()
+        if not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
+            return 401, {"code": "unauthorized", "detail": "Send the signer's bearer token."}
+        handlers = {"/v1/keys": self._create_key, "/v1/signatures": self._sign}
+        if path not in handlers:
+            return 404, {"code": "not_found", "detail": "No such address."}
+        if method != "POST":
+            return 405, {"code": "method_not_allowed", "detail": "Use POST."}
+        return handlers[path](_read_body(environ))
+
+    def _health(self) -> Answer:
+        waiting = models.SealedKey.objects.exclude(key_encryption_key_id__in=self._ring.ids).count()
+        return 200, {"status": "ok", "key_encryption_key_id": self._ring.current.id, "keys_that_do_not_open": waiting}
+
+    def _create_key(self, body: Mapping[str, Any]) -> Answer:
+        subject, policy = body.get("subject"), body.get("policy")
+        if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_LENGTH or not isinstance(policy, dict):
+            raise UnableToAnswer("Send purpose, subject (1 to 100 characters) and policy.", code="malformed")
+        key = create_key.create_key(
+            purpose=str(body.get("purpose")), subject=subject, policy=policy, ring=self._ring, now=clock.get_now()
+        )
+        return 200, {"key_id": key.pk, "address": str(key.address), "policy": key.policy}
+
+    def _sign(self, body: Mapping[str, Any]) -> Answer:
+        key_id, wish = body.get("key_id"), body.get("intent")
+        if not isinstance(key_id, int) or isinstance(key_id, bool) or not isinstance(wish, dict):
+            raise UnableToAnswer("Send key_id and intent.", code="malformed")
+        try:
+            intent = intents.parse(wish)
+        except intents.UnableToReadIntent as error:
+            raise UnableToAnswer(str(error), code="bad_intent") from None
+        signature = sign.sign(key_id=key_id, intent=intent, ring=self._ring, now=clock.get_now())
+        return 200, {"signature": "0x" + signature.hex()}
+
+
+def _read_body(environ: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        raise UnableToAnswer("The content length is no number.", code="malformed") from None
+    if length > MAX_BODY_BYTES:
+        error = UnableToAnswer(f"At most {MAX_BODY_BYTES} bytes.", code="too_large")
+        error.status = 413
+        raise error
+    try:
+        body = json.loads(environ["wsgi.input"].read(length))
+    except ValueError:
+        raise UnableToAnswer("The body is not JSON.", code="malformed") from None
+    if not isinstance(body, dict):
+        raise UnableToAnswer("The body is not a JSON object.", code="malformed")
+    return body

@@ -1,0 +1,11 @@
+"""The signer's WSGI application, for the server that `manage.py signer` starts."""
+
+import django
+from django.conf import settings
+
+django.setup()
+
+from custody.adapters import key_files  # noqa: E402 - after Django is set up
+from custody.rpc import endpoints  # noqa: E402
+
+application = endpoints.Application(ring=key_files.load_ring_from_environment(), token=settings.SIGNER_TOKEN)

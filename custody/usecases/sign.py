@@ -1,0 +1,75 @@
+"""A signature, in the signer: the wish is read, checked against the key's sealed policy, signed and logged."""
+
+import datetime
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.bindings import words
+from custody import models, queries
+from custody.domain import chain, intents, policies, sealing
+from openvpp.core import db, errors
+
+logger = logging.getLogger(__name__)
+
+
+class UnableToSign(errors.UnableTo):
+    """The key does not sign this, now or ever."""
+
+    status = 403
+
+
+@db.transaction
+def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: datetime.datetime) -> bytes:
+    """Return r, s, v over the intent's digest, once the signature stands in the key's log.
+
+    :raises queries.UnableToFindKey: no such key.
+    :raises UnableToSign: `key_disabled`, `key_not_open`, `bad_policy`, or the code of the policy's refusal.
+    """
+    key = queries.lock_key(key_id=key_id)
+    if key.disabled_at is not None:
+        raise UnableToSign("The key is disabled.", code="key_disabled")
+    try:
+        policy = policies.parse(purpose=key.purpose, value=key.policy)
+        digest = intent.digest()
+    except ValueError as error:
+        raise UnableToSign(str(error), code="bad_policy") from None
+    verdict = policy.check(intent=intent, address=words.parse_address(str(key.address)), timestamp=int(now.timestamp()))
+    if isinstance(verdict, policies.Denied):
+        logger.warning("refused to sign: key=%s kind=%s code=%s", key.pk, intent.kind, verdict.code)
+        raise UnableToSign(verdict.reason, code=verdict.code)
+    try:
+        signature = ring.open(seal=key.seal, binding=key.binding).sign(digest=digest)
+    except sealing.UnableToOpenSeal as error:
+        logger.critical("sealed key does not open: key=%s reason=%s", key.pk, error)
+        raise UnableToSign(str(error), code="key_not_open") from None
+    _append(key=key, kind=intent.kind, digest=digest, statement=_statement(intent), now=now)
+    return signature
+
+
+def _append(
+    *, key: models.SealedKey, kind: str, digest: bytes, statement: Mapping[str, Any], now: datetime.datetime
+) -> None:
+    last = models.SignatureLog.objects.filter(key=key).order_by("-sequence").values_list("sequence", "hash").first()
+    sequence, previous_hash = (last[0] + 1, str(last[1])) if last else (1, chain.GENESIS)
+    entry: dict[str, Any] = {
+        "sequence": sequence,
+        "kind": kind,
+        "digest": "0x" + digest.hex(),
+        "statement": dict(statement),
+    }
+    models.SignatureLog.objects.create(
+        key=key,
+        made_at=now,
+        previous_hash=previous_hash,
+        hash=chain.link(previous_hash=previous_hash, address=str(key.address), made_at=now, **entry),
+        **entry,
+    )
+
+
+def _statement(intent: intents.Intent) -> dict[str, Any]:
+    """Return the wish for the log; a bundle's calldata, which stands in full with the relayer, by its hash."""
+    statement = intent.to_json()
+    if isinstance(intent, intents.Transaction):
+        statement["data"] = "0x" + words.keccak(intent.transaction.data).hex()
+    return statement
