@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from oauth2_provider import models as oauth_models
 
 from contracts.bindings import sessions, words
+from custody.domain import policies
 from customers import models as customer_models
 from openvpp.core import fields
 from wallets.domain import redirects
@@ -153,26 +154,9 @@ class SessionKeyGrant(models.Model):
 
     @property
     def policy(self) -> sessions.SessionPolicy:
-        """Return what stands on the chain. The key is the grant's own, so that no two policies are equal."""
-        return sessions.SessionPolicy(
-            key=words.parse_address(self.key.address),
-            payee=words.parse_address(self.payee),
-            token=words.parse_address(self.token),
-            fee_token=words.parse_address(self.fee_token) if self.fee_token else words.ZERO_ADDRESS,
-            max_per_payment_units=self.limit_per_payment_units,
-            max_per_period_units=self.limit_per_period_units,
-            max_total_units=self.limit_total_units,
-            max_fee_units=self.fee_cap_units,
-            max_fee_in_fee_token_units=self.fee_token_cap_units,
-            starts_at=int(self.starts_at.timestamp()),
-            ends_at=int(self.ends_at.timestamp()),
-            period_seconds=self.period_seconds,
-            salt=0,
-        )
-
-    def is_live(self, *, now: datetime.datetime) -> bool:
-        """Say whether its tokens are worth anything at this instant."""
-        return self.state in self.LIVE_STATES and now < self.ends_at
+        """Return what stands on the chain, as it is sealed with the key."""
+        sealed = policies.Session.parse(self.key.policy)
+        return sealed.on_chain(key=words.parse_address(self.key.address))
 
 
 class Grant(oauth_models.AbstractGrant):

@@ -1,0 +1,90 @@
+"""Reads the chain over JSON-RPC: whether an account is deployed, its nonce, its balances, its sessions."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+
+from contracts import deployments
+from contracts.bindings import accounts, tokens, user_operations, words
+from openvpp.core import errors, http
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AccountState:
+    """What the chain says of an account now."""
+
+    is_deployed: bool
+    nonce: int
+
+
+def read_account(*, address: str, chain_id: int) -> AccountState:
+    """Return whether the account is deployed, and its next nonce.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    account = words.parse_address(address)
+    nonce = user_operations.encode_get_nonce(sender=account)
+    code, answer = _ask(
+        chain_id=chain_id,
+        calls=[
+            ("eth_getCode", [address, "latest"]),
+            _call(to=deployments.load(chain_id=chain_id).entry_point, data=nonce),
+        ],
+    )
+    return AccountState(is_deployed=code != "0x", nonce=int(answer, 16))
+
+
+def read_balances(*, holder: str, token_addresses: Sequence[str], chain_id: int) -> tuple[int, list[int]]:
+    """Return the holder's native coin in wei, and base units of each token in the same order.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    data = tokens.encode_balance_of(holder=words.parse_address(holder))
+    native, *held = _ask(
+        chain_id=chain_id,
+        calls=[
+            ("eth_getBalance", [holder, "latest"]),
+            *[_call(to=words.parse_address(token), data=data) for token in token_addresses],
+        ],
+    )
+    return int(native, 16), [int(units, 16) for units in held]
+
+
+def read_session(*, account: str, session_id: str, chain_id: int) -> accounts.SessionState | None:
+    """Return where a session stands, or None while the account is not deployed.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    data = accounts.encode_session(session_id=bytes.fromhex(session_id[2:]))
+    (answer,) = _ask(chain_id=chain_id, calls=[_call(to=words.parse_address(account), data=data)])
+    return None if answer == "0x" else accounts.decode_session(result=bytes.fromhex(answer[2:]))
+
+
+def _call(*, to: bytes, data: bytes) -> tuple[str, list[Any]]:
+    return "eth_call", [{"to": words.checksummed(to), "data": "0x" + data.hex()}, "latest"]
+
+
+def _ask(*, chain_id: int, calls: Sequence[tuple[str, list[Any]]]) -> list[str]:
+    if chain_id != settings.CHAIN_ID:
+        raise errors.Unreachable(f"No node of chain {chain_id} is configured.")
+    batch = [
+        {"jsonrpc": "2.0", "id": index, "method": method, "params": params}
+        for index, (method, params) in enumerate(calls)
+    ]
+    answers = _client(settings.CHAIN_RPC_URL).post(path="", body=batch)
+    by_id = {answer.get("id"): answer for answer in answers} if isinstance(answers, list) else {}
+    results: list[str] = []
+    for request in batch:
+        answer = by_id.get(request["id"], {})
+        if not isinstance(answer.get("result"), str):
+            raise errors.Unreachable(f"The node refused {request['method']}: {answer.get('error')}")
+        results.append(answer["result"])
+    return results
+
+
+@functools.lru_cache(maxsize=4)
+def _client(url: str) -> http.Client:
+    return http.Client(base_url=url)

@@ -1,0 +1,397 @@
+"""What other apps may ask of wallets: to open one, to reserve an operation, to send it."""
+
+import datetime
+import secrets
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Case, F, Q, Value, When
+
+from contracts import deployments
+from contracts.bindings import words
+from custody import models as custody_models
+from custody import operations as custody
+from custody import queries as custody_queries
+from customers import models as customer_models
+from openvpp.core import db, errors, fields, upcalls
+from relayer import models as relayer_models
+from relayer import operations as relayer
+from wallets import models, queries
+from wallets.adapters import submission
+from wallets.domain import grant_period, operation_states, outcome
+
+State = models.Operation.State
+GrantState = models.SessionKeyGrant.State
+SUBMIT_LEASE = datetime.timedelta(seconds=30)
+MOST_ATTEMPTS = 100
+
+
+@db.durable
+def open_wallet(*, customer_id: int, now: datetime.datetime) -> models.Wallet:
+    """Make a customer's wallet; it is deployed with its first operation. A customer who has one keeps it.
+
+    :raises errors.Unreachable: the signer did not answer.
+    """
+    customer = customer_models.Customer.objects.select_related("utility").get(pk=customer_id)
+    return queries.get_wallet_of(customer) or _open(
+        utility=customer.utility,
+        subject=f"wallet:customer:{customer_id}",
+        purpose=custody_models.SealedKey.Purpose.WALLET_OWNER,
+        policy={},
+        row={"kind": models.Wallet.Kind.CUSTOMER, "customer": customer},
+        now=now,
+    )
+
+
+@db.durable
+def open_treasury_wallet(*, utility_id: int, label: str, now: datetime.datetime) -> models.Wallet:
+    """Make a wallet from which a utility pays a program's participants; the same one for the same label.
+
+    :raises errors.Unreachable: the signer did not answer.
+    """
+    utility = customer_models.Utility.objects.get(pk=utility_id)
+    payouts = deployments.load(chain_id=utility.chain_id).payouts
+    return _open(
+        utility=utility,
+        subject=f"wallet:treasury:{utility_id}:{label}",
+        purpose=custody_models.SealedKey.Purpose.TREASURY_OWNER,
+        policy={"payouts": words.checksummed(payouts)},
+        row={"kind": models.Wallet.Kind.TREASURY, "label": label},
+        now=now,
+    )
+
+
+class UnableToReserve(errors.UnableTo):
+    """The grant does not allow it; `code` says which of its limits stands against it."""
+
+
+@db.transaction_required
+def reserve(
+    *,
+    wallet: models.Wallet,
+    grant: models.SessionKeyGrant | None,
+    quote: relayer_models.FeeQuote | None,
+    kind: models.Operation.Kind,
+    reference: str,
+    intent: Mapping[str, Any],
+    spend_units: int,
+    now: datetime.datetime,
+) -> models.Operation:
+    """Write an operation that is to be sent, and count `spend_units` against the grant's limits.
+
+    Without a quote the utility pays the network fee, and the quote is made when the operation is sent.
+
+    :raises UnableToReserve: the grant is another wallet's, not alive, not started, expired, or a limit stands against
+        it: nothing is written.
+    """
+    period_started_at = None
+    if grant is not None:
+        period_started_at = _count(wallet=wallet, grant=grant, spend_units=spend_units, now=now)
+    operation: models.Operation = models.Operation.objects.create(
+        wallet=wallet,
+        grant=grant,
+        quote=quote,
+        kind=kind,
+        reference=reference,
+        intent=dict(intent),
+        spend_units=spend_units,
+        spend_period_started_at=period_started_at,
+        created_at=now,
+        updated_at=now,
+    )
+    models.OperationTransition.objects.create(operation=operation, state=operation.state, made_at=now)
+    return operation
+
+
+class UnableToSubmit(errors.UnableTo):
+    """It is not to be sent, or not now."""
+
+
+@db.durable
+def submit(*, operation_id: uuid.UUID, now: datetime.datetime) -> None:
+    """Build, sponsor, sign and queue a reserved operation; one that can never be sent is ended as failed.
+
+    Safe to run twice and by several at once: a lease admits one, and only what is still reserved is queued.
+
+    :raises UnableToSubmit: `already_submitted`, `being_submitted`, or `wallet_busy` while another operation of the
+        wallet is on its way.
+    :raises errors.Unreachable: node, signer or price source did not answer; the operation stays reserved.
+    """
+    lease = _lease(operation_id=operation_id, now=now)
+    if lease is None:
+        return
+    operation, leased_until = lease
+    try:
+        prepared = _prepare(operation=operation, now=now)
+    except (errors.UnableTo, errors.Refused) as error:
+        _give_up(operation_id=operation_id, leased_until=leased_until, reason=str(error), now=now)
+        return
+    except BaseException:
+        models.Operation.objects.filter(pk=operation_id, leased_until=leased_until).update(leased_until=None)
+        raise
+    _queue(operation_id=operation_id, leased_until=leased_until, prepared=prepared, now=now)
+
+
+class UnableToMoveOperation(errors.UnableTo):
+    """An operation does not go from the state that it is in to that one."""
+
+
+@db.transaction_required
+def move(*, operation: models.Operation, state: State, detail: str, now: datetime.datetime) -> None:
+    """Move a locked operation to another state and write it into its history.
+
+    :raises UnableToMoveOperation: the state machine has no such step.
+    """
+    before = operation_states.State(operation.state)
+    if not operation_states.may_go(before=before, after=operation_states.State(state)):
+        raise UnableToMoveOperation(f"Operation {operation.pk} is {before} and cannot become {state}.")
+    operation.state = state
+    operation.leased_until = None
+    operation.updated_at = now
+    operation.save(update_fields=["state", "leased_until", "updated_at", "failure", "quote", "user_operation"])
+    models.OperationTransition.objects.create(operation=operation, state=state, detail=detail[:500], made_at=now)
+
+
+@db.transaction_required
+def end(*, operation: models.Operation, result: outcome.Outcome, now: datetime.datetime) -> None:
+    """Move a locked operation to its end, give back what was reserved if it failed, and tell the app that asked.
+
+    :raises UnableToMoveOperation: it has ended before.
+    """
+    operation.failure = "" if result.succeeded else result.reason[:500]
+    state = State.SUCCEEDED if result.succeeded else State.FAILED
+    move(operation=operation, state=state, detail=operation.failure, now=now)
+    _settle_wallet(operation=operation, was_included=result.receipt is not None, now=now)
+    if not result.succeeded and operation.grant_id is not None:
+        _give_back(operation=operation)
+    upcalls.call(event=f"operation.{operation.kind}", outcome=result, now=now)
+
+
+@db.transaction
+def _lease(*, operation_id: uuid.UUID, now: datetime.datetime) -> tuple[models.Operation, datetime.datetime] | None:
+    operation = queries.lock_operation(operation_id=operation_id)
+    _require_unsent(operation)
+    if operation.leased_until is not None and operation.leased_until >= now:
+        raise UnableToSubmit("The operation is being sent.", code="being_submitted")
+    reason = _never(operation=operation, now=now)
+    if reason:
+        end(operation=operation, result=_unsent(operation=operation, reason=reason), now=now)
+        return None
+    _require_free_wallet(operation)
+    operation.leased_until = now + SUBMIT_LEASE
+    operation.attempts += 1
+    operation.save(update_fields=["leased_until", "attempts"])
+    return operation, operation.leased_until
+
+
+def _never(*, operation: models.Operation, now: datetime.datetime) -> str:
+    if operation.quote is not None and operation.quote.expires_at <= now:
+        return "The quoted network fee expired before the operation could be sent."
+    if operation.grant is not None and operation.grant.state not in queries.ALIVE:
+        return "The permission to pay was withdrawn before the operation could be sent."
+    if operation.attempts >= MOST_ATTEMPTS:
+        return f"It could not be sent in {MOST_ATTEMPTS} attempts."
+    return ""
+
+
+def _require_unsent(operation: models.Operation) -> None:
+    if operation.state != State.RESERVED:
+        raise UnableToSubmit(f"The operation is {operation.state} already.", code="already_submitted")
+
+
+def _require_free_wallet(operation: models.Operation) -> None:
+    models.Wallet.objects.select_for_update().get(pk=operation.wallet_id)
+    if models.Operation.objects.filter(wallet_id=operation.wallet_id, state__in=operation_states.IN_FLIGHT).exists():
+        raise UnableToSubmit("Another operation of this wallet is on its way; this one follows it.", code="wallet_busy")
+
+
+def _prepare(*, operation: models.Operation, now: datetime.datetime) -> submission.Prepared:
+    quote = operation.quote or submission.quote_for_utility(operation=operation, now=now)
+    return submission.prepare(operation=operation, quote=quote)
+
+
+@db.transaction
+def _queue(
+    *, operation_id: uuid.UUID, leased_until: datetime.datetime, prepared: submission.Prepared, now: datetime.datetime
+) -> None:
+    operation = queries.lock_operation(operation_id=operation_id)
+    _require_unsent(operation)
+    if operation.leased_until != leased_until:
+        raise UnableToSubmit("Another process is sending the operation.", code="being_submitted")
+    _require_free_wallet(operation)
+    operation.quote = prepared.quote
+    operation.user_operation = relayer.queue(
+        operation=prepared.operation,
+        user_operation_hash=prepared.user_operation_hash,
+        quote=prepared.quote,
+        utility_id=operation.wallet.utility_id,
+        chain_id=operation.wallet.chain_id,
+        expires_at=prepared.quote.expires_at,
+        now=now,
+    )
+    move(operation=operation, state=State.QUEUED, detail="", now=now)
+    models.SessionKeyGrant.objects.filter(pk=operation.grant_id, state=GrantState.PENDING).update(
+        state=GrantState.INSTALLING
+    )
+
+
+@db.transaction
+def _give_up(*, operation_id: uuid.UUID, leased_until: datetime.datetime, reason: str, now: datetime.datetime) -> None:
+    operation = queries.lock_operation(operation_id=operation_id)
+    _require_unsent(operation)
+    if operation.leased_until != leased_until:
+        raise UnableToSubmit("Another process is sending the operation.", code="being_submitted")
+    end(operation=operation, result=_unsent(operation=operation, reason=reason), now=now)
+
+
+def _unsent(*, operation: models.Operation, reason: str) -> outcome.Outcome:
+    return outcome.Outcome(
+        operation_id=operation.pk,
+        kind=operation.kind,
+        reference=operation.reference,
+        intent=operation.intent,
+        succeeded=False,
+        reason=reason,
+        receipt=None,
+    )
+
+
+def _open(
+    *,
+    utility: customer_models.Utility,
+    subject: str,
+    purpose: custody_models.SealedKey.Purpose,
+    policy: Mapping[str, Any],
+    row: Mapping[str, Any],
+    now: datetime.datetime,
+) -> models.Wallet:
+    key = _owner_key(
+        purpose=purpose,
+        subject=subject,
+        policy={"chain_id": utility.chain_id, "salt": "0x" + secrets.token_hex(32), **policy},
+    )
+    made = models.Wallet(
+        id=uuid.uuid4(),
+        utility=utility,
+        chain_id=utility.chain_id,
+        owner_key_id=key.pk,
+        salt=key.policy["salt"],
+        address=key.policy["account"],
+        created_at=now,
+        **row,
+    )
+    models.Wallet.objects.bulk_create([made], ignore_conflicts=True)
+    wallet: models.Wallet = models.Wallet.objects.select_related("utility").get(owner_key_id=key.pk)
+    return wallet
+
+
+def _owner_key(
+    *, purpose: custody_models.SealedKey.Purpose, subject: str, policy: Mapping[str, Any]
+) -> custody_models.SealedKey:
+    # The salt is random: whoever comes second takes the key, and the salt sealed with it, of whoever came first.
+    try:
+        return custody_queries.get_key_of(subject=subject)
+    except custody_queries.UnableToFindKey:
+        pass
+    try:
+        return custody.create_key(purpose=purpose, subject=subject, policy=policy)
+    except custody.UnableToCreateKey:
+        return custody_queries.get_key_of(subject=subject)
+
+
+def _count(
+    *, wallet: models.Wallet, grant: models.SessionKeyGrant, spend_units: int, now: datetime.datetime
+) -> datetime.datetime:
+    if grant.wallet_id != wallet.pk:
+        raise UnableToReserve("This app's permission is for another wallet.", code="grant_of_another_wallet")
+    if now < grant.starts_at:
+        raise UnableToReserve("This app's permission to pay has not started.", code="grant_not_started")
+    started_at = grant_period.started_at(starts_at=grant.starts_at, period_seconds=grant.period_seconds, now=now)
+    spend = _units(spend_units)
+    taken = (
+        models.SessionKeyGrant.objects.filter(pk=grant.pk, state__in=queries.ALIVE, ends_at__gt=now)
+        .filter(limit_per_payment_units__gte=spend_units)
+        .filter(reserved_total_units__lte=F("limit_total_units") - spend)
+        .filter(
+            Q(period_started_at=started_at, reserved_in_period_units__lte=F("limit_per_period_units") - spend)
+            | Q(period_started_at__lt=started_at, limit_per_period_units__gte=spend_units)
+        )
+        .update(
+            reserved_in_period_units=Case(
+                When(period_started_at=started_at, then=F("reserved_in_period_units") + spend), default=spend
+            ),
+            reserved_total_units=F("reserved_total_units") + spend,
+            period_started_at=started_at,
+        )
+    )
+    if taken != 1:
+        grant.refresh_from_db()
+        raise _refusal(grant=grant, spend_units=spend_units, period_started_at=started_at, now=now)
+    return started_at
+
+
+def _refusal(
+    *, grant: models.SessionKeyGrant, spend_units: int, period_started_at: datetime.datetime, now: datetime.datetime
+) -> UnableToReserve:
+    if grant.ends_at <= now or grant.state == GrantState.EXPIRED:
+        return UnableToReserve(
+            "This app's permission to pay has expired. Agree to it again in the app.",
+            code="grant_expired",
+            extra={"expired_at": grant.ends_at.isoformat()},
+        )
+    if grant.state not in queries.ALIVE:
+        return UnableToReserve(
+            "This app's permission to pay was withdrawn. Agree to it again in the app.",
+            code="grant_not_active",
+            extra={"grant_state": grant.state},
+        )
+    in_period = grant.reserved_in_period_units if grant.period_started_at == period_started_at else 0
+    for code, words_for_it, limit_units, spent_units in (
+        ("over_payment_limit", "for one payment", grant.limit_per_payment_units, 0),
+        ("over_period_limit", "for this period", grant.limit_per_period_units, in_period),
+        ("over_total_limit", "in all", grant.limit_total_units, grant.reserved_total_units),
+    ):
+        if spent_units + spend_units > limit_units:
+            return UnableToReserve(
+                f"This is more than the limit {words_for_it} that you agreed to.",
+                code=code,
+                extra={
+                    "needed_units": str(spend_units),
+                    "limit_units": str(limit_units),
+                    "left_units": str(limit_units - spent_units),
+                },
+            )
+    return UnableToReserve("Another payment was counted at the same moment. Try again.", code="grant_busy")
+
+
+def _settle_wallet(*, operation: models.Operation, was_included: bool, now: datetime.datetime) -> None:
+    # An account is deployed and a session installed before the call is made, so that both stay when the call fails.
+    grants = models.SessionKeyGrant.objects.filter(pk=operation.grant_id, state=GrantState.INSTALLING)
+    if was_included:
+        models.Wallet.objects.filter(pk=operation.wallet_id, deployed_at__isnull=True).update(deployed_at=now)
+        grants.update(state=GrantState.ACTIVE)
+    else:
+        grants.update(state=GrantState.PENDING)
+
+
+def _give_back(*, operation: models.Operation) -> None:
+    spend = _units(operation.spend_units)
+    given = models.SessionKeyGrant.objects.filter(
+        pk=operation.grant_id, reserved_total_units__gte=operation.spend_units
+    ).update(
+        reserved_total_units=F("reserved_total_units") - spend,
+        reserved_in_period_units=Case(
+            When(
+                period_started_at=operation.spend_period_started_at,
+                then=F("reserved_in_period_units") - spend,
+            ),
+            default=F("reserved_in_period_units"),
+        ),
+    )
+    if given != 1:
+        raise UnableToMoveOperation(f"Operation {operation.pk} gives back more than its grant had reserved.")
+
+
+def _units(units: int) -> Value:
+    return Value(units, output_field=fields.Uint256Field())

@@ -1,0 +1,135 @@
+"""Reading wallets, what they hold and what they did."""
+
+import dataclasses
+import datetime
+import uuid
+from typing import Any
+
+from django.db import models as db_models
+
+from customers import models as customer_models
+from openvpp.core import db, errors
+from wallets import models
+from wallets.adapters import chain
+
+ALIVE = (
+    models.SessionKeyGrant.State.PENDING,
+    models.SessionKeyGrant.State.INSTALLING,
+    models.SessionKeyGrant.State.ACTIVE,
+)
+
+
+class UnableToFindWallet(errors.NotFound):
+    """This person has no wallet yet, or none of this id."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What a wallet holds of one token, in base units."""
+
+    token: customer_models.AcceptedToken
+    units: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Balances:
+    """What a wallet holds: native coin in wei, and each token that its utility takes."""
+
+    native_wei: int
+    tokens: tuple[Balance, ...]
+
+
+def get_wallets(*, user: customer_models.User) -> "db_models.QuerySet[Any]":
+    """Return a person's own wallets, one for each utility that they are a customer of."""
+    return models.Wallet.objects.for_customer(user).select_related("utility", "customer").order_by("created_at", "pk")
+
+
+def get_wallet(*, user: customer_models.User) -> models.Wallet:
+    """Return a person's own wallet; the first, for a customer of several utilities.
+
+    :raises UnableToFindWallet: there is none yet.
+    """
+    wallet: models.Wallet | None = get_wallets(user=user).first()
+    if wallet is None:
+        raise UnableToFindWallet(
+            "You have no wallet yet. It is made moments after you claim an account.", code="wallet_not_found"
+        )
+    return wallet
+
+
+def get_wallet_of(customer: customer_models.Customer) -> models.Wallet | None:
+    """Return a customer's wallet, if it is made."""
+    wallet: models.Wallet | None = models.Wallet.objects.filter(customer=customer).select_related("utility").first()
+    return wallet
+
+
+@db.durable
+def get_balances(*, wallet: models.Wallet) -> Balances:
+    """Ask the chain what a wallet holds now.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    tokens = list(customer_models.AcceptedToken.objects.filter(utility_id=wallet.utility_id).order_by("symbol"))
+    native_wei, held = chain.read_balances(
+        holder=wallet.address, token_addresses=[token.address for token in tokens], chain_id=wallet.chain_id
+    )
+    return Balances(
+        native_wei=native_wei,
+        tokens=tuple(Balance(token=token, units=units) for token, units in zip(tokens, held, strict=True)),
+    )
+
+
+def get_activity(*, user: customer_models.User) -> "db_models.QuerySet[Any]":
+    """Return the operations of a person's own wallets."""
+    return (
+        models.Operation.objects.for_customer(user)
+        .select_related("wallet__utility", "user_operation__bundle")
+        .prefetch_related("history")
+    )
+
+
+class UnableToFindOperation(errors.NotFound):
+    """There is no such operation, or it is not this person's."""
+
+
+def get_operation(*, user: customer_models.User, operation_id: uuid.UUID) -> models.Operation:
+    """Return one of a person's own operations, with its history.
+
+    :raises UnableToFindOperation: none that they may know of.
+    """
+    operation: models.Operation | None = get_activity(user=user).filter(pk=operation_id).first()
+    if operation is None:
+        raise UnableToFindOperation("There is no such operation.", code="not_found")
+    return operation
+
+
+def get_operations_of(*, wallet: models.Wallet, most: int) -> "db_models.QuerySet[Any]":
+    """Return a wallet's latest operations, newest first."""
+    return wallet.operations.select_related("user_operation__bundle").order_by("-created_at", "-pk")[:most]
+
+
+def get_waiting_operations(*, now: datetime.datetime, most: int) -> list[uuid.UUID]:
+    """Return operations that were reserved and are not sent, nobody being at it, oldest first."""
+    rows = models.Operation.objects.filter(state=models.Operation.State.RESERVED).filter(
+        db_models.Q(leased_until__isnull=True) | db_models.Q(leased_until__lt=now)
+    )
+    return list(rows.order_by("created_at").values_list("pk", flat=True)[:most])
+
+
+def get_active_grant(token: object) -> models.SessionKeyGrant | None:
+    """Return the grant that pays for a request with this access token, if it has one that is alive."""
+    grant: models.SessionKeyGrant | None = getattr(token, "session_key_grant", None)
+    return grant if grant is not None and grant.state in ALIVE else None
+
+
+def lock_operation(*, operation_id: uuid.UUID) -> models.Operation:
+    """Lock an operation until the open transaction ends.
+
+    :raises models.Operation.DoesNotExist: there is none.
+    """
+    operation: models.Operation = (
+        models.Operation.objects.select_for_update(of=("self",))
+        .select_related("wallet__owner_key", "quote", "grant__key")
+        .get(pk=operation_id)
+    )
+    return operation

@@ -1,0 +1,26 @@
+"""Send what was reserved and not sent: after a crash, or behind another operation of the same wallet."""
+
+import datetime
+import logging
+
+from openvpp.core import db, errors
+from wallets import operations, queries
+
+logger = logging.getLogger(__name__)
+
+MOST = 100
+
+
+@db.durable
+def submit_waiting(*, now: datetime.datetime) -> int:
+    """Try each operation that waits, once; return how many were sent or ended."""
+    done = 0
+    for operation_id in queries.get_waiting_operations(now=now, most=MOST):
+        try:
+            operations.submit(operation_id=operation_id, now=now)
+            done += 1
+        except operations.UnableToSubmit as error:
+            logger.info("operation waits", extra={"operation": str(operation_id), "reason": error.code})
+        except errors.Unreachable as error:
+            logger.warning("operation waits", extra={"operation": str(operation_id), "reason": str(error)})
+    return done
