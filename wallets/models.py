@@ -158,6 +158,10 @@ class SessionKeyGrant(models.Model):
         sealed = policies.Session.parse(self.key.policy)
         return sealed.on_chain(key=words.parse_address(self.key.address))
 
+    def is_live(self, *, now: datetime.datetime) -> bool:
+        """Say whether its tokens are worth anything at this instant."""
+        return self.state in self.LIVE_STATES and now < self.ends_at
+
 
 class Grant(oauth_models.AbstractGrant):
     """An authorization code; carries the spending grant that the person agreed to.
