@@ -14,13 +14,15 @@ SLUG = validators.RegexValidator(r"^[a-z0-9][a-z0-9-]{1,62}$", "Use 2 to 63 lowe
 class Provider(models.Model):
     """A company's cloud that speaks for devices; one row for each utility that has a contract with it.
 
-    The secret that signs both directions is not here: it is the file `<slug>` in `PROVIDER_SECRETS_DIR`.
+    The secret that signs both directions is not here: it is derived from the setting PROVIDER_SECRET, the slug and
+    `secret_version` (ders.adapters.secrets), so that a dump of the database holds none.
     """
 
     utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="providers")
     slug = models.CharField(max_length=63, unique=True, validators=[SLUG])
     name = models.CharField(max_length=200)
     base_url = models.URLField(max_length=300, help_text="Where its API answers.")
+    secret_version = models.PositiveSmallIntegerField(default=1, help_text="Raise it to replace the shared secret.")
     is_active = models.BooleanField(default=True)
 
     utility_path = "utility"
@@ -111,7 +113,6 @@ class Command(models.Model):
     state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
     detail = models.CharField(max_length=300, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField()
     leased_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)
@@ -122,9 +123,6 @@ class Command(models.Model):
     objects = customer_models.TenantQuerySet.as_manager()
 
     class Meta:
-        indexes = [
-            models.Index(fields=["next_attempt_at"], name="command_due", condition=Q(state="queued")),
-        ]
         constraints = [
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="command_window_is_forward"),
             models.CheckConstraint(condition=Q(power_kw__gt=0), name="command_power_is_positive"),

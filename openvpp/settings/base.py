@@ -186,6 +186,11 @@ UNFOLD = {"SITE_TITLE": "OpenVPP", "SITE_HEADER": "OpenVPP", "SITE_SYMBOL": "bol
 
 SIGNER_URL = environment.text("SIGNER_URL", "http://127.0.0.1:8601")
 SIGNER_TOKEN = environment.secret("SIGNER_TOKEN", "")
+
+# Where the simulated provider of a development stack listens; real providers have rows with their own addresses.
+PROVIDER_URL = environment.text("PROVIDER_URL", "http://127.0.0.1:8602")
+# What the secrets shared with device providers are derived from.
+PROVIDER_SECRET = environment.secret("PROVIDER_SECRET", "")
 METRICS_TOKEN = environment.secret("METRICS_TOKEN", "")
 
 LOGGING = {

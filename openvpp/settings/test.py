@@ -6,6 +6,7 @@ os.environ.setdefault("SECRET_KEY", "tests-only")
 os.environ.setdefault("DATABASE_URL", "postgresql://postgres@localhost/postgres")
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:6379/0")
 os.environ.setdefault("SIGNER_TOKEN", "tests-only")
+os.environ.setdefault("PROVIDER_SECRET", "tests-only")
 
 from openvpp.settings.base import *
 
