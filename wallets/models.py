@@ -1,5 +1,6 @@
 """Smart wallets, OAuth rows, the grants that let an application spend, and operations."""
 
+import dataclasses
 import datetime
 import uuid
 
@@ -13,6 +14,7 @@ from custody.domain import policies
 from customers import models as customer_models
 from openvpp.core import fields
 from wallets.domain import redirects
+from wallets.domain import terms as grant_terms
 
 
 class Wallet(models.Model):
@@ -124,7 +126,7 @@ class SessionKeyGrant(models.Model):
     fee_token_cap_units = fields.Uint256Field(default=0, help_text="Most fee per payment in `fee_token`.")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
-    policy_hash = fields.HashField(help_text="Digest of the policy that the owner signed.")
+    policy_hash = fields.HashField(help_text="Identity of the session on the chain: hash of its packed policy.")
     owner_signature = models.BinaryField(help_text="The owner's leave to install it; useless with another policy.")
     shown_text = models.TextField(help_text="The words of the consent page that the person agreed to.")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
@@ -157,6 +159,12 @@ class SessionKeyGrant(models.Model):
         """Return what stands on the chain, as it is sealed with the key."""
         sealed = policies.Session.parse(self.key.policy)
         return sealed.on_chain(key=words.parse_address(self.key.address))
+
+    @property
+    def terms(self) -> grant_terms.GrantTerms:
+        """Return what the person agreed to."""
+        names = [field.name for field in dataclasses.fields(grant_terms.GrantTerms)]
+        return grant_terms.GrantTerms(**{name: getattr(self, name) for name in names})
 
     def is_live(self, *, now: datetime.datetime) -> bool:
         """Say whether its tokens are worth anything at this instant."""

@@ -12,12 +12,6 @@ from openvpp.core import db, errors
 from wallets import models
 from wallets.adapters import chain
 
-ALIVE = (
-    models.SessionKeyGrant.State.PENDING,
-    models.SessionKeyGrant.State.INSTALLING,
-    models.SessionKeyGrant.State.ACTIVE,
-)
-
 
 class UnableToFindWallet(errors.NotFound):
     """This person has no wallet yet, or none of this id."""
@@ -119,7 +113,7 @@ def get_waiting_operations(*, now: datetime.datetime, most: int) -> list[uuid.UU
 def get_active_grant(token: object) -> models.SessionKeyGrant | None:
     """Return the grant that pays for a request with this access token, if it has one that is alive."""
     grant: models.SessionKeyGrant | None = getattr(token, "session_key_grant", None)
-    return grant if grant is not None and grant.state in ALIVE else None
+    return grant if grant is not None and grant.state in grant.LIVE_STATES else None
 
 
 def lock_operation(*, operation_id: uuid.UUID) -> models.Operation:
@@ -133,3 +127,43 @@ def lock_operation(*, operation_id: uuid.UUID) -> models.Operation:
         .get(pk=operation_id)
     )
     return operation
+
+
+class UnableToFindGrant(errors.NotFound):
+    """There is no such grant, or it is not this person's."""
+
+
+def get_grants(*, user: customer_models.User) -> "db_models.QuerySet[Any]":
+    """Return the grants that a person has given, newest first."""
+    return (
+        models.SessionKeyGrant.objects.for_customer(user)
+        .select_related("application", "wallet__utility")
+        .order_by("-created_at", "-pk")
+    )
+
+
+def get_grant(*, user: customer_models.User, grant_id: uuid.UUID) -> models.SessionKeyGrant:
+    """Return one grant that a person has given.
+
+    :raises UnableToFindGrant: none that they may know of.
+    """
+    grant: models.SessionKeyGrant | None = get_grants(user=user).filter(pk=grant_id).first()
+    if grant is None:
+        raise UnableToFindGrant("There is no such grant.", code="not_found")
+    return grant
+
+
+def lock_grant(*, grant_id: uuid.UUID) -> models.SessionKeyGrant:
+    """Lock a grant until the open transaction ends. Locks are taken in the order grant, code, refresh token.
+
+    :raises UnableToFindGrant: there is none.
+    """
+    grant: models.SessionKeyGrant | None = (
+        models.SessionKeyGrant.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("wallet")
+        .filter(pk=grant_id)
+        .first()
+    )
+    if grant is None:
+        raise UnableToFindGrant("There is no such grant.", code="not_found")
+    return grant

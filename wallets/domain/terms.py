@@ -1,0 +1,56 @@
+"""What a person agrees to when they let an application spend: one value from the page to the chain."""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from typing import Any, Self
+
+PERIOD = datetime.timedelta(days=30)
+_INSTANTS = ("starts_at", "ends_at")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GrantTerms:
+    """Limits are inclusive, in base units of `token`, network fees in that token included.
+
+    Period k is `[starts_at + k * period_seconds, starts_at + (k + 1) * period_seconds)`, as the account counts it on
+    the chain. `fee_cap_units` bounds the fee of one payment in `token`, `fee_token_cap_units` the same in
+    `fee_token`. Instants are whole seconds. `shown_text` is what the person read.
+    """
+
+    payee: str
+    payee_name: str
+    token: str
+    fee_token: str | None
+    limit_per_payment_units: int
+    limit_per_period_units: int
+    period_seconds: int
+    limit_total_units: int
+    fee_cap_units: int
+    fee_token_cap_units: int
+    starts_at: datetime.datetime
+    ends_at: datetime.datetime
+    shown_text: str
+
+    def __post_init__(self) -> None:
+        """Refuse terms that contradict themselves.
+
+        :raises ValueError: limits not in order, or times not forward.
+        """
+        if not 0 < self.limit_per_payment_units <= self.limit_per_period_units <= self.limit_total_units:
+            raise ValueError("Limits per payment, period and in total must grow in this order.")
+        if self.ends_at <= self.starts_at or any(getattr(self, name).microsecond for name in _INSTANTS):
+            raise ValueError("A grant starts at a whole second and ends at a later one.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can carry."""
+        return {
+            name: value.isoformat() if isinstance(value, datetime.datetime) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return the terms that `to_json` wrote."""
+        instants = {name: datetime.datetime.fromisoformat(value[name]) for name in _INSTANTS}
+        return cls(**{**value, **instants})

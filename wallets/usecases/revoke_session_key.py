@@ -1,0 +1,101 @@
+"""A spending grant ends: signing and every token stop in the same transaction, the key leaves the chain after it.
+
+`revoke` writes; the job `wallets.revoke_session` runs `start`, which asks the account's owner key to end the session
+on the chain; `finish` hears how that went and tries again until it is done. A grant that never left this server has
+nothing to take off the chain and is revoked at once.
+"""
+
+import datetime
+import logging
+import secrets
+import uuid
+from typing import Any
+
+from django.db import models as db_models
+
+from custody import operations as custody
+from openvpp.core import db, jobs
+from wallets import models, operations, queries
+from wallets.domain import intents
+from wallets.domain import outcome as outcomes
+
+logger = logging.getLogger(__name__)
+
+State = models.SessionKeyGrant.State
+RETRY_AFTER = datetime.timedelta(seconds=30)
+
+
+@db.transaction_required
+def revoke(*, grant_id: uuid.UUID, now: datetime.datetime) -> models.SessionKeyGrant:
+    """End a grant and every code and token that points to it; one that has ended stays as it is.
+
+    From this transaction's commit on nothing is signed with its key.
+    """
+    grant = queries.lock_grant(grant_id=grant_id)
+    if grant.state in (State.REVOKING, State.REVOKED):
+        return grant
+    was_used = models.Operation.objects.filter(grant=grant).exists()
+    grant.state = State.REVOKING if was_used else State.REVOKED
+    grant.ended_at = now
+    grant.save(update_fields=["state", "ended_at"])
+    custody.disable_key(key_id=grant.key_id, now=now)
+    models.RefreshToken.objects.filter(session_key_grant=grant, revoked__isnull=True).update(revoked=now, updated=now)
+    models.AccessToken.objects.filter(session_key_grant=grant).delete()
+    models.Grant.objects.filter(session_key_grant=grant, redeemed_at__isnull=True).delete()
+    if was_used:
+        _enqueue(grant=grant, run_at=now)
+    return grant
+
+
+@db.durable
+def start(*, grant_id: str, now: datetime.datetime) -> None:
+    """Reserve and send the operation that ends the session on the chain; safe to run twice.
+
+    :raises errors.Unreachable: node, signer or price source did not answer.
+    """
+    with db.transaction():
+        grant = queries.lock_grant(grant_id=uuid.UUID(grant_id))
+        if grant.state != State.REVOKING or _removals(grant).exclude(state=models.Operation.State.FAILED).exists():
+            return
+        intent = intents.SessionRemoval(session_ids=(grant.policy_hash,))
+        operation = operations.reserve(
+            wallet=grant.wallet,
+            grant=None,
+            quote=None,
+            kind=models.Operation.Kind.REVOKE_SESSION,
+            reference="0x" + secrets.token_hex(16),
+            intent=intent.to_json() | {"grant_id": grant_id},
+            spend_units=0,
+            now=now,
+        )
+    try:
+        operations.submit(operation_id=operation.pk, now=now)
+    except operations.UnableToSubmit as error:
+        logger.info("the removal of a session waits", extra={"grant": grant_id, "code": error.code})
+
+
+@db.transaction_required
+def finish(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
+    """Close the grant, or try again if the chain did not end the session."""
+    grant = queries.lock_grant(grant_id=uuid.UUID(outcome.intent["grant_id"]))
+    if outcome.succeeded:
+        grant.state = State.REVOKED
+        grant.save(update_fields=["state"])
+        return
+    logger.error("a session was not removed", extra={"grant": str(grant.pk), "reason": outcome.reason})
+    _enqueue(grant=grant, run_at=now + RETRY_AFTER)
+
+
+def _removals(grant: models.SessionKeyGrant) -> "db_models.QuerySet[Any]":
+    return models.Operation.objects.filter(
+        wallet_id=grant.wallet_id, kind=models.Operation.Kind.REVOKE_SESSION, intent__grant_id=str(grant.pk)
+    )
+
+
+def _enqueue(*, grant: models.SessionKeyGrant, run_at: datetime.datetime) -> None:
+    jobs.enqueue(
+        name="wallets.revoke_session",
+        key=f"wallets.revoke_session:{grant.pk}:{_removals(grant).count()}",
+        arguments={"grant_id": str(grant.pk)},
+        run_at=run_at,
+    )
