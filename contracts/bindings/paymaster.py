@@ -33,9 +33,11 @@ class FeeMode(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Sponsorship:
-    """What a sponsor grants: the mode, whose budget pays, the quoted fee, and when. The times are Unix seconds: valid
-    for blocks with `valid_after < timestamp <= valid_until`. The fee is in base units of the fee's token and zero for
-    the utility's mode and for calls other than a bill payment. Gas limits are the paymaster's own two.
+    """What a sponsor grants: the mode, whose budget pays, the quoted fee, and when.
+
+    The times are Unix seconds: valid for blocks with `valid_after < timestamp <= valid_until`. The fee is in base units
+    of the fee's token and zero for the utility's mode and for calls other than a bill payment. Gas limits are the
+    paymaster's own two.
     """
 
     paymaster: bytes
@@ -66,8 +68,10 @@ def encode_paymaster_data(*, sponsorship: Sponsorship, sponsor_signature: bytes 
 
 
 def sponsor_digest(*, operation: user_operations.UserOperation, sponsorship: Sponsorship, chain_id: int) -> bytes:
-    """Return the digest that the sponsor signs (EIP-712): the whole operation but for its signature and its
-    `paymaster_and_data`, in whose place stands the sponsorship. The sponsor signs first, the customer's key after.
+    """Return the digest that the sponsor signs (EIP-712).
+
+    It covers the whole operation but for its signature and its `paymaster_and_data`, in whose place stands the
+    sponsorship. The sponsor signs first, the customer's key after.
     """
     struct_hash = words.keccak(
         b"".join(

@@ -17,7 +17,9 @@ _PAYMENT_TYPEHASH = words.keccak(
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BillPayment:
-    """A payment of a bill. The amount is in base units of the policy's token; so is the fee, paid in the same transfer,
+    """A payment of a bill.
+
+    The amount is in base units of the policy's token; so is the fee, paid in the same transfer,
     unless `in_fee_token`: then it is in base units of the policy's fee token, by a second transfer to the payee.
     """
 

@@ -22,7 +22,9 @@ _INSTALL_TYPEHASH = words.keccak(
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPolicy:
-    """What a session key may pay. Limits are inclusive and in base units; those without a named token are in `token`
+    """What a session key may pay.
+
+    Limits are inclusive and in base units; those without a named token are in `token`
     and count amount and fee, when the fee is in `token`, together. Times are Unix seconds, `[starts_at, ends_at)`.
 
     Period k is `[starts_at + k * period_seconds, starts_at + (k + 1) * period_seconds)`; zero `period_seconds` makes

@@ -5,8 +5,11 @@ import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IAggregatorV3} from "../interfaces/IAggregatorV3.sol";
 
 /// @title A price feed for development chains
-/// @notice Answers what its owner last said, in the shape of a Chainlink feed.
+/// @notice Answers what its owner last said, in the shape of a Chainlink feed, and says that it is fresh, as nobody
+/// keeps a development chain's prices up to date; `setAnswerAt` makes it say another time.
 contract DevPriceFeed is IAggregatorV3, Ownable {
+    /// @param answer Price, in units of `decimals`.
+    /// @param updatedAt When it was given, Unix time, or zero for "just now".
     struct Round {
         int256 answer;
         uint256 updatedAt;
@@ -45,13 +48,20 @@ contract DevPriceFeed is IAggregatorV3, Ownable {
     constructor(address owner, string memory description_, uint8 decimals_, int256 answer) Ownable(owner) {
         description = description_;
         decimals = decimals_;
-        _set(answer);
+        _set(answer, 0);
     }
 
-    /// @notice Says a new price.
+    /// @notice Says a new price, fresh at any time.
     /// @param answer Price, in units of `decimals`.
     function setAnswer(int256 answer) external onlyOwner {
-        _set(answer);
+        _set(answer, 0);
+    }
+
+    /// @notice Says a new price with the time at which it was given.
+    /// @param answer Price, in units of `decimals`.
+    /// @param updatedAt When, Unix time.
+    function setAnswerAt(int256 answer, uint256 updatedAt) external onlyOwner {
+        _set(answer, updatedAt);
     }
 
     /// @inheritdoc IAggregatorV3
@@ -62,14 +72,15 @@ contract DevPriceFeed is IAggregatorV3, Ownable {
     /// @inheritdoc IAggregatorV3
     function getRoundData(uint80 roundId) public view returns (uint80, int256, uint256, uint256, uint80) {
         Round memory round = _rounds[roundId];
-        if (round.updatedAt == 0) revert NoSuchRound(roundId);
-        return (roundId, round.answer, round.updatedAt, round.updatedAt, roundId);
+        if (round.answer == 0) revert NoSuchRound(roundId);
+        uint256 updatedAt = round.updatedAt == 0 ? block.timestamp : round.updatedAt;
+        return (roundId, round.answer, updatedAt, updatedAt, roundId);
     }
 
-    function _set(int256 answer) private {
+    function _set(int256 answer, uint256 updatedAt) private {
         if (answer <= 0) revert PriceNotPositive(answer);
         _latest += 1;
-        _rounds[_latest] = Round(answer, block.timestamp);
-        emit AnswerUpdated(answer, _latest, block.timestamp);
+        _rounds[_latest] = Round(answer, updatedAt);
+        emit AnswerUpdated(answer, _latest, updatedAt == 0 ? block.timestamp : updatedAt);
     }
 }

@@ -1,0 +1,160 @@
+"""Puts the contracts on a chain: `python -m contracts.deploy --help`.
+
+Every contract stands at an address that follows from its code and its constructor's arguments (CREATE2 through the
+deterministic deployer), so running it twice changes nothing and running it on another chain gives the same addresses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import sys
+
+import eth_account
+import web3
+from eth_account.signers.local import LocalAccount
+
+from contracts import deployments, plan, sender
+from contracts.bindings import paymaster, words
+
+DEVELOPMENT_CHAINS = frozenset({1337, 31337})
+UNSTAKE_DELAY_S = 86_400
+
+
+class UnableToDeploy(Exception):
+    """The contracts could not be put on the chain."""
+
+
+def deploy(
+    *,
+    rpc_url: str,
+    deployer_key: bytes,
+    treasury: bytes | None = None,
+    external: plan.External | None = None,
+    deposit_wei: int | None = None,
+    stake_wei: int | None = None,
+    out: pathlib.Path | None = None,
+) -> deployments.Deployment:
+    """Put what is missing on the chain and return where everything stands; record it in `out` if given.
+
+    The deployer owns the paymaster and, on a development chain, the stablecoin and the feeds; `treasury` (the deployer
+    unless named) receives all $OVPP. `external` names the stablecoin and the feeds of a chain where money is. The
+    paymaster is topped up to `deposit_wei` and `stake_wei`: 10 and 1 native coins on a development chain, else nothing.
+
+    :raises UnableToDeploy: if the chain does not answer, refuses, or lacks what it needs.
+    """
+    account: LocalAccount = eth_account.Account.from_key(deployer_key)
+    client = web3.Web3(web3.HTTPProvider(rpc_url))
+    try:
+        chain_id = client.eth.chain_id
+        is_development = chain_id in DEVELOPMENT_CHAINS
+        if external is None and not is_development:
+            message = f"chain {chain_id} is no development chain: name its stablecoin and its feeds"
+            raise UnableToDeploy(message)
+        deployer = words.parse_address(account.address)
+        steps = plan.make(deployer=deployer, treasury=treasury or deployer, external=external)
+        sending = sender.Sender(client=client, account=account, chain_id=chain_id)
+        sending.ensure_deterministic_deployer()
+        sending.create_all([step for step in steps.creations if not sending.has_code(step.address)])
+        _fund(
+            sending,
+            paymaster_address=steps.addresses["paymaster"],
+            entry_point=steps.addresses["entry_point"],
+            deposit_wei=deposit_wei if deposit_wei is not None else 10 * 10**18 * is_development,
+            stake_wei=stake_wei if stake_wei is not None else 10**18 * is_development,
+        )
+        deployed_block = _known_block(out, chain_id) or client.eth.block_number
+        found = plan.deployment(steps, chain_id=chain_id, deployed_block=deployed_block)
+        if out is not None:
+            hashes = {step.name: "0x" + sending.code_hash(step.address).hex() for step in steps.creations}
+            deployments.write(found, directory=out, code_hashes=hashes)
+    except (sender.UnableToSend, web3.exceptions.Web3Exception, OSError) as error:
+        message = f"the chain at {rpc_url} did not take the contracts: {error}"
+        raise UnableToDeploy(message) from error
+    return found
+
+
+def _fund(
+    sending: sender.Sender, *, paymaster_address: bytes, entry_point: bytes, deposit_wei: int, stake_wei: int
+) -> None:
+    """Top up the paymaster's deposit and stake at the EntryPoint."""
+    deposit, _, stake = sending.deposit_info(entry_point, paymaster_address)
+    calls = []
+    if deposit < deposit_wei:
+        calls.append(sender.Call(paymaster_address, paymaster.encode_deposit(), deposit_wei - deposit))
+    if stake < stake_wei:
+        data = paymaster.encode_add_stake(unstake_delay_seconds=UNSTAKE_DELAY_S)
+        calls.append(sender.Call(paymaster_address, data, stake_wei - stake))
+    sending.send_all(calls)
+
+
+def _known_block(out: pathlib.Path | None, chain_id: int) -> int | None:
+    """Return the block of an earlier run on the same chain."""
+    path = None if out is None else out / f"{chain_id}.json"
+    return deployments.read(path).deployed_block if path is not None and path.exists() else None
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m contracts.deploy", description="Put the contracts on a chain and record where they stand."
+    )
+    variable = os.environ.get
+    parser.add_argument("--rpc-url", default=variable("CHAIN_RPC_URL"), help="the node; default $CHAIN_RPC_URL")
+    parser.add_argument(
+        "--deployer-key-file",
+        type=pathlib.Path,
+        default=variable("DEPLOYER_KEY_FILE"),
+        help="file with the deployer's private key in hexadecimal; default $DEPLOYER_KEY_FILE",
+    )
+    parser.add_argument("--treasury", type=words.parse_address, help="receives all $OVPP; default the deployer")
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        default=variable("OPENVPP_DEPLOYMENTS_DIR") or deployments.DIRECTORY,
+        help="directory of the record; default $OPENVPP_DEPLOYMENTS_DIR, else contracts/deployments",
+    )
+    parser.add_argument("--stablecoin", type=words.parse_address, help="on a chain where money is")
+    parser.add_argument("--native-usd-feed", type=words.parse_address, help="on a chain where money is")
+    parser.add_argument("--ovpp-usd-feed", type=words.parse_address, help="on a chain where money is")
+    parser.add_argument("--stablecoin-usd-feed", type=words.parse_address, help="on a chain where money is")
+    parser.add_argument("--deposit-wei", type=int, help="the paymaster's deposit is topped up to this")
+    parser.add_argument("--stake-wei", type=int, help="the paymaster's stake is topped up to this")
+    parsed = parser.parse_args(arguments)
+    if not parsed.rpc_url or not parsed.deployer_key_file:
+        parser.error("say --rpc-url and --deployer-key-file, or set CHAIN_RPC_URL and DEPLOYER_KEY_FILE")
+    return parsed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Deploy as the command line says; return the exit code."""
+    parsed = _parse(arguments)
+    named = (parsed.stablecoin, parsed.native_usd_feed, parsed.ovpp_usd_feed, parsed.stablecoin_usd_feed)
+    try:
+        found = deploy(
+            rpc_url=parsed.rpc_url,
+            deployer_key=_read_key(parsed.deployer_key_file),
+            treasury=parsed.treasury,
+            external=plan.External(*named) if all(named) else None,
+            deposit_wei=parsed.deposit_wei,
+            stake_wei=parsed.stake_wei,
+            out=parsed.out,
+        )
+    except UnableToDeploy as error:
+        sys.stderr.write(f"openvpp: {error}\n")
+        return 1
+    print(f"contracts stand on chain {found.chain_id}, recorded in {parsed.out / f'{found.chain_id}.json'}")
+    return 0
+
+
+def _read_key(path: pathlib.Path) -> bytes:
+    try:
+        return words.exactly(bytes.fromhex(path.read_text().strip().removeprefix("0x")), 32, "a private key")
+    except (OSError, ValueError):
+        # The chained error would show what the file holds.
+        message = f"{path} holds no private key in hexadecimal"
+        raise UnableToDeploy(message) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Sends the transactions of a deployment: all at once, then waits for all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import web3
+from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress, HexStr
+from hexbytes import HexBytes
+from web3.types import Nonce, Wei
+
+from contracts import plan
+from contracts.bindings import words
+
+RECEIPT_WITHIN_S = 120
+
+# The deterministic deployer's own deployment: signed by nobody's key, the same on every chain.
+_DEPLOYER_SIGNER = words.parse_address("0x3fab184622dc19b6109349b94811493bf45362f2")
+_DEPLOYER_COST_WEI = 10**16
+_DEPLOYER_TRANSACTION = bytes.fromhex(
+    "f8a58085174876e800830186a08080b853604580600e600039806000f350fe7fffffffffffffffffffffffffffffffffffffffffffffffff"
+    "ffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf31ba0222222222222222222222"
+    "2222222222222222222222222222222222222222222a02222222222222222222222222222222222222222222222222222222222222222"
+)
+_GET_DEPOSIT_INFO = words.selector("getDepositInfo(address)")
+
+
+class UnableToSend(Exception):
+    """A transaction was not taken, or failed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """A transaction to a contract: target, calldata, native coin in wei."""
+
+    to: bytes
+    data: bytes
+    value_wei: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends for one key on one chain."""
+
+    client: web3.Web3
+    account: LocalAccount
+    chain_id: int
+
+    def has_code(self, address: bytes) -> bool:
+        """Return whether a contract stands at an address."""
+        return bool(self.client.eth.get_code(_checksummed(address)))
+
+    def code_hash(self, address: bytes) -> bytes:
+        """Return the hash of the code at an address."""
+        return words.keccak(bytes(self.client.eth.get_code(_checksummed(address))))
+
+    def deposit_info(self, entry_point: bytes, holder: bytes) -> tuple[int, bool, int]:
+        """Return somebody's deposit in wei, whether they are staked, and their stake in wei."""
+        answer = bytes(
+            self.client.eth.call(
+                {
+                    "to": _checksummed(entry_point),
+                    "data": HexStr("0x" + (_GET_DEPOSIT_INFO + words.address(holder)).hex()),
+                }
+            )
+        )
+        return words.read_uint(answer, 0), bool(words.read_uint(answer, 32)), words.read_uint(answer, 64)
+
+    def ensure_deterministic_deployer(self) -> None:
+        """Put the deterministic deployer on the chain if it is not there.
+
+        :raises UnableToSend: if the chain refuses its transaction, as it carries no chain id.
+        """
+        if self.has_code(plan.DETERMINISTIC_DEPLOYER):
+            return
+        missing = _DEPLOYER_COST_WEI - self.client.eth.get_balance(_checksummed(_DEPLOYER_SIGNER))
+        if missing > 0:
+            self.send_all([Call(_DEPLOYER_SIGNER, b"", missing)])
+        self._wait([self.client.eth.send_raw_transaction(_DEPLOYER_TRANSACTION)])
+
+    def create_all(self, creations: Sequence[plan.Creation]) -> None:
+        """Create contracts, in order.
+
+        :raises UnableToSend: if one does not stand afterwards.
+        """
+        # A transaction each before the one before it is mined, so gas is reckoned: 200 a byte of code at most, and its
+        # constructor's work.
+        self._send(
+            [
+                (Call(plan.DETERMINISTIC_DEPLOYER, made.salt + made.code), 700_000 + 245 * len(made.code))
+                for made in creations
+            ]
+        )
+        for made in creations:
+            if not self.has_code(made.address):
+                message = f"{made.name} does not stand at {words.checksummed(made.address)}"
+                raise UnableToSend(message)
+
+    def send_all(self, calls: Sequence[Call]) -> None:
+        """Send transactions, in order.
+
+        :raises UnableToSend: if one fails.
+        """
+        self._send([(call, self._estimate(call)) for call in calls])
+
+    def _send(self, calls: Sequence[tuple[Call, int]]) -> None:
+        if not calls:
+            return
+        nonce = self.client.eth.get_transaction_count(self.account.address, "pending")
+        tip = self.client.eth.max_priority_fee
+        price = 2 * (self.client.eth.get_block("latest").get("baseFeePerGas") or Wei(0)) + tip
+        hashes = []
+        for place, (call, gas) in enumerate(calls):
+            signed = self.account.sign_transaction(
+                {
+                    "chainId": self.chain_id,
+                    "nonce": Nonce(nonce + place),
+                    "to": _checksummed(call.to),
+                    "value": Wei(call.value_wei),
+                    "data": HexStr("0x" + call.data.hex()),
+                    "gas": gas,
+                    "maxFeePerGas": Wei(price),
+                    "maxPriorityFeePerGas": tip,
+                }
+            )
+            hashes.append(self.client.eth.send_raw_transaction(signed.raw_transaction))
+        self._wait(hashes)
+
+    def _estimate(self, call: Call) -> int:
+        return (
+            self.client.eth.estimate_gas(
+                {
+                    "from": _checksummed(words.parse_address(self.account.address)),
+                    "to": _checksummed(call.to),
+                    "value": Wei(call.value_wei),
+                    "data": HexStr("0x" + call.data.hex()),
+                }
+            )
+            * 5
+            // 4
+        )
+
+    def _wait(self, hashes: Sequence[HexBytes]) -> None:
+        for transaction_hash in hashes:
+            receipt = self.client.eth.wait_for_transaction_receipt(
+                transaction_hash, timeout=RECEIPT_WITHIN_S, poll_latency=0.05
+            )
+            if receipt["status"] != 1:
+                message = f"transaction {transaction_hash.to_0x_hex()} failed"
+                raise UnableToSend(message)
+
+
+def _checksummed(address: bytes) -> ChecksumAddress:
+    return web3.Web3.to_checksum_address(address)
