@@ -3,12 +3,16 @@
 A reading is never a row: a day of a channel is. What a later delivery replaces is kept in MeterDayVersion.
 """
 
+import dataclasses
+import datetime
+from collections.abc import Sequence
+
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Q
 
 from customers import models as customers_models
-from meters.domain import units
+from meters.domain import packing, units
 
 
 class Channel(models.Model):
@@ -130,11 +134,37 @@ class PackedDay(models.Model):
     class Meta:
         abstract = True
 
+    def to_day(self) -> packing.Day:
+        """Return the day that the columns pack."""
+        return packing.Day(
+            local_date=self.local_date,
+            interval_seconds=self.interval_seconds,
+            offset_seconds=self.offset_seconds,
+            scale=self.scale,
+            width=self.width,
+            qualities=bytes(self.qualities),
+            counts=bytes(self.counts),
+        )
+
 
 class MeterDay(PackedDay):
     """A channel's local day as it stands now."""
 
     pk = models.CompositePrimaryKey("channel_id", "local_date")
+
+    COLUMNS = (
+        "account_id",
+        "channel_id",
+        "local_date",
+        "batch_id",
+        "interval_seconds",
+        "scale",
+        "version",
+        "offset_seconds",
+        "width",
+        "qualities",
+        "counts",
+    )
 
     class Meta:
         constraints = [
@@ -142,6 +172,23 @@ class MeterDay(PackedDay):
             models.CheckConstraint(condition=Q(scale__gt=0), name="meter_day_scale_is_positive"),
             models.CheckConstraint(condition=Q(interval_seconds__gt=0), name="meter_day_interval_is_positive"),
         ]
+
+    @classmethod
+    def of(cls, *, day: packing.Day, channel: Channel, account_id: int, batch: ImportBatch, version: int) -> "MeterDay":
+        """Return an unsaved row."""
+        return cls(account_id=account_id, channel=channel, batch=batch, version=version, **dataclasses.asdict(day))
+
+    @classmethod
+    def copy_in(cls, *, rows: Sequence["MeterDay"]) -> None:
+        """Write new rows by COPY, which costs a tenth of an INSERT."""
+        if not rows:
+            return
+        types = ["int8", "int4", "date", "int4", "int4", "int4", "int2", "int2", "int2", "bytea", "bytea"]
+        statement = f"COPY {cls._meta.db_table} ({', '.join(cls.COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row([getattr(row, column) for column in cls.COLUMNS])
 
 
 class MeterDayVersion(PackedDay):
@@ -153,6 +200,11 @@ class MeterDayVersion(PackedDay):
         constraints = [
             models.UniqueConstraint(fields=["channel", "local_date", "version"], name="meter_day_version_once")
         ]
+
+    @classmethod
+    def of(cls, *, day: MeterDay, superseded_at: datetime.datetime) -> "MeterDayVersion":
+        """Return an unsaved copy of a day that is about to change."""
+        return cls(superseded_at=superseded_at, **{column: getattr(day, column) for column in MeterDay.COLUMNS})
 
 
 class PeriodReading(models.Model):

@@ -139,7 +139,7 @@ def priced(
     return Line(
         kind=kind,
         label=label,
-        quantity=decimal.Decimal(quantity_micro).scaleb(-6),
+        quantity=_plain(decimal.Decimal(quantity_micro).scaleb(-6)),
         unit=unit,
         unit_price_nano=unit_price_nano,
         amount_nano=divide_half_even(
@@ -172,6 +172,11 @@ def rounding_line(*, lines: tuple[Line, ...], rounding: Rounding, minor_digits: 
         unit_price_nano=difference,
         amount_nano=difference,
     )
+
+
+def _plain(value: decimal.Decimal) -> decimal.Decimal:
+    """Drop trailing zeros without falling into exponents."""
+    return value.quantize(ONE) if value == value.to_integral_value() else value.normalize()
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:

@@ -1,0 +1,92 @@
+"""Double entry in several commodities: what is booked for a bill, a payment, and gas that bought nothing.
+
+A commodity is a currency (in cents), a token (in base units) or a chain's native coin (in wei); each is balanced by
+itself, so that the treasury's account in a token is the token's own balance to the unit.
+"""
+
+import dataclasses
+import enum
+
+
+class Code(enum.StrEnum):
+    """Accounts of a utility's books."""
+
+    RECEIVABLE = "receivable"
+    REVENUE = "revenue"
+    TREASURY = "treasury"
+    CONVERSION = "conversion"
+    FEE_INCOME = "fee_income"
+    GAS_EXPENSE = "gas_expense"
+    GAS_DEPOSIT = "gas_deposit"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Posting:
+    """A debit (positive) or credit (negative) of one account; receivables are kept for each customer account."""
+
+    code: Code
+    commodity: str
+    amount: int
+
+
+def token_commodity(*, chain_id: int, address: str) -> str:
+    """Return the name under which a token is booked."""
+    return f"{chain_id}:{address}"
+
+
+def native_commodity(*, chain_id: int) -> str:
+    """Return the name under which a chain's native coin is booked, in wei."""
+    return f"{chain_id}:wei"
+
+
+def bill_issued(*, currency: str, amount_cents: int) -> tuple[Posting, ...]:
+    """Return what a bill books: the account owes it, the utility has earned it. A credit books the reverse."""
+    return _without_zeros(
+        Posting(Code.RECEIVABLE, currency, amount_cents), Posting(Code.REVENUE, currency, -amount_cents)
+    )
+
+
+def payment_made(
+    *,
+    currency: str,
+    amount_cents: int,
+    token: str,
+    amount_units: int,
+    fee_token: str | None,
+    fee_units: int,
+    native: str,
+    gas_cost_wei: int,
+) -> tuple[Posting, ...]:
+    """Return what a payment books; `token`, `fee_token` and `native` are commodities.
+
+    The account owes less, the treasury holds the tokens, the fee is income in the token that it was paid in, and gas
+    is spent from the deposit.
+    """
+    return _without_zeros(
+        Posting(Code.CONVERSION, currency, amount_cents),
+        Posting(Code.RECEIVABLE, currency, -amount_cents),
+        Posting(Code.TREASURY, token, amount_units),
+        Posting(Code.CONVERSION, token, -amount_units),
+        Posting(Code.TREASURY, fee_token or token, fee_units),
+        Posting(Code.FEE_INCOME, fee_token or token, -fee_units),
+        *gas_spent(native=native, gas_cost_wei=gas_cost_wei),
+    )
+
+
+def gas_spent(*, native: str, gas_cost_wei: int) -> tuple[Posting, ...]:
+    """Return what the gas of an operation books, whether or not the operation did what it should."""
+    return _without_zeros(
+        Posting(Code.GAS_EXPENSE, native, gas_cost_wei), Posting(Code.GAS_DEPOSIT, native, -gas_cost_wei)
+    )
+
+
+def is_balanced(postings: tuple[Posting, ...]) -> bool:
+    """Say whether debits and credits are equal in each commodity."""
+    sums: dict[str, int] = {}
+    for posting in postings:
+        sums[posting.commodity] = sums.get(posting.commodity, 0) + posting.amount
+    return not any(sums.values())
+
+
+def _without_zeros(*postings: Posting) -> tuple[Posting, ...]:
+    return tuple(posting for posting in postings if posting.amount)

@@ -1,0 +1,202 @@
+"""A channel's local day in few bytes: whole counts, one scale, one quality where they agree.
+
+Readings come as three columns (starts, thousandths of the unit, quality). A day begins at local midnight and has
+as many intervals as fit its 23, 24 or 25 hours. Sums are exact: nothing is rounded on the way in or out.
+"""
+
+import dataclasses
+import datetime
+import functools
+import zoneinfo
+
+import numpy as np
+import numpy.typing as npt
+
+from meters.domain import units
+
+type Int64s = npt.NDArray[np.int64]
+type Bytes = npt.NDArray[np.uint8]
+
+LONGEST_INTERVAL_SECONDS = 6 * 3600
+SECONDS_PER_DAY = 86_400
+_MAX_SCALE = 2**31 - 1
+
+
+class Unpackable(ValueError):
+    """The readings do not make days: they overlap, disagree in length or are beyond what a day can hold."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Series:
+    """Readings of one channel, ascending: epoch seconds, thousandths of the unit, `units.Quality`.
+
+    Intervals are all `interval_seconds` long and do not overlap; there may be gaps between them.
+    """
+
+    interval_seconds: int
+    starts: Int64s
+    milli_units: Int64s
+    qualities: Bytes
+
+    def __post_init__(self) -> None:
+        if not len(self.starts) == len(self.milli_units) == len(self.qualities):
+            raise Unpackable("Starts, values and qualities are of one length.")
+        if not 0 < self.interval_seconds <= LONGEST_INTERVAL_SECONDS:
+            raise Unpackable(f"An interval of {self.interval_seconds} seconds is none that a day is made of.")
+        if len(self.starts) > 1 and int(np.diff(self.starts).min()) < self.interval_seconds:
+            at = int(np.argmax(np.diff(self.starts) < self.interval_seconds))
+            raise Unpackable(f"The interval at {instant(int(self.starts[at + 1]))} overlaps the one before it.")
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Day:
+    """A packed local day.
+
+    Count `i` covers `[midnight + offset + i * interval, ...)` in elapsed seconds. `qualities` is one byte for all
+    or one each; an interval of quality MISSING has the count 0.
+    """
+
+    local_date: datetime.date
+    interval_seconds: int
+    offset_seconds: int
+    scale: int
+    width: int
+    qualities: bytes
+    counts: bytes
+
+    def __len__(self) -> int:
+        return len(self.counts) // self.width
+
+    def milli_units(self) -> Int64s:
+        """Return every interval's value in thousandths of the unit; 0 where missing."""
+        return np.frombuffer(self.counts, dtype=f"<i{self.width}").astype(np.int64) * self.scale
+
+    def quality_codes(self) -> Bytes:
+        """Return every interval's `units.Quality`."""
+        codes = np.frombuffer(self.qualities, dtype=np.uint8)
+        return np.broadcast_to(codes, len(self)) if len(codes) == 1 else codes
+
+    def starts(self, zone: zoneinfo.ZoneInfo) -> Int64s:
+        """Return every interval's start, epoch seconds."""
+        first = midnight(day=self.local_date, zone=zone) + self.offset_seconds
+        return first + self.interval_seconds * np.arange(len(self), dtype=np.int64)
+
+
+def pack(*, series: Series, zone: zoneinfo.ZoneInfo) -> list[Day]:
+    """Return a day for each local day that a reading starts in; what a day lacks is MISSING.
+
+    :raises Unpackable: when readings of one day do not share a grid.
+    """
+    if not len(series):
+        return []
+    dates, firsts, boundaries = _split(starts=series.starts, zone=zone)
+    return [
+        _pack_day(
+            local_date=date,
+            midnight_at=first,
+            day_seconds=midnight(day=date + datetime.timedelta(days=1), zone=zone) - first,
+            series=series,
+            chosen=slice(boundaries[i], boundaries[i + 1]),
+        )
+        for i, (date, first) in enumerate(zip(dates, firsts, strict=True))
+    ]
+
+
+def overlay(*, old: Day, new: Day) -> Day:
+    """Return `old` with every interval that `new` brings; the very same `old` when nothing differs.
+
+    :raises Unpackable: when the two do not share a grid and `new` does not cover the whole day.
+    """
+    if (old.interval_seconds, old.offset_seconds) != (new.interval_seconds, new.offset_seconds):
+        if bool((new.quality_codes() == units.Quality.MISSING).any()):
+            raise Unpackable(
+                f"{new.local_date} is kept in intervals of {old.interval_seconds} seconds; a part of it in intervals "
+                f"of {new.interval_seconds} seconds cannot be laid over it."
+            )
+        return new
+    brought = new.quality_codes() != units.Quality.MISSING
+    values = np.where(brought, new.milli_units(), old.milli_units())
+    codes = np.where(brought, new.quality_codes(), old.quality_codes()).astype(np.uint8)
+    if bool((values == old.milli_units()).all()) and bool((codes == old.quality_codes()).all()):
+        return old
+    return _make(
+        local_date=old.local_date,
+        interval_seconds=old.interval_seconds,
+        offset_seconds=old.offset_seconds,
+        values=values,
+        codes=codes,
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def midnight(*, day: datetime.date, zone: zoneinfo.ZoneInfo) -> int:
+    """Return the first instant of a local day, epoch seconds."""
+    return int(datetime.datetime.combine(day, datetime.time(), tzinfo=zone).timestamp())
+
+
+def local_date(*, instant: int, zone: zoneinfo.ZoneInfo) -> datetime.date:
+    """Return the local day that an instant (epoch seconds) lies in."""
+    return datetime.datetime.fromtimestamp(instant, tz=zone).date()
+
+
+def instant(seconds: int) -> str:
+    """Return epoch seconds as RFC 3339 in UTC, for messages."""
+    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC).isoformat().replace("+00:00", "Z")
+
+
+def _split(*, starts: Int64s, zone: zoneinfo.ZoneInfo) -> tuple[list[datetime.date], list[int], list[int]]:
+    """Return the local days touched, their midnights, and where each begins in `starts`."""
+    dates: list[datetime.date] = []
+    firsts: list[int] = []
+    boundaries: list[int] = []
+    at = 0
+    while at < len(starts):
+        date = local_date(instant=int(starts[at]), zone=zone)
+        dates.append(date)
+        firsts.append(midnight(day=date, zone=zone))
+        boundaries.append(at)
+        at = int(np.searchsorted(starts, midnight(day=date + datetime.timedelta(days=1), zone=zone)))
+    return dates, firsts, [*boundaries, len(starts)]
+
+
+def _pack_day(*, local_date: datetime.date, midnight_at: int, day_seconds: int, series: Series, chosen: slice) -> Day:
+    since = series.starts[chosen] - midnight_at
+    length = series.interval_seconds
+    offset = int(since[0]) % length
+    places, remainders = np.divmod(since - offset, length)
+    if bool(remainders.any()):
+        at = int(series.starts[chosen][np.argmax(remainders != 0)])
+        raise Unpackable(f"The interval at {instant(at)} is off the {length}-second grid of its day.")
+    size = -((offset - day_seconds) // length)
+    if len(places) == size:
+        values, codes = series.milli_units[chosen], series.qualities[chosen]
+    else:
+        values = np.zeros(size, dtype=np.int64)
+        codes = np.full(size, units.Quality.MISSING, dtype=np.uint8)
+        values[places] = series.milli_units[chosen]
+        codes[places] = series.qualities[chosen]
+    return _make(local_date=local_date, interval_seconds=length, offset_seconds=offset, values=values, codes=codes)
+
+
+def _make(
+    *, local_date: datetime.date, interval_seconds: int, offset_seconds: int, values: Int64s, codes: Bytes
+) -> Day:
+    scale = min(int(np.gcd.reduce(values)) or 1, _MAX_SCALE)
+    if scale == _MAX_SCALE and bool((values % scale).any()):
+        scale = 1
+    counts = values // scale
+    largest = max(int(counts.max()), -int(counts.min()) - 1)
+    width = 2 if largest < 2**15 else 4 if largest < 2**31 else 8
+    is_uniform = bool((codes == codes[0]).all())
+    return Day(
+        local_date=local_date,
+        interval_seconds=interval_seconds,
+        offset_seconds=offset_seconds,
+        scale=scale,
+        width=width,
+        qualities=bytes(codes[:1]) if is_uniform else codes.tobytes(),
+        counts=counts.astype(f"<i{width}").tobytes(),
+    )

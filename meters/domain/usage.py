@@ -1,0 +1,177 @@
+"""What was used, unpacked from days: columns of intervals, totals of days and months, gaps."""
+
+import dataclasses
+import datetime
+import zoneinfo
+
+import numpy as np
+
+from meters.domain import packing, units
+
+MILLI = 1000
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Intervals:
+    """One channel's intervals that have a value: epoch seconds, lengths, thousandths of the unit, qualities."""
+
+    starts: packing.Int64s
+    seconds: packing.Int64s
+    milli_units: packing.Int64s
+    qualities: packing.Bytes
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def whole_units(self) -> packing.Int64s:
+        """Return values in whole units (Wh), each rounded down; exact wherever the source delivers whole units."""
+        return self.milli_units // MILLI
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Consumption:
+    """What a service point took and gave, in thousandths of a Wh; neither is negative.
+
+    `qualities` is the highest `units.Quality` code among the channels added up.
+    """
+
+    starts: packing.Int64s
+    seconds: packing.Int64s
+    delivered_milli_wh: packing.Int64s
+    received_milli_wh: packing.Int64s
+    qualities: packing.Bytes
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def delivered_wh(self) -> packing.Int64s:
+        """Return what was taken in whole Wh, each interval rounded down; exact where the source says whole Wh."""
+        return self.delivered_milli_wh // MILLI
+
+    @property
+    def received_wh(self) -> packing.Int64s:
+        """Return what was given in whole Wh, each interval rounded down; exact where the source says whole Wh."""
+        return self.received_milli_wh // MILLI
+
+    @property
+    def has_received(self) -> bool:
+        """Say whether anything was given to the grid."""
+        return bool(self.received_milli_wh.any())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Total:
+    """Energy of a local day or month (`starts_on` its first day), thousandths of a Wh, with its quality counts.
+
+    `missing` and `estimated` count intervals.
+    """
+
+    starts_on: datetime.date
+    delivered_milli_wh: int
+    received_milli_wh: int
+    intervals: int
+    missing: int
+    estimated: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plot:
+    """Daily totals for a picture, with the zone whose days they are."""
+
+    totals: tuple[Total, ...]
+    time_zone: str
+
+
+def unpack(*, day: packing.Day, zone: zoneinfo.ZoneInfo) -> Intervals:
+    """Return a day's intervals that have a value."""
+    codes = day.quality_codes()
+    starts, values = day.starts(zone), day.milli_units()
+    present = codes != units.Quality.MISSING
+    if not bool(present.all()):
+        starts, values, codes = starts[present], values[present], codes[present]
+    return Intervals(starts, np.full(len(starts), day.interval_seconds, dtype=np.int64), values, codes)
+
+
+def cut(*, intervals: Intervals, span: tuple[int, int]) -> Intervals:
+    """Return the intervals that start in `[span[0], span[1])`."""
+    first, last = (int(place) for place in np.searchsorted(intervals.starts, span))
+    chosen = slice(first, last)
+    return Intervals(
+        intervals.starts[chosen], intervals.seconds[chosen], intervals.milli_units[chosen], intervals.qualities[chosen]
+    )
+
+
+def join(parts: list[Intervals]) -> Intervals:
+    """Return intervals of following days as one."""
+    if not parts:
+        empty = np.empty(0, dtype=np.int64)
+        return Intervals(empty, empty, empty, np.empty(0, dtype=np.uint8))
+    return Intervals(
+        np.concatenate([part.starts for part in parts]),
+        np.concatenate([part.seconds for part in parts]),
+        np.concatenate([part.milli_units for part in parts]),
+        np.concatenate([part.qualities for part in parts]),
+    )
+
+
+def combine(*, parts: list[tuple[units.Flow, Intervals]]) -> Consumption:
+    """Add channels of one point up: delivered and received apart, net channels split by their sign.
+
+    Channels of different intervals are brought to the longer one where it holds whole shorter ones.
+
+    :raises packing.Unpackable: intervals overlap without lying on a common grid.
+    """
+    joined = join([part for _, part in parts])
+    if not len(joined):
+        return Consumption(joined.starts, joined.seconds, joined.starts, joined.starts, joined.qualities)
+    flows = np.concatenate([np.full(len(part), _FLOW_CODES[flow], dtype=np.int8) for flow, part in parts])
+    order = np.lexsort((-joined.seconds, joined.starts))
+    starts, seconds = joined.starts[order], joined.seconds[order]
+    values, flows, codes = joined.milli_units[order], flows[order], joined.qualities[order]
+    ends = np.maximum.accumulate(starts + seconds)
+    is_first = np.append(True, starts[1:] >= ends[:-1])
+    group = np.cumsum(is_first) - 1
+    firsts = np.flatnonzero(is_first)
+    if bool((starts + seconds > (starts + seconds)[firsts][group]).any()):
+        raise packing.Unpackable("Channels of this point lie on grids that do not fit into each other.")
+    delivered = np.where(flows == _FLOW_CODES[units.Flow.RECEIVED], 0, values)
+    received = np.where(flows == _FLOW_CODES[units.Flow.RECEIVED], values, 0)
+    is_net = flows == _FLOW_CODES[units.Flow.NET]
+    received = np.where(is_net & (values < 0), -values, received)
+    delivered = np.where(is_net & (values < 0), 0, delivered)
+    return Consumption(
+        starts=starts[firsts],
+        seconds=seconds[firsts],
+        delivered_milli_wh=np.add.reduceat(delivered, firsts),
+        received_milli_wh=np.add.reduceat(received, firsts),
+        qualities=np.maximum.reduceat(codes, firsts),
+    )
+
+
+def total(*, days: list[tuple[datetime.date, units.Flow, packing.Day]]) -> list[Total]:
+    """Return totals by the given keys (a day's or a month's first day), in their order."""
+    sums: dict[datetime.date, list[int]] = {}
+    for key, flow, day in days:
+        row = sums.setdefault(key, [0, 0, 0, 0, 0])
+        values, codes = day.milli_units(), day.quality_codes()
+        if flow is units.Flow.NET:
+            row[0] += int(values[values > 0].sum())
+            row[1] -= int(values[values < 0].sum())
+        else:
+            row[flow is units.Flow.RECEIVED] += int(values.sum())
+        row[2] += len(day)
+        row[3] += int((codes == units.Quality.MISSING).sum())
+        row[4] += int((codes == units.Quality.ESTIMATED).sum())
+    return [Total(key, *row) for key, row in sums.items()]
+
+
+def gaps(*, starts: packing.Int64s, seconds: packing.Int64s, span: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the parts of `[span[0], span[1])` that no interval covers."""
+    ends = np.concatenate([[span[0]], starts + seconds])
+    nexts = np.concatenate([starts, [span[1]]])
+    return [(int(end), int(start)) for end, start in zip(ends, nexts, strict=True) if start > end]
+
+
+_FLOW_CODES = {units.Flow.DELIVERED: 0, units.Flow.RECEIVED: 1, units.Flow.NET: 2}

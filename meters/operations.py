@@ -1,0 +1,250 @@
+"""Writes that other apps may ask for: readings of meters, and the telemetry of devices."""
+
+import dataclasses
+import datetime
+import zoneinfo
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from customers import models as customers_models
+from meters import models, queries
+from meters.domain import delivery, packing, units
+from openvpp.core import db, errors
+
+_MAX_TELEMETRY_INTERVALS = 100_000
+
+
+class UnableToStoreReadings(errors.Invalid):
+    """The readings contradict what is stored or do not make days; nothing was written."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stored:
+    """What storing readings did, in days of channels (a span longer than a day counts as one)."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "Stored") -> "Stored":
+        return Stored(self.added + other.added, self.changed + other.changed, self.unchanged + other.unchanged)
+
+
+@db.transaction_required
+def store(
+    *,
+    batch: models.ImportBatch,
+    channels: Sequence[delivery.ChannelReadings],
+    points: Mapping[str, int],
+    now: datetime.datetime,
+) -> Stored:
+    """Write readings of meters at service points (`points`: usage point to service point).
+
+    A day that is there already takes the new intervals over the old ones and keeps the old day as a version;
+    readings that say what is known change nothing.
+
+    :raises UnableToStoreReadings: see its name.
+    """
+    zone_name = batch.utility.time_zone
+    pairs = [
+        (
+            _open_channel(
+                utility_id=batch.utility_id,
+                service_point_id=points[readings.usage_point],
+                source=models.Channel.Source.METER,
+                key=readings.key,
+                flow=readings.flow,
+                unit=readings.unit,
+                time_zone=zone_name,
+                is_counted=readings.is_counted,
+            ),
+            readings,
+        )
+        for readings in channels
+    ]
+    done = Stored()
+    for channel, readings in _locked(pairs):
+        done += _store_days(batch=batch, channel=channel, series=readings.series, now=now)
+        done += _store_periods(batch=batch, channel=channel, values=readings.periods)
+    return done
+
+
+@db.transaction_required
+def record_intervals(
+    *,
+    utility_id: int,
+    device_key: str,
+    starts: Sequence[int] | npt.NDArray[np.int64],
+    interval_seconds: int,
+    energy_wh: Sequence[int] | npt.NDArray[np.int64],
+    flow: units.Flow = units.Flow.NET,
+    quality: units.Quality = units.Quality.RAW,
+    service_point_id: int | None = None,
+    now: datetime.datetime,
+) -> Stored:
+    """Write a device's telemetry: whole Wh per interval, starts in epoch seconds, ascending.
+
+    `device_key` names the device for ever (its UUID). Net energy is positive when taken from the grid. Sending
+    the same again changes nothing.
+
+    :raises UnableToStoreReadings: too many at once, or they overlap or contradict the grid of a day.
+    """
+    if not device_key or len(starts) > _MAX_TELEMETRY_INTERVALS:
+        raise UnableToStoreReadings(f"Send a device key and at most {_MAX_TELEMETRY_INTERVALS} intervals.")
+    utility = customers_models.Utility.objects.get(pk=utility_id)
+    try:
+        series = packing.Series(
+            interval_seconds=interval_seconds,
+            starts=np.asarray(starts, dtype=np.int64),
+            milli_units=np.asarray(energy_wh, dtype=np.int64) * 1000,
+            qualities=np.full(len(starts), quality, dtype=np.uint8),
+        )
+    except packing.Unpackable as error:
+        raise UnableToStoreReadings(str(error)) from error
+    channel = _open_channel(
+        utility_id=utility_id,
+        service_point_id=service_point_id,
+        source=models.Channel.Source.DEVICE,
+        key=device_key,
+        flow=flow,
+        unit=units.Unit.WATT_HOUR,
+        time_zone=utility.time_zone,
+        is_counted=True,
+    )
+    batch, _ = models.ImportBatch.objects.get_or_create(
+        utility_id=utility_id,
+        sha256=bytes(32),
+        target=f"device {device_key}",
+        defaults={
+            "format": models.ImportBatch.Format.TELEMETRY,
+            "imported_at": now,
+            "intervals": 0,
+            "days_added": 0,
+            "days_changed": 0,
+            "days_unchanged": 0,
+        },
+    )
+    done = Stored()
+    for locked, kept in _locked([(channel, series)]):
+        done += _store_days(batch=batch, channel=locked, series=(kept,), now=now)
+    return done
+
+
+def _open_channel(
+    *,
+    utility_id: int,
+    service_point_id: int | None,
+    source: models.Channel.Source,
+    key: str,
+    flow: units.Flow,
+    unit: units.Unit,
+    time_zone: str,
+    is_counted: bool,
+) -> models.Channel:
+    channel, _ = models.Channel.objects.get_or_create(
+        utility_id=utility_id,
+        service_point_id=service_point_id,
+        source=source,
+        key=key,
+        flow=flow.value,
+        unit=unit.value,
+        defaults={"time_zone": time_zone, "is_counted": is_counted},
+    )
+    return channel
+
+
+def _locked[T](pairs: Iterable[tuple[models.Channel, T]]) -> list[tuple[models.Channel, T]]:
+    """Lock the channels in the order of their ids, so that two deliveries wait for each other and never deadlock."""
+    by_id = sorted(pairs, key=lambda pair: pair[0].pk)
+    queries.lock_channels(channel_ids=[channel.pk for channel, _ in by_id])
+    return by_id
+
+
+def _store_days(
+    *, batch: models.ImportBatch, channel: models.Channel, series: Sequence[packing.Series], now: datetime.datetime
+) -> Stored:
+    zone = zoneinfo.ZoneInfo(channel.time_zone)
+    done = Stored()
+    for one in series:
+        try:
+            days = packing.pack(series=one, zone=zone)
+            done += _store_packed(batch=batch, channel=channel, days=days, now=now)
+        except packing.Unpackable as error:
+            raise UnableToStoreReadings(str(error)) from error
+    return done
+
+
+def _store_packed(
+    *,
+    batch: models.ImportBatch,
+    channel: models.Channel,
+    days: list[packing.Day],
+    now: datetime.datetime,
+) -> Stored:
+    if not days:
+        return Stored()
+    present = {
+        row.local_date: row
+        for row in models.MeterDay.objects.filter(
+            channel_id=channel.pk, local_date__range=(days[0].local_date, days[-1].local_date)
+        )
+    }
+    account_of = queries.account_by_day(
+        service_point_id=channel.service_point_id, first=days[0].local_date, last=days[-1].local_date
+    )
+    fresh: list[models.MeterDay] = []
+    superseded: list[models.MeterDayVersion] = []
+    changed: list[models.MeterDay] = []
+    for day in days:
+        row = present.get(day.local_date)
+        if row is None:
+            fresh.append(
+                models.MeterDay.of(
+                    day=day, channel=channel, account_id=account_of(day.local_date), batch=batch, version=1
+                )
+            )
+            continue
+        old = row.to_day()
+        new = packing.overlay(old=old, new=day)
+        if new is not old:
+            superseded.append(models.MeterDayVersion.of(day=row, superseded_at=now))
+            changed.append(
+                models.MeterDay.of(
+                    day=new, channel=channel, account_id=row.account_id, batch=batch, version=row.version + 1
+                )
+            )
+    models.MeterDayVersion.objects.bulk_create(superseded, batch_size=1000)
+    models.MeterDay.objects.filter(channel_id=channel.pk, local_date__in=[row.local_date for row in changed]).delete()
+    models.MeterDay.copy_in(rows=fresh + changed)
+    return Stored(added=len(fresh), changed=len(changed), unchanged=len(days) - len(fresh) - len(changed))
+
+
+def _store_periods(
+    *, batch: models.ImportBatch, channel: models.Channel, values: Sequence[delivery.PeriodValue]
+) -> Stored:
+    present = {
+        (int(row.starts_at.timestamp()), int(row.ends_at.timestamp())): row
+        for row in models.PeriodReading.objects.filter(channel=channel).order_by("version")
+    }
+    rows: list[models.PeriodReading] = []
+    added = changed = 0
+    for value in values:
+        row = present.get((value.starts, value.ends))
+        if row is not None and (row.milli_units, row.quality) == (value.milli_units, int(value.quality)):
+            continue
+        added, changed = added + (row is None), changed + (row is not None)
+        rows.append(
+            models.PeriodReading(
+                channel=channel,
+                starts_at=datetime.datetime.fromtimestamp(value.starts, tz=datetime.UTC),
+                ends_at=datetime.datetime.fromtimestamp(value.ends, tz=datetime.UTC),
+                version=row.version + 1 if row else 1,
+                milli_units=value.milli_units,
+                quality=int(value.quality),
+                batch=batch,
+            )
+        )
+    models.PeriodReading.objects.bulk_create(rows, batch_size=1000)
+    return Stored(added=added, changed=changed, unchanged=len(values) - added - changed)

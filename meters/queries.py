@@ -1,0 +1,234 @@
+"""Reads of meter data: intervals, days, months, and what is missing from them."""
+
+import dataclasses
+import datetime
+import zoneinfo
+from collections.abc import Callable, Sequence
+
+from customers import models as customers_models
+from meters import models
+from meters.domain import packing, units, usage
+from openvpp.core import errors
+from openvpp.core import period as periods
+
+NO_ACCOUNT = 0
+LONGEST_READ_DAYS = 1100
+
+
+class UnableToReadUsage(errors.Invalid):
+    """The span asked for is not one that is read at once."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a span is there: seconds wanted, seconds with a value, and the spans without one."""
+
+    wanted_seconds: int
+    present_seconds: int
+    gaps: tuple[periods.Period, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Say whether nothing is missing."""
+        return not self.gaps
+
+
+def get_consumption(
+    *, service_point_id: int, starts_at: datetime.datetime, ends_at: datetime.datetime
+) -> usage.Consumption:
+    """Return what a service point took and gave in `[starts_at, ends_at)`, interval by interval.
+
+    Channels that count are added up on the finest common intervals; a net channel is split by its sign.
+    Intervals count where they start; gaps are absent.
+
+    :raises UnableToReadUsage: an end is naive, the span is too long, or channels lie on grids that cannot be added.
+    """
+    span = _span(starts_at, ends_at)
+    channels = models.Channel.objects.filter(
+        service_point_id=service_point_id,
+        source=models.Channel.Source.METER,
+        unit=units.Unit.WATT_HOUR.value,
+        is_counted=True,
+    )
+    try:
+        return usage.combine(
+            parts=[(units.Flow(channel.flow), part) for channel in channels for part in _intervals(channel, span)]
+        )
+    except packing.Unpackable as error:
+        raise UnableToReadUsage(str(error)) from error
+
+
+def get_channel_intervals(
+    *, channel_id: int, starts_at: datetime.datetime, ends_at: datetime.datetime
+) -> usage.Intervals:
+    """Return one channel's intervals in `[starts_at, ends_at)`, missing ones absent.
+
+    :raises UnableToReadUsage: see `get_consumption`.
+    """
+    return usage.join(_intervals(models.Channel.objects.get(pk=channel_id), _span(starts_at, ends_at)))
+
+
+def get_device_intervals(
+    *, device_key: str, starts_at: datetime.datetime, ends_at: datetime.datetime
+) -> usage.Intervals:
+    """Return a device's telemetry in `[starts_at, ends_at)`, missing intervals absent; empty if it never sent any.
+
+    :raises UnableToReadUsage: see `get_consumption`.
+    """
+    channel = models.Channel.objects.filter(source=models.Channel.Source.DEVICE, key=device_key).first()
+    return usage.join(_intervals(channel, _span(starts_at, ends_at)) if channel else [])
+
+
+def get_daily(*, service_point_id: int, first: datetime.date, last: datetime.date) -> list[usage.Total]:
+    """Return the local days from `first` to `last`, both included, that have readings."""
+    return _totals(service_point_id=service_point_id, first=first, last=last, key=lambda day: day)
+
+
+def get_monthly(*, service_point_id: int, first: datetime.date, last: datetime.date) -> list[usage.Total]:
+    """Return the local months touched by the days from `first` to `last` that have readings in those days."""
+    return _totals(service_point_id=service_point_id, first=first, last=last, key=lambda day: day.replace(day=1))
+
+
+def get_coverage(*, service_point_id: int, starts_at: datetime.datetime, ends_at: datetime.datetime) -> Coverage:
+    """Return what of `[starts_at, ends_at)` the main delivered channel has, and where its gaps are."""
+    consumption = get_consumption(service_point_id=service_point_id, starts_at=starts_at, ends_at=ends_at)
+    gaps = usage.gaps(
+        starts=consumption.starts,
+        seconds=consumption.seconds,
+        span=(int(starts_at.timestamp()), int(ends_at.timestamp())),
+    )
+    return Coverage(
+        wanted_seconds=int(ends_at.timestamp()) - int(starts_at.timestamp()),
+        present_seconds=int(consumption.seconds.sum()),
+        gaps=tuple(
+            periods.Period(
+                datetime.datetime.fromtimestamp(start, tz=datetime.UTC),
+                datetime.datetime.fromtimestamp(end, tz=datetime.UTC),
+            )
+            for start, end in gaps
+        ),
+    )
+
+
+def get_period_readings(*, service_point_id: int) -> list[models.PeriodReading]:
+    """Return the readings over spans longer than a day, the standing version of each, oldest first."""
+    rows = models.PeriodReading.objects.filter(
+        channel__service_point_id=service_point_id, channel__is_counted=True
+    ).order_by("starts_at", "ends_at", "channel_id", "-version")
+    return list(rows.distinct("starts_at", "ends_at", "channel_id"))
+
+
+def get_extent(*, service_point_id: int) -> tuple[datetime.date, datetime.date] | None:
+    """Return the first and the last local day with readings, or None."""
+    dates = models.MeterDay.objects.filter(
+        channel__service_point_id=service_point_id, channel__source=models.Channel.Source.METER
+    ).order_by("local_date")
+    first, last = dates.first(), dates.last()
+    return (first.local_date, last.local_date) if first and last else None
+
+
+def get_usage_plot(*, service_point_id: int, last: datetime.date | None = None, days: int = 31) -> usage.Plot | None:
+    """Return the daily usage of the `days` up to `last` (the last day with readings) for a plot, or None if empty."""
+    extent = get_extent(service_point_id=service_point_id)
+    if extent is None:
+        return None
+    until = last or extent[1]
+    totals = get_daily(service_point_id=service_point_id, first=until - datetime.timedelta(days=days - 1), last=until)
+    channel = models.Channel.objects.filter(service_point_id=service_point_id).first()
+    return usage.Plot(totals=tuple(totals), time_zone=channel.time_zone) if channel and totals else None
+
+
+def get_visible_service_point(*, user: customers_models.User, service_point_id: int) -> customers_models.ServicePoint:
+    """Return a service point that a person may know of.
+
+    :raises errors.NotFound: there is none, or it is not theirs.
+    """
+    point: customers_models.ServicePoint | None = (
+        customers_models.ServicePoint.objects.visible_to(user)
+        .select_related("premise__utility")
+        .filter(pk=service_point_id)
+        .first()
+    )
+    if point is None:
+        raise errors.NotFound("There is no such service point.", code="not_found")
+    return point
+
+
+def get_service_points_of_utility(*, utility_id: int, numbers: Sequence[str]) -> dict[str, int]:
+    """Return the service points of a utility by their numbers; absent ones are absent."""
+    rows = customers_models.ServicePoint.objects.of_utility(utility_id).filter(number__in=numbers)
+    return {row.number: row.pk for row in rows}
+
+
+def lock_channels(*, channel_ids: Sequence[int]) -> None:
+    """Lock channels in the order of their ids."""
+    list(models.Channel.objects.filter(pk__in=channel_ids).order_by("pk").select_for_update(no_key=True))
+
+
+def account_by_day(
+    *, service_point_id: int | None, first: datetime.date, last: datetime.date
+) -> Callable[[datetime.date], int]:
+    """Return which account took service at a point on each local day of a span; NO_ACCOUNT where none did."""
+    agreements = (
+        []
+        if service_point_id is None
+        else list(
+            customers_models.ServiceAgreement.objects.filter(
+                service_point_id=service_point_id, starts_on__lte=last
+            ).exclude(ends_on__lte=first)
+        )
+    )
+
+    def account_of(day: datetime.date) -> int:
+        for agreement in agreements:
+            if agreement.starts_on <= day and (agreement.ends_on is None or day < agreement.ends_on):
+                return int(agreement.account_id)
+        return NO_ACCOUNT
+
+    return account_of
+
+
+def _totals(
+    *,
+    service_point_id: int,
+    first: datetime.date,
+    last: datetime.date,
+    key: Callable[[datetime.date], datetime.date],
+) -> list[usage.Total]:
+    if (last - first).days > LONGEST_READ_DAYS:
+        raise UnableToReadUsage(f"Ask for at most {LONGEST_READ_DAYS} days at once.", code="span_too_long")
+    rows = models.MeterDay.objects.filter(
+        channel__service_point_id=service_point_id,
+        channel__source=models.Channel.Source.METER,
+        channel__unit=units.Unit.WATT_HOUR.value,
+        channel__is_counted=True,
+        local_date__range=(first, last),
+    ).select_related("channel")
+    return usage.total(
+        days=[
+            (key(row.local_date), units.Flow(row.channel.flow), row.to_day())
+            for row in rows.order_by("local_date", "channel_id")
+        ]
+    )
+
+
+def _span(starts_at: datetime.datetime, ends_at: datetime.datetime) -> tuple[int, int]:
+    try:
+        span = periods.Period(starts_at, ends_at)
+    except ValueError as error:
+        raise UnableToReadUsage(str(error)) from error
+    if span.duration > datetime.timedelta(days=LONGEST_READ_DAYS):
+        raise UnableToReadUsage(f"Ask for at most {LONGEST_READ_DAYS} days at once.", code="span_too_long")
+    return int(starts_at.timestamp()), int(ends_at.timestamp())
+
+
+def _intervals(channel: models.Channel, span: tuple[int, int]) -> list[usage.Intervals]:
+    zone = zoneinfo.ZoneInfo(channel.time_zone)
+    rows = models.MeterDay.objects.filter(
+        channel_id=channel.pk,
+        local_date__range=(
+            packing.local_date(instant=span[0], zone=zone),
+            packing.local_date(instant=span[1] - 1, zone=zone),
+        ),
+    ).order_by("local_date")
+    return [usage.cut(intervals=usage.unpack(day=row.to_day(), zone=zone), span=span) for row in rows]
