@@ -9,15 +9,15 @@ from openvpp.core import api
 MACHINE_PATHS = ("/api/", "/oauth/", "/health/", "/.well-known/")
 
 
-def bad_request(request: http.HttpRequest, **_exception: object) -> http.HttpResponse:
+def bad_request(request: http.HttpRequest, exception: Exception) -> http.HttpResponse:  # noqa: ARG001
     return _answer(request, 400, "bad_request", "The request cannot be understood.")
 
 
-def forbidden(request: http.HttpRequest, **_exception: object) -> http.HttpResponse:
+def forbidden(request: http.HttpRequest, exception: Exception) -> http.HttpResponse:  # noqa: ARG001
     return _answer(request, 403, "permission_denied", "You may not open this.")
 
 
-def not_found(request: http.HttpRequest, **_exception: object) -> http.HttpResponse:
+def not_found(request: http.HttpRequest, exception: Exception) -> http.HttpResponse:  # noqa: ARG001
     return _answer(request, 404, "not_found", "There is nothing at this address.")
 
 

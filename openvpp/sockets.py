@@ -1,5 +1,6 @@
 """Websocket addresses, and who may open them: an access token of ours in the Authorization header, nothing else."""
 
+import asyncio
 import dataclasses
 import io
 from collections.abc import Awaitable, Callable, Collection
@@ -15,6 +16,7 @@ from rest_framework import request as drf_request
 from notifications import consumers
 from wallets.oauth import authentication
 
+CLOSE_NORMAL = 1000
 CLOSE_UNAUTHENTICATED = 4401
 CLOSE_FORBIDDEN = 4403
 
@@ -55,7 +57,8 @@ class Guarded:
         async def ask_again() -> Refusal | None:
             return (await ask(request))[1]  # type: ignore[no-any-return]
 
-        await self._application({**scope, "user": user, "refusal": ask_again}, receive, send)
+        wire = _Wire(receive, send)
+        await self._application({**scope, "user": user, "refusal": ask_again}, wire.receive, wire.send)
 
     def _identify(self, request: asgi.ASGIRequest) -> tuple[Any, Refusal | None]:
         origin = request.headers.get("Origin")
@@ -71,6 +74,45 @@ class Guarded:
         if not token.allow_scopes(self._scopes):
             return None, Refusal(CLOSE_FORBIDDEN, f"the access token lacks the scope {' '.join(self._scopes)}")
         return user, None
+
+
+class _Wire:
+    """A socket that can be closed while somebody waits for its next frame.
+
+    granian holds back a close until the pending receive has ended, which may be never: so the pending receive is
+    cancelled first, and whoever waited for it is told of the disconnection once the close is on its way.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._pending: asyncio.Future[Message] | None = None
+        self._closing_code: int | None = None
+        self._closed = asyncio.Event()
+
+    async def receive(self) -> Message:
+        if self._closing_code is None:
+            self._pending = asyncio.ensure_future(self._receive())
+            try:
+                return await self._pending
+            except asyncio.CancelledError:
+                if self._closing_code is None:
+                    raise
+        await self._closed.wait()
+        return {"type": "websocket.disconnect", "code": self._closing_code}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] != "websocket.close":
+            await self._send(message)
+            return
+        self._closing_code = message.get("code", CLOSE_NORMAL)
+        try:
+            if self._pending is not None and not self._pending.done():
+                self._pending.cancel()
+                await asyncio.wait({self._pending})
+            await self._send(message)
+        finally:
+            self._closed.set()
 
 
 async def unknown_address(_scope: dict[str, Any], receive: Receive, send: Send) -> None:
