@@ -1,0 +1,150 @@
+"""Writes of bills, payments and books, in the transaction of whoever calls."""
+
+import datetime
+from collections.abc import Sequence
+
+from billing import models
+from billing.domain import ledger, proof
+from contracts.bindings import words
+from openvpp.core import db
+from relayer import domain as relayer_domain
+
+
+@db.transaction_required
+def book(
+    *,
+    account_id: int,
+    utility_id: int,
+    kind: models.LedgerTransaction.Kind,
+    postings: Sequence[ledger.Posting],
+    bill: models.Bill | None = None,
+    payment: models.Payment | None = None,
+    now: datetime.datetime,
+) -> models.LedgerTransaction | None:
+    """Book postings together, once for each cause; None when there is nothing to book.
+
+    The database refuses a booking that does not balance in every commodity, and any later change.
+
+    :raises django.db.IntegrityError: the cause is booked already.
+    """
+    if not postings:
+        return None
+    booking: models.LedgerTransaction = models.LedgerTransaction.objects.create(
+        utility_id=utility_id, kind=kind, bill=bill, payment=payment, booked_at=now
+    )
+    models.LedgerEntry.objects.bulk_create(
+        models.LedgerEntry(
+            transaction=booking,
+            account=_account(utility_id=utility_id, account_id=account_id, posting=posting),
+            amount=posting.amount,
+        )
+        for posting in postings
+    )
+    return booking
+
+
+@db.transaction_required
+def settle_payment(
+    *, payment: models.Payment, proven: proof.Proven, receipt: relayer_domain.Receipt, now: datetime.datetime
+) -> list[models.Bill]:
+    """Write a proven payment: its logs counted, its bills paid, its booking. Return the bills.
+
+    :raises django.db.IntegrityError: a log was counted before, or the payment is booked already.
+    """
+    chain_id = payment.wallet.chain_id
+    models.ProvenTransfer.objects.bulk_create(
+        models.ProvenTransfer(
+            chain_id=chain_id,
+            transaction_hash=receipt.transaction_hash,
+            log_index=transfer.log_index,
+            block_number=receipt.block_number,
+            payment=payment,
+            token=words.checksummed(transfer.emitter),
+            sender=words.checksummed(transfer.sender),
+            recipient=words.checksummed(transfer.recipient),
+            units=transfer.amount_units,
+        )
+        for transfer in proven.transfers
+    )
+    bills = _end_payment(payment=payment, is_paid=True, reason="", receipt=receipt, now=now)
+    fee_token = payment.fee_token
+    book(
+        account_id=payment.account_id,
+        utility_id=payment.utility_id,
+        kind=models.LedgerTransaction.Kind.PAYMENT,
+        postings=ledger.payment_made(
+            currency=payment.utility.currency,
+            amount_cents=payment.amount_cents,
+            token=ledger.token_commodity(chain_id=chain_id, address=payment.token.address),
+            amount_units=payment.amount_units,
+            fee_token=ledger.token_commodity(chain_id=chain_id, address=fee_token.address) if fee_token else None,
+            fee_units=payment.fee_units,
+            native=ledger.native_commodity(chain_id=chain_id),
+            gas_cost_wei=receipt.gas_cost_wei,
+        ),
+        payment=payment,
+        now=now,
+    )
+    return bills
+
+
+@db.transaction_required
+def fail_payment(
+    *, payment: models.Payment, reason: str, receipt: relayer_domain.Receipt | None, now: datetime.datetime
+) -> list[models.Bill]:
+    """Write that a payment failed: its bills are payable again, and gas that it spent is booked. Return the bills."""
+    bills = _end_payment(payment=payment, is_paid=False, reason=reason, receipt=receipt, now=now)
+    if receipt is not None:
+        native = ledger.native_commodity(chain_id=payment.wallet.chain_id)
+        book(
+            account_id=payment.account_id,
+            utility_id=payment.utility_id,
+            kind=models.LedgerTransaction.Kind.GAS,
+            postings=ledger.gas_spent(native=native, gas_cost_wei=receipt.gas_cost_wei),
+            payment=payment,
+            now=now,
+        )
+    return bills
+
+
+def _end_payment(
+    *,
+    payment: models.Payment,
+    is_paid: bool,
+    reason: str,
+    receipt: relayer_domain.Receipt | None,
+    now: datetime.datetime,
+) -> list[models.Bill]:
+    payment.state = models.Payment.State.PAID if is_paid else models.Payment.State.FAILED
+    payment.failure = reason[:500]
+    payment.settled_at = now
+    if receipt is not None:
+        payment.transaction_hash = receipt.transaction_hash
+        payment.block_number = receipt.block_number
+        payment.gas_cost_wei = receipt.gas_cost_wei
+    payment.save(update_fields=["state", "failure", "settled_at", "transaction_hash", "block_number", "gas_cost_wei"])
+    allocation_states = models.PaymentAllocation.State
+    payment.allocations.filter(state=allocation_states.HELD).update(
+        state=allocation_states.APPLIED if is_paid else allocation_states.RELEASED
+    )
+    bills = list(models.Bill.objects.filter(allocations__payment=payment).select_for_update().order_by("pk"))
+    for bill in bills:
+        bill.state = models.Bill.State.PAID if is_paid else models.Bill.State.ISSUED
+        bill.paid_at = now if is_paid else None
+        bill.save(update_fields=["state", "paid_at"])
+    return bills
+
+
+def _account(*, utility_id: int, account_id: int, posting: ledger.Posting) -> models.LedgerAccount:
+    owner = account_id if posting.code is ledger.Code.RECEIVABLE else None
+    key = {
+        "utility_id": utility_id,
+        "code": posting.code.value,
+        "commodity": posting.commodity,
+        "customer_account_id": owner,
+    }
+    found = models.LedgerAccount.objects.filter(**key).first()
+    if found is not None:
+        return found  # type: ignore[no-any-return]
+    models.LedgerAccount.objects.bulk_create([models.LedgerAccount(**key)], ignore_conflicts=True)
+    return models.LedgerAccount.objects.get(**key)  # type: ignore[no-any-return]

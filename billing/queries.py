@@ -1,0 +1,140 @@
+"""Reading bills, payments and the books; and the locks under which they change."""
+
+import datetime
+import uuid
+from typing import Any
+
+from django.db import models as db_models
+from django.db.models import Sum
+
+from billing import models
+from customers import models as customer_models
+from openvpp.core import errors
+from relayer import models as relayer_models
+
+
+class UnableToFindBill(errors.NotFound):
+    """There is no such bill, or it is not this person's."""
+
+
+class UnableToFindPayment(errors.NotFound):
+    """There is no such payment, or it is not this person's."""
+
+
+def get_bills(*, user: customer_models.User) -> "db_models.QuerySet[Any]":
+    """Return the bills of a person's own accounts."""
+    return models.Bill.objects.for_customer(user).select_related("account", "utility")
+
+
+def get_bill(*, user: customer_models.User, bill_id: uuid.UUID) -> models.Bill:
+    """Return a bill of one of a person's own accounts, with its lines.
+
+    :raises UnableToFindBill: none that they may know of.
+    """
+    rows = get_bills(user=user).prefetch_related("lines__tariff", "lines__service_point", "allocations__payment")
+    bill: models.Bill | None = rows.filter(pk=bill_id).first()
+    if bill is None:
+        raise UnableToFindBill("There is no such bill.", code="not_found")
+    return bill
+
+
+def lock_bill(*, user: customer_models.User, bill_id: uuid.UUID) -> models.Bill:
+    """Lock a bill of one of a person's own accounts until the open transaction ends.
+
+    :raises UnableToFindBill: none that they may know of.
+    """
+    bill: models.Bill | None = (
+        models.Bill.objects.for_customer(user)
+        .select_related("account", "utility")
+        .select_for_update(of=("self",))
+        .filter(pk=bill_id)
+        .first()
+    )
+    if bill is None:
+        raise UnableToFindBill("There is no such bill.", code="not_found")
+    return bill
+
+
+def get_payments(*, user: customer_models.User) -> "db_models.QuerySet[Any]":
+    """Return the payments of a person's own accounts."""
+    return (
+        models.Payment.objects.for_customer(user)
+        .select_related("account", "utility", "token", "fee_token", "wallet", "operation")
+        .prefetch_related("allocations__bill", "transfers")
+    )
+
+
+def get_payment(*, user: customer_models.User, payment_id: uuid.UUID) -> models.Payment:
+    """Return a payment of one of a person's own accounts: its receipt once it is paid.
+
+    :raises UnableToFindPayment: none that they may know of.
+    """
+    payment: models.Payment | None = get_payments(user=user).filter(pk=payment_id).first()
+    if payment is None:
+        raise UnableToFindPayment("There is no such payment.", code="not_found")
+    return payment
+
+
+def lock_payment_of(*, operation_id: uuid.UUID) -> models.Payment:
+    """Lock the payment that an operation makes until the open transaction ends.
+
+    :raises models.Payment.DoesNotExist: it makes none.
+    """
+    payment: models.Payment = (
+        models.Payment.objects.select_for_update(of=("self",))
+        .select_related("utility", "account", "wallet", "token", "fee_token")
+        .get(operation_id=operation_id)
+    )
+    return payment
+
+
+def get_counted_logs(*, chain_id: int, transaction_hash: str) -> set[int]:
+    """Return which logs of a transaction were counted for a payment."""
+    rows = models.ProvenTransfer.objects.filter(chain_id=chain_id, transaction_hash=transaction_hash)
+    return set(rows.values_list("log_index", flat=True))
+
+
+def lock_quote(*, quote_id: uuid.UUID) -> relayer_models.FeeQuote | None:
+    """Lock a fee quote until the open transaction ends, if there is one of this id."""
+    return relayer_models.FeeQuote.objects.select_for_update(of=("self",)).filter(pk=quote_id).first()
+
+
+def get_bills_of(*, account: customer_models.CustomerAccount, most: int) -> "db_models.QuerySet[Any]":
+    """Return an account's latest bills, newest first."""
+    return account.bills.order_by("-issued_at", "-pk")[:most]
+
+
+def get_payments_of(*, account: customer_models.CustomerAccount, most: int) -> "db_models.QuerySet[Any]":
+    """Return an account's latest payments, newest first."""
+    return account.payments.select_related("token", "fee_token").order_by("-created_at", "-pk")[:most]
+
+
+def get_tariff(*, utility_id: int, code: str, day: datetime.date) -> models.Tariff | None:
+    """Return the version of a tariff that is in force on a local day."""
+    tariff: models.Tariff | None = (
+        models.Tariff.objects.of_utility(utility_id)
+        .filter(code=code, effective_from__lte=day)
+        .exclude(effective_until__lte=day)
+        .order_by("-effective_from")
+        .first()
+    )
+    return tariff
+
+
+def get_balances(*, utility_id: int) -> dict[tuple[str, str], int]:
+    """Return the balance of each account of a utility's books by code and commodity, receivables together."""
+    rows = (
+        models.LedgerEntry.objects.of_utility(utility_id)
+        .values_list("account__code", "account__commodity")
+        .annotate(balance=Sum("amount"))
+        .order_by("account__code", "account__commodity")
+    )
+    return {(code, commodity): int(balance) for code, commodity, balance in rows}
+
+
+def get_owed_cents(*, account_id: int, currency: str) -> int:
+    """Return what a customer account owes, in cents; negative when it is in credit."""
+    owed = models.LedgerEntry.objects.filter(
+        account__customer_account_id=account_id, account__commodity=currency
+    ).aggregate(owed=Sum("amount"))["owed"]
+    return int(owed or 0)

@@ -1,0 +1,146 @@
+"""What the people of an account are told of their bills and payments."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from billing import models
+from customers import queries as customer_queries
+from notifications import models as notification_models
+from notifications import operations as notifications
+from openvpp.core import db, money
+
+Kind = notification_models.Notice.Kind
+
+
+@db.transaction_required
+def tell_bill_issued(*, bill: models.Bill, now: datetime.datetime) -> None:
+    """Tell of a new bill."""
+    amount = _amount(cents=bill.amount_due_cents, currency=bill.currency)
+    _tell(
+        account_id=bill.account_id,
+        utility_id=bill.utility_id,
+        kind=Kind.BILL_ISSUED,
+        key=f"bill.issued:{bill.pk}",
+        title=f"Your bill of {amount} is here",
+        body=f"Bill {bill.number} from {bill.utility} for {bill.starts_on} to {_last_day(bill)}, due {bill.due_on}.",
+        data={
+            "bill_id": str(bill.pk),
+            "number": bill.number,
+            "amount_due": _decimal(bill.amount_due_cents),
+            "currency": bill.currency,
+            "due_on": bill.due_on.isoformat(),
+        },
+        now=now,
+    )
+
+
+@db.transaction_required
+def tell_payment_pending(*, payment: models.Payment, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
+    """Tell that a payment is on its way."""
+    amount = _amount(cents=payment.amount_cents, currency=payment.utility.currency)
+    _tell_of_payment(
+        payment=payment,
+        bills=bills,
+        kind=Kind.PAYMENT_PENDING,
+        title=f"Your payment of {amount} is on its way",
+        body=f"{_numbers(bills)}: we tell you as soon as it has arrived.",
+        now=now,
+    )
+
+
+@db.transaction_required
+def tell_payment_paid(*, payment: models.Payment, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
+    """Tell that a payment has arrived."""
+    amount = _amount(cents=payment.amount_cents, currency=payment.utility.currency)
+    _tell_of_payment(
+        payment=payment,
+        bills=bills,
+        kind=Kind.PAYMENT_PAID,
+        title=f"Your payment of {amount} has arrived",
+        body=f"{_numbers(bills)} is paid. Thank you.",
+        now=now,
+    )
+
+
+@db.transaction_required
+def tell_payment_failed(*, payment: models.Payment, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
+    """Tell that a payment failed, why, and that the bill is still to be paid."""
+    amount = _amount(cents=payment.amount_cents, currency=payment.utility.currency)
+    _tell_of_payment(
+        payment=payment,
+        bills=bills,
+        kind=Kind.PAYMENT_FAILED,
+        title=f"Your payment of {amount} did not go through",
+        body=f"{payment.failure} {_numbers(bills)} is still to be paid.",
+        now=now,
+    )
+
+
+def _tell_of_payment(
+    *,
+    payment: models.Payment,
+    bills: Sequence[models.Bill],
+    kind: notification_models.Notice.Kind,
+    title: str,
+    body: str,
+    now: datetime.datetime,
+) -> None:
+    _tell(
+        account_id=payment.account_id,
+        utility_id=payment.utility_id,
+        kind=kind,
+        key=f"{kind.value}:{payment.pk}",
+        title=title,
+        body=body,
+        data={
+            "payment_id": str(payment.pk),
+            "operation_id": str(payment.operation_id),
+            "bill_ids": [str(bill.pk) for bill in bills],
+            "amount": str(money.from_units(units=payment.amount_units, decimals=payment.token.decimals)),
+            "amount_units": str(payment.amount_units),
+            "token": payment.token.symbol,
+            "transaction_hash": payment.transaction_hash,
+            "failure": payment.failure,
+        },
+        now=now,
+    )
+
+
+def _tell(
+    *,
+    account_id: int,
+    utility_id: int,
+    kind: notification_models.Notice.Kind,
+    key: str,
+    title: str,
+    body: str,
+    data: dict[str, Any],
+    now: datetime.datetime,
+) -> None:
+    notifications.tell(
+        user_ids=[user.pk for user in customer_queries.users_of_account(account_id=account_id)],
+        utility_id=utility_id,
+        kind=kind,
+        key=key,
+        title=title,
+        body=body,
+        data=data,
+        now=now,
+    )
+
+
+def _numbers(bills: Sequence[models.Bill]) -> str:
+    return "Bill " + ", ".join(bill.number for bill in bills)
+
+
+def _last_day(bill: models.Bill) -> datetime.date:
+    return bill.ends_on - datetime.timedelta(days=1)
+
+
+def _decimal(cents: int) -> str:
+    return str(money.from_units(units=cents, decimals=2))
+
+
+def _amount(*, cents: int, currency: str) -> str:
+    return f"{_decimal(cents)} {currency}"

@@ -1,0 +1,364 @@
+"""A customer pays a bill: `quote` the network fee, `start` the payment, and `finish` when the chain has spoken."""
+
+import dataclasses
+import datetime
+import logging
+import secrets
+import uuid
+
+from billing import models, operations, queries
+from billing.domain import proof
+from billing.usecases import notices
+from contracts import deployments
+from contracts.bindings import events, words
+from customers import models as customer_models
+from customers import queries as customer_queries
+from openvpp.core import db, errors
+from relayer import domain as relayer_domain
+from relayer import models as relayer_models
+from relayer import operations as relayer
+from wallets import models as wallet_models
+from wallets import operations as wallet_operations
+from wallets import queries as wallet_queries
+from wallets.domain import intents, outcome
+
+logger = logging.getLogger(__name__)
+
+FeeMode = customer_models.FeeMode
+MAY_PAY = (customer_models.AccountAccess.Role.HOLDER, customer_models.AccountAccess.Role.PAYER)
+CENTS_DECIMALS = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What paying a bill would take, locked until `fee.expires_at`."""
+
+    fee: relayer_models.FeeQuote
+    bill: models.Bill
+    wallet: wallet_models.Wallet
+    token: customer_models.AcceptedToken
+    amount_units: int
+    fee_token: customer_models.AcceptedToken | None
+
+
+class UnableToQuotePayment(errors.UnableTo):
+    """The bill cannot be paid so; `code` says why."""
+
+
+@db.durable
+def quote(
+    *, user: customer_models.User, bill_id: uuid.UUID, token_symbol: str, fee_mode: str | None, now: datetime.datetime
+) -> Quote:
+    """Lock the network fee of paying a bill from this person's wallet, or say that the utility pays it.
+
+    Without `fee_mode` the utility's usual one is taken.
+
+    :raises queries.UnableToFindBill: none that this person may know of.
+    :raises UnableToQuotePayment: the bill is not to be paid, or not by this person, in this token or with this mode.
+    :raises relayer.UnableToQuoteFee: a price is too old, or there is none.
+    """
+    bill = queries.get_bill(user=user, bill_id=bill_id)
+    _require_payable(bill=bill, failure=UnableToQuotePayment)
+    wallet = _get_paying_wallet(bill=bill, user=user, failure=UnableToQuotePayment)
+    token = _get_bill_token(bill=bill, symbol=token_symbol)
+    mode = _get_mode(utility=bill.utility, asked=fee_mode)
+    fee_token = _get_fee_token(utility=bill.utility, mode=mode, bill_token=token)
+    amount_units = _to_units(bill=bill, token=token)
+    wish = intents.BillPayment(
+        reference="0x" + secrets.token_hex(words.REFERENCE_BYTES),
+        payee=bill.utility.treasury_address,
+        token=token.address,
+        amount_units=amount_units,
+    )
+    fee = relayer.make_quote(
+        utility_id=bill.utility_id,
+        sender=wallet.address,
+        intent={"bill_id": str(bill.pk), **wish.to_json()},
+        mode=relayer_models.FeeQuote.Mode(mode),
+        fee_token=fee_token,
+        gas=relayer.estimate(
+            kind=wallet_models.Operation.Kind.BILL_PAYMENT, is_deployed=wallet.deployed_at is not None
+        ),
+        reason=_why(utility=bill.utility, mode=mode, was_asked=fee_mode is not None),
+        now=now,
+    )
+    return Quote(fee=fee, bill=bill, wallet=wallet, token=token, amount_units=amount_units, fee_token=fee_token)
+
+
+class UnableToPayBill(errors.UnableTo):
+    """Nothing moved; `code` says why and `extra` carries the facts."""
+
+
+class NotAllowedToPay(UnableToPayBill):
+    """This person or app may not pay this bill."""
+
+    status = 403
+
+
+@db.durable
+def start(
+    *,
+    user: customer_models.User,
+    bill_id: uuid.UUID,
+    quote_id: uuid.UUID,
+    amount_units: int,
+    grant: wallet_models.SessionKeyGrant | None,
+    now: datetime.datetime,
+) -> models.Payment:
+    """Reserve the spend and send the payment; what became of it is followed by its operation.
+
+    When the chain or the signer cannot be reached the payment stays reserved and is sent as soon as they can.
+
+    :raises queries.UnableToFindBill: none that this person may know of.
+    :raises NotAllowedToPay: the person may not pay it, or the app has no permission to.
+    :raises UnableToPayBill: the bill is not to be paid, or not under this quote.
+    :raises wallet_operations.UnableToReserve: the app's permission does not reach so far.
+    """
+    payment = _reserve(user=user, bill_id=bill_id, quote_id=quote_id, amount_units=amount_units, grant=grant, now=now)
+    try:
+        wallet_operations.submit(operation_id=payment.operation_id, now=now)
+    except (wallet_operations.UnableToSubmit, errors.Unreachable) as error:
+        logger.warning("payment waits", extra={"payment": str(payment.pk), "reason": str(error)})
+    return queries.get_payment(user=user, payment_id=payment.pk)
+
+
+class UnableToFinishPayment(errors.UnableTo):
+    """The payment has ended before."""
+
+
+@db.transaction_required
+def finish(*, outcome: outcome.Outcome, now: datetime.datetime) -> None:
+    """Write how the payment ended: into payment, bill, books and notices, all in this transaction.
+
+    It is paid only if the tokens' own `Transfer` logs in the final receipt prove it, each log used once.
+
+    :raises UnableToFinishPayment: it has ended before.
+    """
+    payment = queries.lock_payment_of(operation_id=outcome.operation_id)
+    if payment.state != models.Payment.State.PENDING:
+        raise UnableToFinishPayment(f"Payment {payment.pk} is {payment.state} already.")
+    receipt, reason = outcome.receipt, outcome.reason
+    if outcome.succeeded and receipt is not None:
+        verdict = _prove(payment=payment, receipt=receipt)
+        if isinstance(verdict, proof.Proven):
+            bills = operations.settle_payment(payment=payment, proven=verdict, receipt=receipt, now=now)
+            notices.tell_payment_paid(payment=payment, bills=bills, now=now)
+            return
+        logger.error("payment not proven", extra={"payment": str(payment.pk), "reason": verdict.reason})
+        reason = verdict.reason
+    bills = operations.fail_payment(payment=payment, reason=reason, receipt=receipt, now=now)
+    notices.tell_payment_failed(payment=payment, bills=bills, now=now)
+
+
+def _require_payable(*, bill: models.Bill, failure: type[errors.UnableTo]) -> None:
+    refusals = {
+        models.Bill.State.PAID: ("already_paid", "This bill is paid."),
+        models.Bill.State.PENDING: ("payment_pending", "A payment of this bill is on its way."),
+        models.Bill.State.CANCELLED: ("bill_cancelled", "This bill was cancelled."),
+    }
+    if bill.state in refusals:
+        code, detail = refusals[models.Bill.State(bill.state)]
+        raise failure(detail, code=code, extra={"bill_state": bill.state})
+    if bill.amount_due_cents <= 0:
+        raise failure("There is nothing to pay on this bill.", code="nothing_to_pay")
+
+
+def _get_paying_wallet(
+    *, bill: models.Bill, user: customer_models.User, failure: type[errors.UnableTo]
+) -> wallet_models.Wallet:
+    if customer_queries.get_access_role(user=user, account_id=bill.account_id) not in MAY_PAY:
+        raise failure("You may see this account but not pay for it.", code="viewer_may_not_pay")
+    customer = customer_queries.get_customer_of(user=user, utility_id=bill.utility_id)
+    wallet = wallet_queries.get_wallet_of(customer) if customer is not None else None
+    if wallet is None:
+        raise failure("Your wallet is still being made. Try again in a minute.", code="wallet_not_ready")
+    return wallet
+
+
+def _get_bill_token(*, bill: models.Bill, symbol: str) -> customer_models.AcceptedToken:
+    accepted = customer_queries.get_bill_tokens(utility_id=bill.utility_id)
+    for token in accepted:
+        if token.symbol == symbol:
+            return token
+    raise UnableToQuotePayment(
+        f"{bill.utility} does not take {symbol} for bills.",
+        code="token_not_accepted",
+        extra={"accepted_tokens": [token.symbol for token in accepted]},
+    )
+
+
+def _get_mode(*, utility: customer_models.Utility, asked: str | None) -> customer_models.FeeMode:
+    offered = [
+        mode
+        for mode, is_offered in (
+            (FeeMode.UTILITY, utility.absorbs_fee),
+            (FeeMode.STABLECOIN, utility.offers_fee_in_stablecoin),
+            (FeeMode.OVPP, utility.offers_fee_in_ovpp),
+        )
+        if is_offered
+    ]
+    mode = asked or utility.default_fee_mode
+    if mode not in offered:
+        raise UnableToQuotePayment(
+            f"{utility} does not offer this way to pay the network fee.",
+            code="fee_mode_not_offered",
+            extra={"offered_fee_modes": [mode.value for mode in offered]},
+        )
+    return FeeMode(mode)
+
+
+def _get_fee_token(
+    *, utility: customer_models.Utility, mode: customer_models.FeeMode, bill_token: customer_models.AcceptedToken
+) -> customer_models.AcceptedToken | None:
+    if mode == FeeMode.UTILITY:
+        return None
+    if mode == FeeMode.STABLECOIN:
+        wanted = bill_token.address
+    else:
+        wanted = words.checksummed(deployments.load(chain_id=utility.chain_id).ovpp)
+    for token in customer_queries.get_fee_tokens(utility_id=utility.pk):
+        if token.address == wanted:
+            return token
+    raise UnableToQuotePayment(
+        f"{utility} takes no network fee in this token.", code="fee_token_not_accepted", extra={"fee_mode": mode.value}
+    )
+
+
+def _to_units(*, bill: models.Bill, token: customer_models.AcceptedToken) -> int:
+    """Return the amount due in base units: one whole token is one unit of the bill's currency."""
+    if token.decimals < CENTS_DECIMALS:
+        raise UnableToQuotePayment(f"{token.symbol} cannot express cents.", code="token_too_coarse")
+    return int(bill.amount_due_cents * 10 ** (token.decimals - CENTS_DECIMALS))
+
+
+def _why(*, utility: customer_models.Utility, mode: customer_models.FeeMode, was_asked: bool) -> str:
+    if mode == FeeMode.UTILITY:
+        return f"{utility} pays the network fee."
+    where = "$OVPP" if mode == FeeMode.OVPP else "the token of the bill"
+    return f"You {'chose' if was_asked else 'are asked'} to pay the network fee in {where}."
+
+
+@db.transaction
+def _reserve(
+    *,
+    user: customer_models.User,
+    bill_id: uuid.UUID,
+    quote_id: uuid.UUID,
+    amount_units: int,
+    grant: wallet_models.SessionKeyGrant | None,
+    now: datetime.datetime,
+) -> models.Payment:
+    bill = queries.lock_bill(user=user, bill_id=bill_id)
+    _require_payable(bill=bill, failure=UnableToPayBill)
+    wallet = _get_paying_wallet(bill=bill, user=user, failure=NotAllowedToPay)
+    if grant is None:
+        raise NotAllowedToPay(
+            "This app has no permission to pay. Agree to a spending limit in the app first.", code="grant_required"
+        )
+    if grant.wallet_id != wallet.pk:
+        raise NotAllowedToPay("This app's permission to pay is for another wallet.", code="grant_of_another_wallet")
+    fee = queries.lock_quote(quote_id=quote_id)
+    wish = _read_quote(fee=fee, bill=bill, wallet=wallet, amount_units=amount_units, now=now)
+    _require_fee_within(grant=grant, wish=wish)
+    operation = wallet_operations.reserve(
+        wallet=wallet,
+        grant=grant,
+        quote=fee,
+        kind=wallet_models.Operation.Kind.BILL_PAYMENT,
+        reference=wish.reference,
+        intent=wish.to_json(),
+        spend_units=wish.spend_units,
+        now=now,
+    )
+    tokens = {token.address: token for token in customer_models.AcceptedToken.objects.of_utility(bill.utility_id)}
+    payment: models.Payment = models.Payment.objects.create(
+        utility=bill.utility,
+        account=bill.account,
+        wallet=wallet,
+        operation=operation,
+        quote=fee,
+        made_by=user,
+        treasury_address=wish.payee,
+        token=tokens[wish.token],
+        amount_cents=bill.amount_due_cents,
+        amount_units=wish.amount_units,
+        fee_mode=fee.mode,
+        fee_token=tokens[fee.fee_token] if fee.fee_token else None,
+        fee_units=fee.fee_units,
+        created_at=now,
+    )
+    models.PaymentAllocation.objects.create(payment=payment, bill=bill, amount_cents=bill.amount_due_cents)
+    bill.state = models.Bill.State.PENDING
+    bill.save(update_fields=["state"])
+    notices.tell_payment_pending(payment=payment, bills=[bill], now=now)
+    return payment
+
+
+def _read_quote(
+    *,
+    fee: relayer_models.FeeQuote | None,
+    bill: models.Bill,
+    wallet: wallet_models.Wallet,
+    amount_units: int,
+    now: datetime.datetime,
+) -> intents.BillPayment:
+    if fee is None or fee.intent.get("bill_id") != str(bill.pk) or fee.sender != wallet.address:
+        raise UnableToPayBill("This is not a quote of yours for this bill. Ask for one.", code="quote_of_another_bill")
+    if fee.used_at is not None or models.Payment.objects.filter(quote=fee).exists():
+        raise UnableToPayBill("This quote was used. Ask for a new one.", code="quote_used")
+    if fee.expires_at <= now:
+        raise UnableToPayBill(
+            "This quote has expired. Ask for a new one.",
+            code="quote_expired",
+            extra={"expired_at": fee.expires_at.isoformat()},
+        )
+    wish = intents.BillPayment.from_json(fee.intent)
+    if amount_units != wish.amount_units:
+        raise UnableToPayBill(
+            "The amount is not the one that was quoted.",
+            code="amount_differs",
+            extra={"quoted_units": str(wish.amount_units), "amount_units": str(amount_units)},
+        )
+    if wish.payee != bill.utility.treasury_address:
+        raise UnableToPayBill("The utility is paid at another address now. Ask for a new quote.", code="quote_outdated")
+    own_token = fee.fee_token is None or fee.fee_token == wish.token
+    return dataclasses.replace(wish, fee_units=fee.fee_units, fee_token=None if own_token else fee.fee_token)
+
+
+def _require_fee_within(*, grant: wallet_models.SessionKeyGrant, wish: intents.BillPayment) -> None:
+    if (wish.token, wish.payee) != (grant.token, grant.payee):
+        raise NotAllowedToPay(
+            "This app's permission is for another payee or token.",
+            code="grant_does_not_cover",
+            extra={"allowed_payee": grant.payee, "allowed_token": grant.token},
+        )
+    if wish.fee_token is not None and wish.fee_token != grant.fee_token:
+        raise NotAllowedToPay("This app's permission names no such token for fees.", code="grant_does_not_cover")
+    limit_units = grant.fee_cap_units if wish.fee_token is None else grant.fee_token_cap_units
+    if wish.fee_units > limit_units:
+        raise UnableToPayBill(
+            "The network fee is above the most that you agreed to.",
+            code="over_fee_limit",
+            extra={"fee_units": str(wish.fee_units), "limit_units": str(limit_units)},
+        )
+
+
+def _prove(*, payment: models.Payment, receipt: relayer_domain.Receipt) -> proof.Proven | proof.NotProven:
+    fee_token = words.parse_address(payment.fee_token.address) if payment.fee_token is not None else None
+    due = proof.Due(
+        wallet=words.parse_address(payment.wallet.address),
+        treasury=words.parse_address(payment.treasury_address),
+        token=words.parse_address(payment.token.address),
+        amount_units=payment.amount_units,
+        fee_units=payment.fee_units,
+        fee_token=fee_token,
+    )
+    counted = queries.get_counted_logs(
+        chain_id=payment.wallet.chain_id, transaction_hash=receipt.transaction_hash
+    )
+    decoded = [
+        events.decode_log(address=log.address, topics=log.topics, data=log.data, log_index=log.log_index)
+        for log in receipt.logs
+        if log.log_index not in counted
+    ]
+    return proof.prove(due=due, logs=[event for event in decoded if event is not None])
