@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 from django.db.models import F, Q
 
+from customers import models as customer_models
 from openvpp.core import fields
 
 
@@ -25,6 +26,8 @@ class FeeQuote(models.Model):
     fee_token = fields.AddressField(null=True, help_text="Null when the utility absorbs the fee.")
     fee_units = fields.Uint256Field()
     gas_limit = models.PositiveBigIntegerField()
+    max_fee_per_gas_wei = fields.Uint256Field()
+    max_priority_fee_per_gas_wei = fields.Uint256Field()
     gas_cost_wei = fields.Uint256Field(help_text="Most that the operation may cost the relayer.")
     reason = models.CharField(max_length=200, help_text="Why this party pays.")
     created_at = models.DateTimeField()
@@ -32,6 +35,8 @@ class FeeQuote(models.Model):
     used_at = models.DateTimeField(null=True)
 
     utility_path = "utility"
+    user_path = ""
+    objects = customer_models.TenantQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -62,36 +67,74 @@ class RelayerKey(models.Model):
         return str(self.address)
 
 
-class BundleTransaction(models.Model):
-    """A signed transaction that carries a bundle; written before it is sent, so that it can be sent again."""
+class Bundle(models.Model):
+    """Operations that go to the chain together under one nonce of a relayer key, by whichever transaction lands.
+
+    Without a relayer key it is a stranger's: somebody else's transaction has executed operations of ours.
+    """
 
     class State(models.TextChoices):
-        SIGNED = "signed", "Signed"
-        SENT = "sent", "Sent"
-        MINED = "mined", "Mined"
+        PENDING = "pending", "Signed, not in a block"
+        MINED = "mined", "In a block"
         FINAL = "final", "Final"
-        REPLACED = "replaced", "Replaced"
+        LOST = "lost", "Its nonce went to another transaction"
 
-    hash = fields.HashField(primary_key=True)
     chain_id = models.PositiveBigIntegerField()
-    relayer_key = models.ForeignKey(RelayerKey, on_delete=models.PROTECT, related_name="transactions")
-    nonce = models.PositiveBigIntegerField()
-    raw = models.BinaryField(help_text="The signed transaction.")
+    relayer_key = models.ForeignKey(RelayerKey, on_delete=models.PROTECT, null=True, related_name="bundles")
+    nonce = models.PositiveBigIntegerField(null=True)
+    call_data = models.BinaryField(help_text="Of `handleOps`; every transaction of the bundle carries it.")
     gas_limit = models.PositiveBigIntegerField()
-    max_fee_per_gas_wei = fields.Uint256Field()
-    max_priority_fee_per_gas_wei = fields.Uint256Field()
-    state = models.CharField(max_length=10, choices=State, default=State.SIGNED)
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    nonce_passed_at_block = models.PositiveBigIntegerField(
+        null=True, help_text="Head at which the nonce was seen used although none of our transactions was found."
+    )
+    transaction_hash = fields.HashField(null=True, help_text="The transaction that landed.")
+    has_reverted = models.BooleanField(default=False, help_text="It landed and executed nothing.")
     block_number = models.PositiveBigIntegerField(null=True)
     block_hash = fields.HashField(null=True)
     gas_used = models.PositiveBigIntegerField(null=True)
     gas_price_wei = fields.Uint256Field(null=True)
     created_at = models.DateTimeField()
-    sent_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [
-            models.Index(fields=["chain_id", "state"], name="bundle_open", condition=~Q(state__in=["final", "replaced"]))
+            models.Index(fields=["chain_id"], name="bundle_open", condition=Q(state__in=["pending", "mined"])),
         ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["relayer_key", "nonce"],
+                condition=Q(state__in=["pending", "mined"]),
+                name="bundle_open_once_per_nonce",
+            ),
+            models.UniqueConstraint(
+                fields=["chain_id", "transaction_hash"],
+                condition=Q(relayer_key__isnull=True, state__in=["mined", "final"]),
+                name="bundle_of_stranger_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["pending", "lost"])
+                | Q(block_number__isnull=False, block_hash__isnull=False, transaction_hash__isnull=False),
+                name="bundle_mined_has_block",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Bundle {self.pk} ({self.state})"
+
+
+class BundleTransaction(models.Model):
+    """One signed form of a bundle; written before it is sent, so that it can be sent again. Dearer ones replace it."""
+
+    hash = fields.HashField(primary_key=True)
+    bundle = models.ForeignKey(Bundle, on_delete=models.PROTECT, related_name="transactions")
+    raw = models.BinaryField(help_text="The signed transaction.")
+    max_fee_per_gas_wei = fields.Uint256Field()
+    max_priority_fee_per_gas_wei = fields.Uint256Field()
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, help_text="When a node last took it.")
+
+    class Meta:
+        ordering = ["created_at"]
 
     def __str__(self) -> str:
         return str(self.hash)
@@ -124,24 +167,63 @@ class UserOperation(models.Model):
     paymaster_and_data = models.BinaryField()
     signature = models.BinaryField()
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    bundle = models.ForeignKey(BundleTransaction, on_delete=models.PROTECT, null=True, related_name="user_operations")
+    bundle = models.ForeignKey(Bundle, on_delete=models.PROTECT, null=True, related_name="user_operations")
     failure = models.CharField(max_length=500, blank=True)
     gas_cost_wei = fields.Uint256Field(null=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    broadcast_at = models.DateTimeField(
+        null=True, help_text="When it may first have been seen by others; from then on only the chain ends it."
+    )
+    attempts = models.PositiveIntegerField(default=0, help_text="How often a relay has taken it up.")
+    leased_by = models.CharField(max_length=64, blank=True)
     leased_until = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(help_text="After this instant the chain refuses it.")
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
 
     utility_path = "utility"
+    user_path = ""
+    objects = customer_models.TenantQuerySet.as_manager()
 
     class Meta:
         indexes = [
             models.Index(fields=["chain_id", "created_at"], name="user_operation_queue", condition=Q(state="queued")),
+            models.Index(fields=["chain_id", "sender"], name="user_operation_bundled", condition=Q(state="bundled")),
         ]
 
     def __str__(self) -> str:
         return str(self.hash)
+
+
+class UserOperationTransition(models.Model):
+    """One step of an operation's history; append only."""
+
+    user_operation = models.ForeignKey(UserOperation, on_delete=models.PROTECT, related_name="history")
+    state = models.CharField(max_length=10, choices=UserOperation.State)
+    detail = models.CharField(max_length=500, blank=True)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.state} at {self.made_at}"
+
+
+class UserOperationReceipt(models.Model):
+    """What the chain says of an operation; replaced when a reorganisation puts it into another block."""
+
+    user_operation = models.OneToOneField(UserOperation, on_delete=models.PROTECT, related_name="receipt")
+    has_succeeded = models.BooleanField()
+    reason = models.CharField(max_length=500, blank=True)
+    transaction_hash = fields.HashField()
+    block_number = models.PositiveBigIntegerField()
+    block_hash = fields.HashField()
+    gas_used = models.PositiveBigIntegerField()
+    gas_cost_wei = fields.Uint256Field()
+    logs = models.JSONField(help_text="The logs of this operation alone, as the node gave them.")
+
+    def __str__(self) -> str:
+        return f"{self.transaction_hash}"
 
 
 class TokenPrice(models.Model):
@@ -161,15 +243,3 @@ class TokenPrice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.token}: {self.price_usd} USD"
-
-
-class ChainCursor(models.Model):
-    """How far a chain has been read."""
-
-    chain_id = models.PositiveBigIntegerField(primary_key=True)
-    block_number = models.PositiveBigIntegerField()
-    block_hash = fields.HashField()
-    seen_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"{self.chain_id} at {self.block_number}"
