@@ -3,12 +3,15 @@
 import datetime
 import decimal
 import uuid
-from collections.abc import Collection, Iterable
+import zoneinfo
+from collections.abc import Collection, Sequence
 
 from ders import models, queries
 from ders.adapters import provider as provider_adapter
 from ders.domain import simulation, telemetry
-from openvpp.core import db, errors, jobs, upcalls
+from meters import operations as meters
+from meters.domain import units
+from openvpp.core import db, errors, jobs, period, upcalls
 
 DECIDED = frozenset(
     {
@@ -100,9 +103,7 @@ def send_command(
     models.Command.objects.bulk_create([command], ignore_conflicts=True)
     command = models.Command.objects.get(key=key)
     for name, run_at in (("ders.deliver_command", now), ("ders.expire_command", expires_at)):
-        jobs.enqueue(
-            name=name, key=f"{name}:{command.pk}", arguments={"command_id": str(command.pk)}, run_at=run_at
-        )
+        jobs.enqueue(name=name, key=f"{name}:{command.pk}", arguments={"command_id": str(command.pk)}, run_at=run_at)
     return command
 
 
@@ -125,6 +126,45 @@ def decide_command(
     command.save(update_fields=["state", "detail", "decided_at", "leased_until"])
     upcalls.call(event="ders.command_changed", command_id=command.pk, state=state, now=now)
     return command
+
+
+@db.transaction_required
+def record_telemetry(*, device_id: uuid.UUID, intervals: Sequence[telemetry.Interval], now: datetime.datetime) -> None:
+    """Write what a device measured, in its net consumption; the same again changes nothing.
+
+    :raises meters.operations.UnableToStoreReadings: it overlaps or contradicts what is stored.
+    """
+    device = models.Device.objects.select_related("customer").get(pk=device_id)
+    meters.record_intervals(
+        utility_id=device.customer.utility_id,
+        device_key=str(device.pk),
+        starts=[int(interval.starts_at.timestamp()) for interval in intervals],
+        interval_seconds=intervals[0].seconds,
+        energy_wh=[interval.net_wh for interval in intervals],
+        flow=units.Flow.NET,
+        service_point_id=device.service_point_id,
+        now=now,
+    )
+
+
+@db.transaction
+def seed_history(*, device_id: uuid.UUID, until: datetime.datetime, days: int, now: datetime.datetime) -> None:
+    """Write what a simulated device used by itself on the local days before `until`'s and up to `until`.
+
+    The numbers are those that the simulated provider sends of the same device.
+    """
+    device = models.Device.objects.select_related("customer__utility").get(pk=device_id)
+    zone = zoneinfo.ZoneInfo(device.customer.utility.time_zone)
+    first = until.astimezone(zone).date() - datetime.timedelta(days=days)
+    simulated = simulation.Device(
+        device_id=device.provider_device_id,
+        kind=device.kind,
+        power_w=int(device.power_kw * 1000),
+        time_zone=zone.key,
+    )
+    starts_at = period.local_midnight(day=first, zone=zone).astimezone(datetime.UTC)
+    intervals = list(simulation.usual_intervals(device=simulated, starts_at=starts_at, ends_at=until))
+    record_telemetry(device_id=device.pk, intervals=intervals, now=now)
 
 
 @db.durable

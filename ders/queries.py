@@ -7,6 +7,7 @@ from typing import Any
 
 from customers import models as customer_models
 from ders import models
+from meters import queries as meters
 from openvpp.core import db, errors
 
 
@@ -44,7 +45,9 @@ def get_provider(*, user: customer_models.User, slug: str) -> models.Provider:
 
     :raises UnableToFindProvider: otherwise.
     """
-    provider: models.Provider | None = models.Provider.objects.for_customer(user).filter(slug=slug, is_active=True).first()
+    provider: models.Provider | None = (
+        models.Provider.objects.for_customer(user).filter(slug=slug, is_active=True).first()
+    )
     if provider is None:
         raise UnableToFindProvider(f"Your utility has no provider {slug}.", code="provider_not_found")
     return provider
@@ -53,6 +56,23 @@ def get_provider(*, user: customer_models.User, slug: str) -> models.Provider:
 def get_commands(*, command_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, models.Command]:
     """Return commands by id."""
     return models.Command.objects.in_bulk(list(command_ids))
+
+
+def get_net_wh(
+    *, device_id: uuid.UUID, starts_at: datetime.datetime, ends_at: datetime.datetime, interval_seconds: int
+) -> dict[datetime.datetime, int]:
+    """Return a device's net consumption in Wh (discharge is negative) by the start, in UTC, of each interval.
+
+    Only intervals of that length are there; what was not measured is absent.
+    """
+    read = meters.get_device_intervals(device_key=str(device_id), starts_at=starts_at, ends_at=ends_at)
+    return {
+        datetime.datetime.fromtimestamp(start, tz=datetime.UTC): wh
+        for start, seconds, wh in zip(
+            read.starts.tolist(), read.seconds.tolist(), read.whole_units.tolist(), strict=True
+        )
+        if seconds == interval_seconds
+    }
 
 
 @db.transaction_required
@@ -70,5 +90,3 @@ def lock_command(*, command_id: uuid.UUID) -> models.Command:
     if command is None:
         raise UnableToFindDevice("There is no such command.", code="not_found")
     return command  # type: ignore[no-any-return] # TenantQuerySet is a queryset of any rows
-
-

@@ -263,3 +263,28 @@ class Payout(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount_units} for {self.event_device}"
+
+
+class PayoutTransfer(models.Model):
+    """A token's own `Transfer` log that proves a settlement's payouts to one wallet; each log counts once."""
+
+    settlement = models.ForeignKey(Settlement, on_delete=models.PROTECT, related_name="transfers")
+    recipient_wallet = models.ForeignKey("wallets.Wallet", on_delete=models.PROTECT, related_name="+")
+    amount_units = fields.Uint256Field()
+    chain_id = models.PositiveBigIntegerField()
+    transaction_hash = fields.HashField()
+    log_index = models.PositiveIntegerField()
+
+    utility_path = "settlement__event__program__utility"
+    user_path = "recipient_wallet__customer__user"
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["chain_id", "transaction_hash", "log_index"], name="payout_transfer_counted_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction_hash} log {self.log_index}"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import itertools
 import json
 import uuid
 from typing import Any
@@ -64,9 +65,7 @@ def parse(*, body: bytes) -> CommandAcknowledged | CommandRefused | Telemetry:
         case "command.acknowledged":
             return CommandAcknowledged(event_id=event_id, command_id=_uuid(data, "command_id"))
         case "command.refused":
-            return CommandRefused(
-                event_id=event_id, command_id=_uuid(data, "command_id"), reason=_text(data, "reason")
-            )
+            return CommandRefused(event_id=event_id, command_id=_uuid(data, "command_id"), reason=_text(data, "reason"))
         case "telemetry":
             return Telemetry(event_id=event_id, device_id=_text(data, "device_id"), intervals=_intervals(data))
     raise MalformedError("kind is not one of command.acknowledged, command.refused, telemetry.")
@@ -79,7 +78,7 @@ def _intervals(data: dict[str, Any]) -> tuple[telemetry.Interval, ...]:
     intervals = tuple(_interval(row, index) for index, row in enumerate(rows))
     if len({interval.seconds for interval in intervals}) > 1:
         raise MalformedError("intervals have different lengths.")
-    for before, after in zip(intervals, intervals[1:], strict=False):
+    for before, after in itertools.pairwise(intervals):
         if after.starts_at < before.ends_at:
             raise MalformedError("intervals overlap or are out of order.")
     return intervals

@@ -16,6 +16,7 @@ from ders.domain import simulation, telemetry
 
 # How many intervals go into one telemetry message.
 CHUNK = 96
+AT_ONCE = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
 @dataclasses.dataclass(slots=True)
@@ -37,7 +38,7 @@ class Message:
     slug: str
     body: bytes
     attempts: int = 0
-    not_before: datetime.datetime = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+    not_before: datetime.datetime = AT_ONCE
 
 
 class UnknownDeviceError(Exception):

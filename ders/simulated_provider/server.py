@@ -62,14 +62,17 @@ class Application:
         verdict = signature.verify(secret=secret, body=body, header=header, now=clock.get_now())
         if isinstance(verdict, signature.Rejected):
             return http.HTTPStatus.UNAUTHORIZED, {"error": verdict.reason}
+        return self._act(slug=slug, resource=resource, body=body)
+
+    def _act(self, *, slug: str, resource: str, body: bytes) -> tuple[http.HTTPStatus, dict[str, Any]]:
         try:
-            return self._act(slug=slug, resource=resource, body=json.loads(body))
+            return self._take(slug=slug, resource=resource, body=json.loads(body))
         except clouds.UnknownDeviceError as error:
             return http.HTTPStatus.NOT_FOUND, {"error": f"unknown device {error}"}
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
             return http.HTTPStatus.BAD_REQUEST, {"error": f"{type(error).__name__}: {error}"}
 
-    def _act(self, *, slug: str, resource: str, body: dict[str, Any]) -> tuple[http.HTTPStatus, dict[str, Any]]:
+    def _take(self, *, slug: str, resource: str, body: dict[str, Any]) -> tuple[http.HTTPStatus, dict[str, Any]]:
         match resource:
             case "devices":
                 return http.HTTPStatus.OK, self._cloud.register(slug=slug, body=body)

@@ -79,7 +79,5 @@ def _lease(*, command_id: uuid.UUID, now: datetime.datetime) -> models.Command |
 
 
 @db.transaction
-def _decide(
-    *, command: models.Command, state: models.Command.State, detail: str, now: datetime.datetime
-) -> None:
+def _decide(*, command: models.Command, state: models.Command.State, detail: str, now: datetime.datetime) -> None:
     operations.decide_command(command_id=command.pk, state=state, detail=detail, now=now)

@@ -194,6 +194,8 @@ SIGNER_TOKEN = environment.secret("SIGNER_TOKEN", "")
 
 # Where the simulated provider of a development stack listens; real providers have rows with their own addresses.
 PROVIDER_URL = environment.text("PROVIDER_URL", "http://127.0.0.1:8602")
+# Whether an event may have a window that has begun: only where a simulated provider plays it.
+PROGRAMS_ALLOW_PAST_EVENTS = False
 # What the secrets shared with device providers are derived from.
 PROVIDER_SECRET = environment.secret("PROVIDER_SECRET", "")
 METRICS_TOKEN = environment.secret("METRICS_TOKEN", "")

@@ -6,11 +6,21 @@ UPCALLS: dict[str, list[str]] = {
     "user_operation.changed": [],
     # wallets -> the app that asked: kwargs `outcome` (wallets.domain.outcome.Outcome), `now`.
     "operation.billing.payment": [],
-    "operation.programs.payout": [],
-    "operation.wallets.revoke_session": [],
+    "operation.programs.payout": ["programs.usecases.settle_event.finish"],
+    "operation.wallets.revoke_session": ["wallets.usecases.revoke_session_key.finish"],
     # customers -> wallets: kwargs `customer_id`, `account_id`, `now`.
     "customers.account_claimed": [],
+    # ders -> programs: kwargs `command_id`, `state`, `now`.
+    "ders.command_changed": ["programs.usecases.dispatch_event.note_command"],
+    # ders -> programs: kwargs `device_id`, `now`.
+    "ders.device_removed": ["programs.usecases.enroll.forget_device"],
 }
 
 # Run by openvpp.core.jobs: kwargs are the job's JSON arguments and `now`.
-JOBS: dict[str, str] = {}
+JOBS: dict[str, str] = {
+    "wallets.revoke_session": "wallets.usecases.revoke_session_key.start",
+    "ders.register_device": "ders.usecases.add_device.register",
+    "ders.deliver_command": "ders.usecases.deliver_command.deliver",
+    "ders.expire_command": "ders.usecases.deliver_command.expire",
+    "programs.advance_event": "programs.usecases.dispatch_event.advance",
+}

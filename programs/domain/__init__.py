@@ -1,0 +1,1 @@
+"""Pure sums of programs: eligibility, shares, baselines, what a performance earns."""

@@ -1,0 +1,338 @@
+"""What an event earned, computed once from telemetry, and paid once from the program's treasury wallet.
+
+`start` computes and sends the batch, `finish` comes back from the chain, `retry` sends a batch that failed again: under
+a new operation and the old reference, which the chain's payout contract pays once.
+"""
+
+import collections
+import datetime
+import decimal
+import fractions
+import logging
+import secrets
+import uuid
+import zoneinfo
+from collections.abc import Mapping
+
+from contracts.bindings import events, words
+from customers import models as customer_models
+from ders import queries as ders
+from notifications import models as notice_models
+from notifications import operations as notifications
+from openvpp.core import db, errors, money, period
+from programs import models, queries
+from programs.domain import baseline, earnings, proof
+from relayer import domain as relayer_domain
+from wallets import models as wallet_models
+from wallets import operations as wallets
+from wallets.domain import intents
+from wallets.domain import outcome as outcomes
+
+logger = logging.getLogger(__name__)
+
+EventState = models.Event.State
+State = models.Settlement.State
+PayoutState = models.Payout.State
+MILLI = decimal.Decimal("0.001")
+
+
+class UnableToSettleEvent(errors.UnableTo):
+    """The event is settled already, not over yet, or not fully measured."""
+
+
+@db.durable
+def start(
+    *, event_id: uuid.UUID, by: customer_models.User, now: datetime.datetime, accept_gaps: bool = False
+) -> models.Settlement:
+    """Compute baseline, performance and payout of every device, and send the payouts to the chain.
+
+    Intervals that were not measured earn nothing, so they must be accepted by name with `accept_gaps`.
+
+    :raises queries.UnableToManageProgram: `by` is not a program manager of the utility.
+    :raises UnableToSettleEvent: `already_settled`, `event_not_dispatched`, `window_not_over` or `telemetry_missing`;
+        nothing is written and nothing is paid.
+    """
+    settlement = _compute(event_id=event_id, by=by, accept_gaps=accept_gaps, now=now)
+    _submit(settlement=settlement, now=now)
+    return models.Settlement.objects.get(pk=settlement.pk)
+
+
+class UnableToRetrySettlement(errors.UnableTo):
+    """The settlement did not fail."""
+
+
+@db.durable
+def retry(*, event_id: uuid.UUID, by: customer_models.User, now: datetime.datetime) -> models.Settlement:
+    """Send the payouts of a settlement that failed again, with the same amounts and the same reference.
+
+    :raises queries.UnableToManageProgram: `by` is not a program manager of the utility.
+    :raises UnableToRetrySettlement: `settlement_not_failed`.
+    """
+    with db.transaction():
+        event = queries.lock_event(event_id=event_id)
+        queries.require_manager(user=by, utility_id=event.program.utility_id)
+        settlement = models.Settlement.objects.filter(event=event, state=State.FAILED).first()
+        if settlement is None:
+            raise UnableToRetrySettlement("The settlement did not fail.", code="settlement_not_failed")
+        _reserve(settlement=settlement, event=event, now=now)
+    _submit(settlement=settlement, now=now)
+    return models.Settlement.objects.get(pk=settlement.pk)
+
+
+class UnableToFinishSettlement(errors.UnableTo):
+    """The settlement does not wait for this operation."""
+
+
+@db.transaction_required
+def finish(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
+    """Write how the payouts ended: paid only if the token's own logs in the final receipt prove each of them.
+
+    :raises UnableToFinishSettlement: it has ended before, or another operation pays it.
+    """
+    found = (
+        models.Settlement.objects.filter(operation_id=outcome.operation_id).values_list("event_id", flat=True).first()
+    )
+    if found is None:
+        raise UnableToFinishSettlement("No settlement waits for this operation.")
+    event = queries.lock_event(event_id=found)
+    settlement = models.Settlement.objects.get(event=event)
+    if settlement.state != State.PAYING:
+        raise UnableToFinishSettlement(f"The settlement is {settlement.state} already.")
+    if not outcome.succeeded or outcome.receipt is None:
+        _fail(settlement=settlement, reason=outcome.reason or "There is no receipt.")
+        return
+    pending = _pending_by_wallet(settlement=settlement)
+    verdict = _prove(settlement=settlement, event=event, pending=pending, receipt=outcome.receipt)
+    if isinstance(verdict, proof.NotProven):
+        logger.error("payouts not proven", extra={"settlement": str(settlement.pk), "reason": verdict.reason})
+        _fail(settlement=settlement, reason=verdict.reason)
+        return
+    models.PayoutTransfer.objects.bulk_create(
+        models.PayoutTransfer(
+            settlement=settlement,
+            recipient_wallet=wallet,
+            amount_units=units,
+            chain_id=wallet.chain_id,
+            transaction_hash=outcome.receipt.transaction_hash,
+            log_index=verdict.transfers[words.parse_address(wallet.address)].log_index,
+        )
+        for wallet, units in pending.items()
+    )
+    settlement.payouts.filter(state=PayoutState.PENDING).update(state=PayoutState.PAID, paid_at=now)
+    settlement.state, settlement.paid_at, settlement.failure = State.PAID, now, ""
+    settlement.transaction_hash = outcome.receipt.transaction_hash
+    settlement.block_number = outcome.receipt.block_number
+    settlement.save(update_fields=["state", "paid_at", "failure", "transaction_hash", "block_number"])
+    models.Event.objects.filter(pk=event.pk).update(state=EventState.SETTLED)
+    for wallet, units in pending.items():
+        _tell_paid(settlement=settlement, event=event, wallet=wallet, units=units, now=now)
+
+
+@db.transaction
+def _compute(
+    *, event_id: uuid.UUID, by: customer_models.User, accept_gaps: bool, now: datetime.datetime
+) -> models.Settlement:
+    event = queries.lock_event(event_id=event_id)
+    queries.require_manager(user=by, utility_id=event.program.utility_id)
+    _require_settleable(event=event, now=now)
+    token = event.program.payout_token
+    settlement = models.Settlement(
+        event=event,
+        reference="0x" + secrets.token_hex(16),
+        token=token.address,
+        token_symbol=token.symbol,
+        token_decimals=token.decimals,
+        payout_usd_per_kwh=event.program.payout_usd_per_kwh,
+        computed_at=now,
+    )
+    parts = event.devices.select_related("device__customer__wallet").order_by("pk")
+    payouts = [_assess(part=part, event=event, settlement=settlement) for part in parts]
+    gaps = [payout for payout in payouts if any(row["actual_wh"] is None for row in payout.intervals)]
+    if gaps and not accept_gaps:
+        names = ", ".join(payout.event_device.device.name for payout in gaps)
+        raise UnableToSettleEvent(
+            f"Telemetry is missing for {names}. Wait for it, or settle with the gaps, which earn nothing.",
+            code="telemetry_missing",
+            extra={"device_ids": [str(payout.event_device.device_id) for payout in gaps]},
+        )
+    settlement.total_units = sum(payout.amount_units for payout in payouts)
+    settlement.state = State.PAYING if settlement.total_units else State.NOTHING_DUE
+    settlement.save(force_insert=True)
+    models.Payout.objects.bulk_create(payouts)
+    event.state = EventState.SETTLING if settlement.total_units else EventState.SETTLED
+    event.save(update_fields=["state"])
+    if settlement.total_units:
+        _reserve(settlement=settlement, event=event, now=now)
+    return settlement
+
+
+def _require_settleable(*, event: models.Event, now: datetime.datetime) -> None:
+    if event.state in {EventState.SETTLING, EventState.SETTLED}:
+        raise UnableToSettleEvent("The event is settled already; nothing was paid again.", code="already_settled")
+    if event.state not in {EventState.DISPATCHING, EventState.ACTIVE, EventState.ENDED}:
+        raise UnableToSettleEvent(f"The event is {event.state}.", code="event_not_dispatched")
+    if now < event.ends_at:
+        raise UnableToSettleEvent("The window is not over yet.", code="window_not_over")
+
+
+def _assess(*, part: models.EventDevice, event: models.Event, settlement: models.Settlement) -> models.Payout:
+    zone = zoneinfo.ZoneInfo(event.program.utility.time_zone)
+    window = period.Period(event.starts_at, event.ends_at)
+    starts = baseline.intervals(window=window)
+    measured = ders.get_net_wh(
+        device_id=part.device_id,
+        starts_at=baseline.history(window=window).starts_at,
+        ends_at=event.ends_at,
+        interval_seconds=baseline.INTERVAL_SECONDS,
+    )
+    usual = baseline.compute(
+        window=window,
+        zone=zone,
+        holidays={datetime.date.fromisoformat(day) for day in event.program.holidays},
+        excluded=queries.get_event_days(device_id=part.device_id, event=event, zone=zone),
+        measured_wh=measured,
+        min_days=event.program.baseline_min_days,
+    )
+    actual = [measured.get(start) for start in starts]
+    expected: tuple[fractions.Fraction | None, ...] = (
+        usual.interval_wh if isinstance(usual, baseline.Baseline) else (None,) * len(starts)
+    )
+    payout = models.Payout(
+        settlement=settlement,
+        event_device=part,
+        recipient_wallet=part.device.customer.wallet,
+        baseline_days=[day.isoformat() for day in usual.days],
+        intervals=[
+            {"starts_at": at.isoformat(), "baseline_wh": None if b is None else str(_milli(b)), "actual_wh": a}
+            for at, b, a in zip(starts, expected, actual, strict=True)
+        ],
+        performance_wh=decimal.Decimal(0),
+        amount_units=0,
+        state=PayoutState.NONE,
+    )
+    if isinstance(usual, baseline.TooFewDays):
+        payout.reason = "too_few_like_days"
+        return payout
+    done = earnings.perform(baseline_wh=usual.interval_wh, actual_wh=actual)
+    payout.baseline_wh, payout.actual_wh = _milli(done.baseline_wh), done.actual_wh
+    payout.performance_wh = _milli(done.performance_wh)
+    earned = earnings.payout_units(
+        performance_wh=done.performance_wh,
+        payout_usd_per_kwh=settlement.payout_usd_per_kwh,
+        token_decimals=settlement.token_decimals,
+    )
+    if not done.measured:
+        payout.reason = "not_measured"
+    elif part.acknowledged_at is None:
+        payout.reason = "not_acknowledged"
+    elif earned == 0:
+        payout.reason = "nothing_performed"
+    else:
+        payout.amount_units, payout.state = earned, PayoutState.PENDING
+    return payout
+
+
+def _milli(value: fractions.Fraction) -> decimal.Decimal:
+    """Return Wh to three places, for people to read; payouts follow from the exact value."""
+    return (decimal.Decimal(value.numerator) / value.denominator).quantize(MILLI)
+
+
+@db.transaction_required
+def _reserve(*, settlement: models.Settlement, event: models.Event, now: datetime.datetime) -> None:
+    pending = _pending_by_wallet(settlement=settlement)
+    intent = intents.ProgramPayout(
+        reference=settlement.reference,
+        token=settlement.token,
+        recipients=tuple(wallet.address for wallet in pending),
+        amounts_units=tuple(pending.values()),
+    )
+    settlement.operation = wallets.reserve(
+        wallet=event.program.treasury_wallet,
+        grant=None,
+        quote=None,
+        kind=wallet_models.Operation.Kind.PROGRAM_PAYOUT,
+        # Each attempt has its own name here; the chain knows them all by the settlement's reference.
+        reference="0x" + secrets.token_hex(16),
+        intent=intent.to_json(),
+        spend_units=settlement.total_units,
+        now=now,
+    )
+    settlement.state, settlement.failure = State.PAYING, ""
+    settlement.save(update_fields=["operation", "state", "failure"])
+
+
+def _submit(*, settlement: models.Settlement, now: datetime.datetime) -> None:
+    if settlement.operation_id is None:
+        return
+    try:
+        wallets.submit(operation_id=settlement.operation_id, now=now)
+    except (wallets.UnableToSubmit, errors.Unreachable) as error:
+        logger.warning("payouts wait", extra={"settlement": str(settlement.pk), "reason": str(error)})
+
+
+def _pending_by_wallet(*, settlement: models.Settlement) -> dict[wallet_models.Wallet, int]:
+    """Return what each wallet is due, in the order of addresses."""
+    due: dict[wallet_models.Wallet, int] = collections.defaultdict(int)
+    rows = settlement.payouts.filter(state=PayoutState.PENDING).select_related("recipient_wallet__customer")
+    for payout in rows.order_by("recipient_wallet__address", "pk"):
+        due[payout.recipient_wallet] += payout.amount_units
+    return dict(due)
+
+
+def _prove(
+    *,
+    settlement: models.Settlement,
+    event: models.Event,
+    pending: Mapping[wallet_models.Wallet, int],
+    receipt: relayer_domain.Receipt,
+) -> proof.Proven | proof.NotProven:
+    counted = set(
+        models.PayoutTransfer.objects.filter(
+            chain_id=event.program.treasury_wallet.chain_id, transaction_hash=receipt.transaction_hash
+        ).values_list("log_index", flat=True)
+    )
+    logs = [
+        events.decode_log(address=log.address, topics=list(log.topics), data=log.data, log_index=log.log_index)
+        for log in receipt.logs
+    ]
+    return proof.prove(
+        due=proof.Due(
+            treasury=words.parse_address(event.program.treasury_wallet.address),
+            token=words.parse_address(settlement.token),
+            amounts_units={words.parse_address(wallet.address): units for wallet, units in pending.items()},
+        ),
+        logs=[log for log in logs if log is not None and log.log_index not in counted],
+    )
+
+
+def _fail(*, settlement: models.Settlement, reason: str) -> None:
+    settlement.state, settlement.failure = State.FAILED, reason[:500]
+    settlement.save(update_fields=["state", "failure"])
+
+
+def _tell_paid(
+    *,
+    settlement: models.Settlement,
+    event: models.Event,
+    wallet: wallet_models.Wallet,
+    units: int,
+    now: datetime.datetime,
+) -> None:
+    if wallet.customer is None or wallet.customer.user_id is None:
+        return
+    amount = money.from_units(units=units, decimals=settlement.token_decimals)
+    notifications.tell(
+        user_ids=[wallet.customer.user_id],
+        utility_id=event.program.utility_id,
+        kind=notice_models.Notice.Kind.PAYOUT_PAID,
+        key=f"payout.paid:{settlement.pk}",
+        title=f"You earned {amount} {settlement.token_symbol}",
+        body=f"{event.program.name}, {event.name}: your devices helped and you were paid.",
+        data={
+            "event_id": str(event.pk),
+            "amount_units": str(units),
+            "token": settlement.token,
+            "transaction_hash": settlement.transaction_hash,
+        },
+        now=now,
+    )
