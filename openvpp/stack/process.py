@@ -16,6 +16,8 @@ from openvpp.stack import console, layout
 
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 LONG_LIVED_S = 30.0
+POLL_S = 0.05
+GONE_WITHIN_S = 5.0
 LINE_LIMIT_BYTES = 1024 * 1024
 _PR_SET_PDEATHSIG = 1
 
@@ -56,10 +58,11 @@ class Process:
         self._stopping.set()
         child = self._child
         if child is not None and child.returncode is None:
-            _signal_group(child.pid, self.program.stop_signal, leader_only=True)
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(self.program.stop_signal)
             try:
                 async with asyncio.timeout(self.program.stop_within_s):
-                    await child.wait()
+                    await until_ended(child)
             except TimeoutError:
                 self._voice.line(f"did not stop within {self.program.stop_within_s:.0f} s: killed")
         if child is not None:
@@ -77,7 +80,7 @@ class Process:
             self._child = await spawn(self.program)
             self._on_change()
             await listen(self._child, self._voice)
-            self.last_exit = await self._child.wait()
+            self.last_exit = await until_ended(self._child)
             _signal_group(self._child.pid, signal.SIGKILL)
             if self._stopping.is_set():
                 return
@@ -96,7 +99,7 @@ async def run_once(program: Program, voice: console.Voice) -> int:
     child = await spawn(program)
     try:
         await listen(child, voice)
-        return await child.wait()
+        return await until_ended(child)
     finally:
         _signal_group(child.pid, signal.SIGKILL)
 
@@ -115,11 +118,18 @@ async def spawn(program: Program) -> asyncio.subprocess.Process:
     )
 
 
+async def until_ended(child: asyncio.subprocess.Process) -> int:
+    """The exit code, as soon as there is one: asyncio's own `wait` also waits for every heir of the output pipe."""
+    while child.returncode is None:  # noqa: ASYNC110, there is no event for it
+        await asyncio.sleep(POLL_S)
+    return child.returncode
+
+
 async def listen(child: asyncio.subprocess.Process, voice: console.Voice) -> None:
     """Repeat what `child` says until it ends; a grandchild that still holds the pipe is not waited for."""
     if child.stdout is None:
         return
-    ended = asyncio.create_task(child.wait())
+    ended = asyncio.create_task(until_ended(child))
     while True:
         reading = asyncio.create_task(child.stdout.readline())
         await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -150,16 +160,17 @@ def describe(exit_code: int) -> str:
 def end_leftovers(recorded: Mapping[str, object]) -> list[str]:
     """Kill the processes that an earlier supervisor recorded and could not stop; returns their names.
 
-    A process counts as the recorded one only when it was started at the recorded time: numbers are used again.
+    A process counts as the recorded one only when it was started at the recorded time: numbers are used again. Where
+    the process is gone, what it began may still be there, in a group of its number.
     """
     ended = []
     for name, entry in recorded.items():
         if not isinstance(entry, dict) or not isinstance(pid := entry.get("pid"), int):
             continue
-        if started_at(pid) == entry.get("started_at"):
-            _signal_group(pid, signal.SIGKILL)
-            with contextlib.suppress(psutil.Error):
-                psutil.Process(pid).wait(5)
+        if started_at(pid) in {None, entry.get("started_at")} and _signal_group(pid, signal.SIGKILL):
+            deadline = time.monotonic() + GONE_WITHIN_S
+            while _signal_group(pid, signal.SIGKILL) and time.monotonic() < deadline:
+                time.sleep(POLL_S)
             ended.append(name)
     return ended
 
@@ -171,12 +182,13 @@ def started_at(pid: int) -> float | None:
         return None
 
 
-def _signal_group(pid: int, number: signal.Signals, *, leader_only: bool = False) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if leader_only:
-            os.kill(pid, number)
-        else:
-            os.killpg(pid, number)
+def _signal_group(pid: int, number: signal.Signals) -> bool:
+    """Whether there was anybody to signal."""
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:

@@ -147,6 +147,9 @@ class Supervisor:
                 return
             await asyncio.sleep(POLL_S)
         console.complain(f"Not ready after {READY_WITHIN_S:.0f} s: {url} answers {status} {body.strip()[:500]}")
+        self._say_failing()
+
+    def _say_failing(self) -> None:
         for running in self._processes:
             if running.restarts and running.last_exit is not None:
                 console.complain(f"{running.program.name} keeps ending ({process.describe(running.last_exit)}).")
@@ -165,6 +168,7 @@ class Supervisor:
         lines.append("In another terminal: make demo. Ctrl-C stops everything.")
         for line in lines:
             console.say(line)
+        self._say_failing()
 
     def _ask_to_stop(self) -> None:
         if self._stop_asked.is_set():
