@@ -25,7 +25,7 @@ FIRST, AFTER = datetime.date(2012, 4, 1), datetime.date(2012, 5, 1)
 
 def _second_way() -> tuple[decimal.Decimal, decimal.Decimal]:
     """Return kWh and dollars."""
-    tariff = json.loads(TARIFF.read_text(), parse_float=decimal.Decimal)
+    (tariff,) = json.loads(TARIFF.read_text(), parse_float=decimal.Decimal)["items"]
     used = owed = decimal.Decimal(0)
     espi = "{http://naesb.org/espi}"
     for reading in ElementTree.parse(READINGS).iter(f"{espi}IntervalReading"):
