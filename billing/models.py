@@ -18,7 +18,7 @@ class Tariff(models.Model):
     name = models.CharField(max_length=300)
     effective_from = models.DateField()
     effective_until = models.DateField(null=True, blank=True)
-    document = models.JSONField(help_text="The rate as imported, in URDB's fields.")
+    document = models.TextField(help_text="The rate as it was imported: JSON in URDB's fields, to the last digit.")
     terms = models.JSONField(default=dict, blank=True, help_text="How the utility reads it where the sheet is silent.")
     warnings = models.JSONField(default=list, blank=True, help_text="What the sheet says in words and is not priced.")
     imported_at = models.DateTimeField()
@@ -68,6 +68,9 @@ class Bill(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.ISSUED)
     issued_at = models.DateTimeField()
     paid_at = models.DateTimeField(null=True, blank=True)
+    rating = models.JSONField(
+        default=list, blank=True, help_text="What each rated span left for later bills: usage, peak, energy carried."
+    )
 
     utility_path = "utility"
     user_path = "account__accesses__customer__user"
