@@ -1,0 +1,187 @@
+"""What the relayer asks of a chain, in its own terms."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+
+from contracts.bindings import events, tokens, user_operations, words
+from openvpp.core import errors
+from relayer.adapters import rpc
+from relayer.domain import fees
+
+USER_OPERATION_EVENT = events.topic_of("UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)")
+_HISTORY_BLOCKS = 10
+_MEDIAN = 50
+_WITHOUT_TRANSACTIONS = False
+_KNOWN = ("already known", "already imported", "known transaction", "already in mempool")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The newest block."""
+
+    number: int
+    hash: str
+    timestamp: int
+
+
+def chain_id() -> int:
+    """Return the chain's id.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    return int(_ask("eth_chainId"), 16)
+
+
+def head() -> Head:
+    """Return the newest block.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    return _head(_ask("eth_getBlockByNumber", "latest", _WITHOUT_TRANSACTIONS))
+
+
+def gas_prices() -> fees.GasPrices:
+    """Return what to offer for gas now.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    history = _ask("eth_feeHistory", rpc.quantity(_HISTORY_BLOCKS), "latest", [_MEDIAN])
+    return fees.prices_from(
+        base_fee_wei=int(history["baseFeePerGas"][-1], 16),
+        tips_wei=tuple(int(reward[0], 16) for reward in history.get("reward") or []),
+        least_tip_wei=settings.CHAIN_LEAST_TIP_WEI,
+    )
+
+
+def call(*, to: bytes, data: bytes, sender: bytes | None = None, gas: int | None = None) -> bytes:
+    """Return what a contract answers.
+
+    :raises errors.Unreachable: the node does not answer.
+    :raises rpc.NodeRefused: the call reverts.
+    """
+    request = {"to": "0x" + to.hex(), "data": "0x" + data.hex()}
+    if sender is not None:
+        request["from"] = "0x" + sender.hex()
+    if gas is not None:
+        request["gas"] = rpc.quantity(gas)
+    return bytes.fromhex(rpc.node().call("eth_call", request, "latest")[2:])
+
+
+def try_calls(*, to: bytes, datas: Sequence[bytes], sender: bytes, gas: int) -> list[rpc.NodeRefused | None]:
+    """Return what stands against each call on its own: None where nothing does.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    shared = {"to": "0x" + to.hex(), "from": "0x" + sender.hex(), "gas": rpc.quantity(gas)}
+    answers = rpc.node().batch([("eth_call", (shared | {"data": "0x" + data.hex()}, "latest")) for data in datas])
+    return [answer if isinstance(answer, rpc.NodeRefused) else None for answer in answers]
+
+
+def account_nonces(*, addresses: Sequence[str]) -> list[int]:
+    """Return how many transactions of each address stand in blocks.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    answers = rpc.node().batch([("eth_getTransactionCount", (address, "latest")) for address in addresses])
+    return [int(_expect(answer), 16) for answer in answers]
+
+
+def operation_nonce(*, entry_point: bytes, sender: bytes, key: int, block_number: int) -> int:
+    """Return the EntryPoint's next nonce of a sender under a nonce key, as of a block.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    data = user_operations.encode_get_nonce(sender=sender, key=key)
+    request = {"to": "0x" + entry_point.hex(), "data": "0x" + data.hex()}
+    return int(_ask("eth_call", request, rpc.quantity(block_number)), 16)
+
+
+def block_hashes(*, numbers: Sequence[int]) -> list[str | None]:
+    """Return the hash of the block at each height, None where there is none.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    answers = rpc.node().batch(
+        [("eth_getBlockByNumber", (rpc.quantity(number), _WITHOUT_TRANSACTIONS)) for number in numbers]
+    )
+    return [None if (block := _expect(answer)) is None else str(block["hash"]) for answer in answers]
+
+
+def timestamp_of(*, block_number: int) -> int:
+    """Return the Unix time of a block.
+
+    :raises errors.Unreachable: the node does not answer, or has no such block.
+    """
+    block = _ask("eth_getBlockByNumber", rpc.quantity(max(block_number, 0)), _WITHOUT_TRANSACTIONS)
+    if block is None:
+        raise errors.Unreachable("The node lacks a block that it should have.")
+    return int(block["timestamp"], 16)
+
+
+def receipts(*, hashes: Sequence[str]) -> list[Mapping[str, Any] | None]:
+    """Return each transaction's receipt, None for one that stands in no block.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    answers = rpc.node().batch([("eth_getTransactionReceipt", (each,)) for each in hashes])
+    return [_expect(answer) for answer in answers]
+
+
+def find_execution(*, entry_point: bytes, user_operation_hash: str, from_block: int) -> str | None:
+    """Return the hash of the transaction that executed an operation, whoever sent it.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    query = {
+        "address": "0x" + entry_point.hex(),
+        "topics": ["0x" + USER_OPERATION_EVENT.hex(), user_operation_hash],
+        "fromBlock": rpc.quantity(max(from_block, 0)),
+        "toBlock": "latest",
+    }
+    logs = _ask("eth_getLogs", query)
+    return str(logs[-1]["transactionHash"]) if logs else None
+
+
+def send(*, raw: bytes) -> None:
+    """Hand a signed transaction to the node; one that it knows already is fine.
+
+    :raises errors.Unreachable: the node does not answer.
+    :raises rpc.NodeRefused: it does not take it.
+    """
+    try:
+        rpc.node().call("eth_sendRawTransaction", "0x" + raw.hex())
+    except rpc.NodeRefused as refusal:
+        if not any(phrase in refusal.reason.lower() for phrase in _KNOWN):
+            raise
+
+
+def feed_price(*, feed: bytes) -> tuple[tokens.Price, int]:
+    """Return a feed's latest answer and its decimals.
+
+    :raises errors.Unreachable: the node does not answer.
+    :raises errors.Refused: there is no such feed, or it has no price.
+    """
+    answer = call(to=feed, data=tokens.encode_latest_round_data())
+    decimals = words.read_uint(call(to=feed, data=tokens.encode_decimals()), 0)
+    try:
+        return tokens.decode_latest_round_data(result=answer), decimals
+    except ValueError as error:
+        raise errors.Refused(str(error)) from None
+
+
+def _head(block: Mapping[str, Any]) -> Head:
+    return Head(number=int(block["number"], 16), hash=str(block["hash"]), timestamp=int(block["timestamp"], 16))
+
+
+def _ask(method: str, *parameters: object) -> Any:
+    """Return the answer to a question that a healthy node never refuses."""
+    return _expect(rpc.node().batch([(method, parameters)])[0])
+
+
+def _expect(answer: Any) -> Any:
+    if isinstance(answer, rpc.NodeRefused):
+        raise errors.Unreachable(f"The node refused: {answer.reason}")
+    return answer

@@ -1,0 +1,72 @@
+"""How much gas an operation may use, and how much it is expected to. Limits were measured on EntryPoint v0.8."""
+
+import dataclasses
+import enum
+
+_PAYMASTER_VERIFICATION = 60_000
+_PAYMASTER_POST_OP = 25_000
+_PRE_VERIFICATION = 60_000
+
+
+class Kind(enum.StrEnum):
+    """What an operation does, as far as its gas depends on it."""
+
+    BILL_PAYMENT = "bill_payment"
+    OWNER_CALL = "owner_call"
+    PAYOUT = "payout"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GasLimits:
+    """The limits of an operation and its paymaster, in units of gas; `expected` is what it will likely be charged."""
+
+    verification_gas_limit: int
+    call_gas_limit: int
+    pre_verification_gas: int
+    paymaster_verification_gas_limit: int = _PAYMASTER_VERIFICATION
+    paymaster_post_op_gas_limit: int = _PAYMASTER_POST_OP
+    expected: int
+
+    @property
+    def total(self) -> int:
+        """Return the most gas that the operation can be charged."""
+        return (
+            self.verification_gas_limit
+            + self.call_gas_limit
+            + self.pre_verification_gas
+            + self.paymaster_verification_gas_limit
+            + self.paymaster_post_op_gas_limit
+        )
+
+
+def estimate(*, kind: Kind, is_deployed: bool, has_session: bool = True, recipients: int = 0) -> GasLimits:
+    """Return limits with margin for one operation.
+
+    `has_session` says whether the session is installed already; `recipients` counts those of a payout.
+    """
+    if not is_deployed:
+        verification, deployment = 350_000, 190_000
+    elif kind is Kind.BILL_PAYMENT and not has_session:
+        verification, deployment = 120_000, 30_000
+    else:
+        verification, deployment = 60_000, 0
+    if kind is Kind.PAYOUT:
+        return GasLimits(
+            verification_gas_limit=verification,
+            call_gas_limit=150_000 + 45_000 * recipients,
+            pre_verification_gas=_PRE_VERIFICATION + 2_000 * recipients,
+            expected=deployment + 185_000 + 35_000 * recipients,
+        )
+    if kind is Kind.OWNER_CALL:
+        return GasLimits(
+            verification_gas_limit=verification,
+            call_gas_limit=80_000,
+            pre_verification_gas=_PRE_VERIFICATION,
+            expected=deployment + 130_000,
+        )
+    return GasLimits(
+        verification_gas_limit=verification,
+        call_gas_limit=150_000,
+        pre_verification_gas=_PRE_VERIFICATION,
+        expected=deployment + 170_000,
+    )

@@ -1,0 +1,213 @@
+"""What other apps may ask of the relayer: a quote, a sponsor's leave, a place in the queue."""
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from contracts import deployments
+from contracts.bindings import paymaster, user_operations, words
+from custody import operations as custody_operations
+from custody import queries as custody_queries
+from customers import models as customer_models
+from openvpp.core import db, errors
+from relayer import models, queries
+from relayer.adapters import chain
+from relayer.domain import fees, gas
+
+_MODES = {
+    models.FeeQuote.Mode.OVPP: paymaster.FeeMode.OVPP,
+    models.FeeQuote.Mode.STABLECOIN: paymaster.FeeMode.STABLECOIN,
+    models.FeeQuote.Mode.UTILITY: paymaster.FeeMode.UTILITY,
+}
+
+
+class UnableToQuoteFee(errors.UnableTo):
+    """No fee can be named now: a price is unknown or out of date."""
+
+    status = 503
+
+
+@db.durable
+def make_quote(
+    *,
+    utility_id: int,
+    chain_id: int,
+    sender: str,
+    intent: Mapping[str, Any],
+    mode: str,
+    fee_token: customer_models.AcceptedToken | None,
+    limits: gas.GasLimits,
+    reason: str,
+    now: datetime.datetime,
+) -> models.FeeQuote:
+    """Lock the network fee of one wish for FEE_QUOTE_LIFETIME.
+
+    The fee is the expected gas at the expected price with FEE_MARGIN_PERCENT on top, in base units of `fee_token`,
+    rounded up; nothing when the utility absorbs it.
+
+    :raises UnableToQuoteFee: `price_unknown` or `price_stale`.
+    :raises errors.Unreachable: the chain does not answer.
+    """
+    prices = chain.gas_prices()
+    units = 0
+    if mode != models.FeeQuote.Mode.UTILITY:
+        assert fee_token is not None
+        units = _fee_units(chain_id=chain_id, token=fee_token, limits=limits, prices=prices, now=now)
+    return models.FeeQuote.objects.create(
+        chain_id=chain_id,
+        utility_id=utility_id,
+        sender=sender,
+        intent=dict(intent),
+        mode=mode,
+        fee_token=None if mode == models.FeeQuote.Mode.UTILITY or fee_token is None else fee_token.address,
+        fee_units=units,
+        gas_limit=limits.total,
+        max_fee_per_gas_wei=prices.max_fee_per_gas_wei,
+        max_priority_fee_per_gas_wei=prices.max_priority_fee_per_gas_wei,
+        gas_cost_wei=limits.total * prices.max_fee_per_gas_wei,
+        reason=reason,
+        created_at=now,
+        expires_at=now + settings.FEE_QUOTE_LIFETIME,
+    )
+
+
+def estimate(*, kind: gas.Kind, is_deployed: bool, has_session: bool = True, recipients: int = 0) -> gas.GasLimits:
+    """Return the gas limits of an operation, and what it will likely be charged."""
+    return gas.estimate(kind=kind, is_deployed=is_deployed, has_session=has_session, recipients=recipients)
+
+
+@db.durable
+def gas_prices() -> fees.GasPrices:
+    """Return what an operation offers for gas now.
+
+    :raises errors.Unreachable: the chain does not answer.
+    """
+    return chain.gas_prices()
+
+
+class UnableToSponsor(errors.UnableTo):
+    """The sponsor's key does not sign for the operation, or the operation is another than the quoted one."""
+
+
+@db.durable
+def sponsor(
+    *,
+    operation: user_operations.UserOperation,
+    utility_id: int,
+    chain_id: int,
+    limits: gas.GasLimits,
+    quote: models.FeeQuote | None,
+    expires_at: datetime.datetime,
+) -> user_operations.UserOperation:
+    """Return the operation with the sponsor's signed leave in it, valid on the chain until `expires_at`.
+
+    Without a quote the utility pays, and the operation is no payment.
+
+    :raises UnableToSponsor: quote and operation differ, or the signer refuses.
+    :raises errors.Unreachable: the signer does not answer.
+    """
+    if quote is not None and words.parse_address(str(quote.sender)) != operation.sender:
+        raise UnableToSponsor("The quote is another wallet's.", code="other_sender")
+    key = custody_queries.get_key_of(subject=sponsor_subject(chain_id=chain_id))
+    sponsorship = paymaster.Sponsorship(
+        paymaster=deployments.load(chain_id=chain_id).paymaster,
+        mode=paymaster.FeeMode.UTILITY if quote is None else _MODES[models.FeeQuote.Mode(quote.mode)],
+        utility_id=utility_id,
+        valid_after=0,
+        valid_until=int(expires_at.timestamp()),
+        fee_units=0 if quote is None else quote.fee_units,
+        verification_gas_limit=limits.paymaster_verification_gas_limit,
+        post_op_gas_limit=limits.paymaster_post_op_gas_limit,
+    )
+    try:
+        signature = custody_operations.sign_sponsorship(
+            key_id=key.pk, operation=operation, sponsorship=sponsorship, chain_id=chain_id
+        )
+    except custody_operations.UnableToSign as error:
+        raise UnableToSponsor(error.detail, code=error.code) from None
+    return paymaster.sponsored(operation=operation, sponsorship=sponsorship, sponsor_signature=signature)
+
+
+class UnableToQueue(errors.UnableTo):
+    """The quote was used already, or is for another wallet."""
+
+
+@db.transaction_required
+def queue(
+    *,
+    operation: user_operations.UserOperation,
+    quote: models.FeeQuote | None,
+    utility_id: int,
+    chain_id: int,
+    expires_at: datetime.datetime,
+    now: datetime.datetime,
+) -> models.UserOperation:
+    """Put a signed operation into the queue; the same operation twice is once.
+
+    From here on `user_operation.changed` tells each change of state, the last one being `succeeded` or `failed`.
+    Until `expires_at` the operation may land; it must be what the sponsor signed for.
+
+    :raises UnableToQueue: the quote was used for another operation, or is another wallet's.
+    """
+    entry_point = deployments.load(chain_id=chain_id).entry_point
+    hash_ = user_operations.hash_user_operation(operation=operation, chain_id=chain_id, entry_point=entry_point)
+    existing = models.UserOperation.objects.filter(hash="0x" + hash_.hex()).first()
+    if existing is not None:
+        return existing
+    sender = words.checksummed(operation.sender)
+    if quote is not None:
+        taken = models.FeeQuote.objects.filter(pk=quote.pk, sender=sender, used_at__isnull=True).update(used_at=now)
+        if not taken:
+            raise UnableToQueue("The quote was used already, or is another wallet's.", code="quote_used")
+    row = models.UserOperation.objects.create(
+        hash="0x" + hash_.hex(),
+        chain_id=chain_id,
+        entry_point=words.checksummed(entry_point),
+        utility_id=utility_id,
+        quote=quote,
+        sender=sender,
+        nonce=operation.nonce,
+        init_code=operation.init_code,
+        call_data=operation.call_data,
+        verification_gas_limit=operation.verification_gas_limit,
+        call_gas_limit=operation.call_gas_limit,
+        pre_verification_gas=operation.pre_verification_gas,
+        max_fee_per_gas_wei=operation.max_fee_per_gas,
+        max_priority_fee_per_gas_wei=operation.max_priority_fee_per_gas,
+        paymaster_and_data=operation.paymaster_and_data,
+        signature=operation.signature,
+        expires_at=expires_at,
+        created_at=now,
+    )
+    models.UserOperationTransition.objects.create(user_operation=row, state=row.state, made_at=now)
+    return row
+
+
+def sponsor_subject(*, chain_id: int) -> str:
+    """Return the subject of the key that signs for the paymaster of a chain."""
+    return f"sponsor:{chain_id}"
+
+
+def _fee_units(
+    *,
+    chain_id: int,
+    token: customer_models.AcceptedToken,
+    limits: gas.GasLimits,
+    prices: fees.GasPrices,
+    now: datetime.datetime,
+) -> int:
+    try:
+        native_usd = queries.get_price_usd(chain_id=chain_id, token=queries.NATIVE, now=now)
+        token_usd = queries.get_price_usd(chain_id=chain_id, token=str(token.address), now=now)
+    except queries.UnableToFindPrice as error:
+        raise UnableToQuoteFee(error.detail, code=error.code) from None
+    return fees.fee_units(
+        gas=limits.expected,
+        price_wei=prices.expected_wei,
+        margin_percent=settings.FEE_MARGIN_PERCENT,
+        native_usd=native_usd,
+        token_usd=token_usd,
+        token_decimals=token.decimals,
+    )
