@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('customers', '0001_initial'),
         ('ders', '0001_initial'),
-        ('wallets', '0002_alter_sessionkeygrant_policy_hash'),
+        ('wallets', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
