@@ -7,7 +7,7 @@ from billing import models
 from billing.domain import ledger, proof
 from contracts.bindings import words
 from openvpp.core import db
-from relayer import domain as relayer_domain
+from relayer.domain import receipts
 
 
 @db.transaction_required
@@ -45,7 +45,7 @@ def book(
 
 @db.transaction_required
 def settle_payment(
-    *, payment: models.Payment, proven: proof.Proven, receipt: relayer_domain.Receipt, now: datetime.datetime
+    *, payment: models.Payment, proven: proof.Proven, receipt: receipts.Receipt, now: datetime.datetime
 ) -> list[models.Bill]:
     """Write a proven payment: its logs counted, its bills paid, its booking. Return the bills.
 
@@ -59,10 +59,10 @@ def settle_payment(
             log_index=transfer.log_index,
             block_number=receipt.block_number,
             payment=payment,
-            token=words.checksummed(transfer.emitter),
+            token=words.checksummed(transfer.token),
             sender=words.checksummed(transfer.sender),
             recipient=words.checksummed(transfer.recipient),
-            units=transfer.amount_units,
+            units=transfer.units,
         )
         for transfer in proven.transfers
     )
@@ -90,7 +90,7 @@ def settle_payment(
 
 @db.transaction_required
 def fail_payment(
-    *, payment: models.Payment, reason: str, receipt: relayer_domain.Receipt | None, now: datetime.datetime
+    *, payment: models.Payment, reason: str, receipt: receipts.Receipt | None, now: datetime.datetime
 ) -> list[models.Bill]:
     """Write that a payment failed: its bills are payable again, and gas that it spent is booked. Return the bills."""
     bills = _end_payment(payment=payment, is_paid=False, reason=reason, receipt=receipt, now=now)
@@ -112,7 +112,7 @@ def _end_payment(
     payment: models.Payment,
     is_paid: bool,
     reason: str,
-    receipt: relayer_domain.Receipt | None,
+    receipt: receipts.Receipt | None,
     now: datetime.datetime,
 ) -> list[models.Bill]:
     payment.state = models.Payment.State.PAID if is_paid else models.Payment.State.FAILED
@@ -147,4 +147,4 @@ def _account(*, utility_id: int, account_id: int, posting: ledger.Posting) -> mo
     if found is not None:
         return found  # type: ignore[no-any-return]
     models.LedgerAccount.objects.bulk_create([models.LedgerAccount(**key)], ignore_conflicts=True)
-    return models.LedgerAccount.objects.get(**key)  # type: ignore[no-any-return]
+    return models.LedgerAccount.objects.get(**key)

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Case, F, Q, Value, When
 
 from contracts import deployments
-from contracts.bindings import words
+from contracts.bindings import user_operations, words
 from custody import models as custody_models
 from custody import operations as custody
 from custody import queries as custody_queries
@@ -23,6 +23,7 @@ from wallets.domain import grant_period, operation_states, outcome
 
 State = models.Operation.State
 GrantState = models.SessionKeyGrant.State
+SEND_WITHIN = datetime.timedelta(minutes=5)
 SUBMIT_LEASE = datetime.timedelta(seconds=30)
 MOST_ATTEMPTS = 100
 
@@ -80,7 +81,7 @@ def reserve(
 ) -> models.Operation:
     """Write an operation that is to be sent, and count `spend_units` against the grant's limits.
 
-    Without a quote the utility pays the network fee, and the quote is made when the operation is sent.
+    Without a quote the utility pays the network fee, whatever it is when the operation is sent.
 
     :raises UnableToReserve: the grant is another wallet's, not alive, not started, expired, or a limit stands against
         it: nothing is written.
@@ -123,14 +124,14 @@ def submit(*, operation_id: uuid.UUID, now: datetime.datetime) -> None:
         return
     operation, leased_until = lease
     try:
-        prepared = _prepare(operation=operation, now=now)
+        signed = submission.prepare(operation=operation, expires_at=now + SEND_WITHIN)
     except (errors.UnableTo, errors.Refused) as error:
         _give_up(operation_id=operation_id, leased_until=leased_until, reason=str(error), now=now)
         return
     except BaseException:
         models.Operation.objects.filter(pk=operation_id, leased_until=leased_until).update(leased_until=None)
         raise
-    _queue(operation_id=operation_id, leased_until=leased_until, prepared=prepared, now=now)
+    _queue(operation_id=operation_id, leased_until=leased_until, signed=signed, now=now)
 
 
 class UnableToMoveOperation(errors.UnableTo):
@@ -149,7 +150,7 @@ def move(*, operation: models.Operation, state: State, detail: str, now: datetim
     operation.state = state
     operation.leased_until = None
     operation.updated_at = now
-    operation.save(update_fields=["state", "leased_until", "updated_at", "failure", "quote", "user_operation"])
+    operation.save(update_fields=["state", "leased_until", "updated_at", "failure", "user_operation"])
     models.OperationTransition.objects.create(operation=operation, state=state, detail=detail[:500], made_at=now)
 
 
@@ -164,7 +165,7 @@ def end(*, operation: models.Operation, result: outcome.Outcome, now: datetime.d
     move(operation=operation, state=state, detail=operation.failure, now=now)
     _settle_wallet(operation=operation, was_included=result.receipt is not None, now=now)
     if not result.succeeded and operation.grant_id is not None:
-        _give_back(operation=operation)
+        _give_back(operation=operation, grant_id=operation.grant_id)
     upcalls.call(event=f"operation.{operation.kind}", outcome=result, now=now)
 
 
@@ -188,7 +189,7 @@ def _lease(*, operation_id: uuid.UUID, now: datetime.datetime) -> tuple[models.O
 def _never(*, operation: models.Operation, now: datetime.datetime) -> str:
     if operation.quote is not None and operation.quote.expires_at <= now:
         return "The quoted network fee expired before the operation could be sent."
-    if operation.grant is not None and operation.grant.state not in queries.ALIVE:
+    if operation.grant is not None and operation.grant.state not in models.SessionKeyGrant.LIVE_STATES:
         return "The permission to pay was withdrawn before the operation could be sent."
     if operation.attempts >= MOST_ATTEMPTS:
         return f"It could not be sent in {MOST_ATTEMPTS} attempts."
@@ -206,34 +207,29 @@ def _require_free_wallet(operation: models.Operation) -> None:
         raise UnableToSubmit("Another operation of this wallet is on its way; this one follows it.", code="wallet_busy")
 
 
-def _prepare(*, operation: models.Operation, now: datetime.datetime) -> submission.Prepared:
-    quote = operation.quote or submission.quote_for_utility(operation=operation, now=now)
-    return submission.prepare(operation=operation, quote=quote)
-
-
 @db.transaction
 def _queue(
-    *, operation_id: uuid.UUID, leased_until: datetime.datetime, prepared: submission.Prepared, now: datetime.datetime
+    *,
+    operation_id: uuid.UUID,
+    leased_until: datetime.datetime,
+    signed: user_operations.UserOperation,
+    now: datetime.datetime,
 ) -> None:
     operation = queries.lock_operation(operation_id=operation_id)
     _require_unsent(operation)
     if operation.leased_until != leased_until:
         raise UnableToSubmit("Another process is sending the operation.", code="being_submitted")
     _require_free_wallet(operation)
-    operation.quote = prepared.quote
     operation.user_operation = relayer.queue(
-        operation=prepared.operation,
-        user_operation_hash=prepared.user_operation_hash,
-        quote=prepared.quote,
+        operation=signed,
+        quote=operation.quote,
         utility_id=operation.wallet.utility_id,
         chain_id=operation.wallet.chain_id,
-        expires_at=prepared.quote.expires_at,
+        expires_at=now + SEND_WITHIN,
         now=now,
     )
     move(operation=operation, state=State.QUEUED, detail="", now=now)
-    models.SessionKeyGrant.objects.filter(pk=operation.grant_id, state=GrantState.PENDING).update(
-        state=GrantState.INSTALLING
-    )
+    _move_grant(operation=operation, before=GrantState.PENDING, after=GrantState.INSTALLING)
 
 
 @db.transaction
@@ -310,7 +306,9 @@ def _count(
     started_at = grant_period.started_at(starts_at=grant.starts_at, period_seconds=grant.period_seconds, now=now)
     spend = _units(spend_units)
     taken = (
-        models.SessionKeyGrant.objects.filter(pk=grant.pk, state__in=queries.ALIVE, ends_at__gt=now)
+        models.SessionKeyGrant.objects.filter(
+            pk=grant.pk, state__in=models.SessionKeyGrant.LIVE_STATES, ends_at__gt=now
+        )
         .filter(limit_per_payment_units__gte=spend_units)
         .filter(reserved_total_units__lte=F("limit_total_units") - spend)
         .filter(
@@ -340,7 +338,7 @@ def _refusal(
             code="grant_expired",
             extra={"expired_at": grant.ends_at.isoformat()},
         )
-    if grant.state not in queries.ALIVE:
+    if grant.state not in models.SessionKeyGrant.LIVE_STATES:
         return UnableToReserve(
             "This app's permission to pay was withdrawn. Agree to it again in the app.",
             code="grant_not_active",
@@ -367,19 +365,20 @@ def _refusal(
 
 def _settle_wallet(*, operation: models.Operation, was_included: bool, now: datetime.datetime) -> None:
     # An account is deployed and a session installed before the call is made, so that both stay when the call fails.
-    grants = models.SessionKeyGrant.objects.filter(pk=operation.grant_id, state=GrantState.INSTALLING)
+    after = GrantState.ACTIVE if was_included else GrantState.PENDING
+    _move_grant(operation=operation, before=GrantState.INSTALLING, after=after)
     if was_included:
         models.Wallet.objects.filter(pk=operation.wallet_id, deployed_at__isnull=True).update(deployed_at=now)
-        grants.update(state=GrantState.ACTIVE)
-    else:
-        grants.update(state=GrantState.PENDING)
 
 
-def _give_back(*, operation: models.Operation) -> None:
+def _move_grant(*, operation: models.Operation, before: GrantState, after: GrantState) -> None:
+    if operation.grant_id is not None:
+        models.SessionKeyGrant.objects.filter(pk=operation.grant_id, state=before).update(state=after)
+
+
+def _give_back(*, operation: models.Operation, grant_id: uuid.UUID) -> None:
     spend = _units(operation.spend_units)
-    given = models.SessionKeyGrant.objects.filter(
-        pk=operation.grant_id, reserved_total_units__gte=operation.spend_units
-    ).update(
+    given = models.SessionKeyGrant.objects.filter(pk=grant_id, reserved_total_units__gte=operation.spend_units).update(
         reserved_total_units=F("reserved_total_units") - spend,
         reserved_in_period_units=Case(
             When(

@@ -29,11 +29,22 @@ class Due:
         return ((self.token, self.amount_units), (self.fee_token, self.fee_units))
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenTransfer:
+    """A `Transfer` log that counts, by its place in the block."""
+
+    log_index: int
+    token: bytes
+    sender: bytes
+    recipient: bytes
+    units: int
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Proven:
     """The logs that prove a payment, one for each transfer that was due, in that order."""
 
-    transfers: tuple[events.Transfer, ...]
+    transfers: tuple[ProvenTransfer, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,18 +59,21 @@ def prove(*, due: Due, logs: Sequence[events.Event]) -> Proven | NotProven:
 
     Each log counts once. A `BillPaid` event counts for nothing: any account may emit one.
     """
-    unused = [log for log in logs if isinstance(log, events.Transfer) and log.log_index is not None]
-    found: list[events.Transfer] = []
-    for token, units in due.transfers():
-        match = next(
-            (
-                log
-                for log in unused
-                if (log.emitter, log.sender, log.recipient, log.amount_units)
-                == (token, due.wallet, due.treasury, units)
-            ),
-            None,
+    unused = [
+        ProvenTransfer(
+            log_index=log.log_index,
+            token=log.emitter,
+            sender=log.sender,
+            recipient=log.recipient,
+            units=log.amount_units,
         )
+        for log in logs
+        if isinstance(log, events.Transfer) and log.log_index is not None
+    ]
+    found: list[ProvenTransfer] = []
+    for token, units in due.transfers():
+        wanted = (token, due.wallet, due.treasury, units)
+        match = next((log for log in unused if (log.token, log.sender, log.recipient, log.units) == wanted), None)
         if match is None:
             return NotProven(f"No transfer of exactly {units} base units of 0x{token.hex()} reached the treasury.")
         unused.remove(match)

@@ -14,9 +14,9 @@ from contracts.bindings import events, words
 from customers import models as customer_models
 from customers import queries as customer_queries
 from openvpp.core import db, errors
-from relayer import domain as relayer_domain
 from relayer import models as relayer_models
 from relayer import operations as relayer
+from relayer.domain import gas, receipts
 from wallets import models as wallet_models
 from wallets import operations as wallet_operations
 from wallets import queries as wallet_queries
@@ -47,7 +47,13 @@ class UnableToQuotePayment(errors.UnableTo):
 
 @db.durable
 def quote(
-    *, user: customer_models.User, bill_id: uuid.UUID, token_symbol: str, fee_mode: str | None, now: datetime.datetime
+    *,
+    user: customer_models.User,
+    bill_id: uuid.UUID,
+    token_symbol: str,
+    fee_mode: str | None,
+    grant: wallet_models.SessionKeyGrant | None,
+    now: datetime.datetime,
 ) -> Quote:
     """Lock the network fee of paying a bill from this person's wallet, or say that the utility pays it.
 
@@ -72,12 +78,15 @@ def quote(
     )
     fee = relayer.make_quote(
         utility_id=bill.utility_id,
+        chain_id=wallet.chain_id,
         sender=wallet.address,
         intent={"bill_id": str(bill.pk), **wish.to_json()},
         mode=relayer_models.FeeQuote.Mode(mode),
         fee_token=fee_token,
-        gas=relayer.estimate(
-            kind=wallet_models.Operation.Kind.BILL_PAYMENT, is_deployed=wallet.deployed_at is not None
+        limits=gas.estimate(
+            kind=gas.Kind.BILL_PAYMENT,
+            is_deployed=wallet.deployed_at is not None,
+            has_session=grant is not None and grant.state == wallet_models.SessionKeyGrant.State.ACTIVE,
         ),
         reason=_why(utility=bill.utility, mode=mode, was_asked=fee_mode is not None),
         now=now,
@@ -258,6 +267,8 @@ def _reserve(
     if grant.wallet_id != wallet.pk:
         raise NotAllowedToPay("This app's permission to pay is for another wallet.", code="grant_of_another_wallet")
     fee = queries.lock_quote(quote_id=quote_id)
+    if fee is None:
+        raise UnableToPayBill("There is no such quote. Ask for one.", code="quote_of_another_bill")
     wish = _read_quote(fee=fee, bill=bill, wallet=wallet, amount_units=amount_units, now=now)
     _require_fee_within(grant=grant, wish=wish)
     operation = wallet_operations.reserve(
@@ -296,13 +307,13 @@ def _reserve(
 
 def _read_quote(
     *,
-    fee: relayer_models.FeeQuote | None,
+    fee: relayer_models.FeeQuote,
     bill: models.Bill,
     wallet: wallet_models.Wallet,
     amount_units: int,
     now: datetime.datetime,
 ) -> intents.BillPayment:
-    if fee is None or fee.intent.get("bill_id") != str(bill.pk) or fee.sender != wallet.address:
+    if fee.intent.get("bill_id") != str(bill.pk) or fee.sender != wallet.address:
         raise UnableToPayBill("This is not a quote of yours for this bill. Ask for one.", code="quote_of_another_bill")
     if fee.used_at is not None or models.Payment.objects.filter(quote=fee).exists():
         raise UnableToPayBill("This quote was used. Ask for a new one.", code="quote_used")
@@ -343,21 +354,24 @@ def _require_fee_within(*, grant: wallet_models.SessionKeyGrant, wish: intents.B
         )
 
 
-def _prove(*, payment: models.Payment, receipt: relayer_domain.Receipt) -> proof.Proven | proof.NotProven:
-    fee_token = words.parse_address(payment.fee_token.address) if payment.fee_token is not None else None
+def _prove(*, payment: models.Payment, receipt: receipts.Receipt) -> proof.Proven | proof.NotProven:
+    fee_token = payment.fee_token
     due = proof.Due(
         wallet=words.parse_address(payment.wallet.address),
         treasury=words.parse_address(payment.treasury_address),
         token=words.parse_address(payment.token.address),
         amount_units=payment.amount_units,
         fee_units=payment.fee_units,
-        fee_token=fee_token,
+        fee_token=words.parse_address(fee_token.address) if fee_token is not None else None,
     )
-    counted = queries.get_counted_logs(
-        chain_id=payment.wallet.chain_id, transaction_hash=receipt.transaction_hash
-    )
+    counted = queries.get_counted_logs(chain_id=payment.wallet.chain_id, transaction_hash=receipt.transaction_hash)
     decoded = [
-        events.decode_log(address=log.address, topics=log.topics, data=log.data, log_index=log.log_index)
+        events.decode_log(
+            address=words.parse_address(log.address),
+            topics=[bytes.fromhex(topic[2:]) for topic in log.topics],
+            data=bytes.fromhex(log.data[2:]),
+            log_index=log.log_index,
+        )
         for log in receipt.logs
         if log.log_index not in counted
     ]

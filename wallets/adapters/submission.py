@@ -7,74 +7,63 @@ from contracts import deployments
 from contracts.bindings import accounts, sessions, user_operations, words
 from custody import operations as custody
 from openvpp.core import errors
-from relayer import models as relayer_models
 from relayer import operations as relayer
+from relayer.domain import gas
 from wallets import models
 from wallets.adapters import chain
 from wallets.domain import intents
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A signed user operation, its hash, and the quote under which it is sponsored."""
-
-    operation: user_operations.UserOperation
-    user_operation_hash: str
-    quote: relayer_models.FeeQuote
 
 
 class UnableToPrepareOperation(errors.UnableTo):
     """The grant does not cover what the operation is to do."""
 
 
-def quote_for_utility(*, operation: models.Operation, now: datetime.datetime) -> relayer_models.FeeQuote:
-    """Return a quote by which the utility absorbs the network fee.
+def prepare(*, operation: models.Operation, expires_at: datetime.datetime) -> user_operations.UserOperation:
+    """Return the user operation, sponsored and signed; the chain takes it until `expires_at`.
 
-    :raises errors.Unreachable: no price or node answered.
-    """
-    account = chain.read_account(address=operation.wallet.address, chain_id=operation.wallet.chain_id)
-    return relayer.make_quote(
-        utility_id=operation.wallet.utility_id,
-        sender=operation.wallet.address,
-        intent=operation.intent,
-        mode=relayer_models.FeeQuote.Mode.UTILITY,
-        fee_token=None,
-        gas=relayer.estimate(kind=operation.kind, is_deployed=account.is_deployed),
-        reason="The utility pays the network fee of what it sends itself.",
-        now=now,
-    )
-
-
-def prepare(*, operation: models.Operation, quote: relayer_models.FeeQuote) -> Prepared:
-    """Return the user operation, sponsored and signed.
+    With a quote the fee and the gas price are the quoted ones; without one the utility pays.
 
     :raises errors.Unreachable: node or signer did not answer.
     :raises errors.UnableTo: the sponsor or the signer will not sign it, ever.
     """
-    wallet = operation.wallet
+    wallet, quote = operation.wallet, operation.quote
     deployment = deployments.load(chain_id=wallet.chain_id)
     account = chain.read_account(address=wallet.address, chain_id=wallet.chain_id)
-    gas = relayer.estimate(kind=operation.kind, is_deployed=account.is_deployed)
-    max_fee, max_priority_fee = relayer.gas_prices(chain_id=wallet.chain_id)
-    bare = user_operations.UserOperation(
-        sender=words.parse_address(wallet.address),
-        nonce=account.nonce,
-        init_code=b"" if account.is_deployed else _init_code(wallet=wallet, factory=deployment.account_factory),
-        call_data=_call_data(operation=operation, payouts=deployment.payouts),
-        verification_gas_limit=gas.verification_gas_limit,
-        call_gas_limit=gas.call_gas_limit,
-        pre_verification_gas=gas.pre_verification_gas,
-        max_priority_fee_per_gas=max_priority_fee,
-        max_fee_per_gas=max_fee,
-    )
-    sponsored = relayer.sponsor(operation=bare, quote=quote)
-    signed_hash = user_operations.hash_user_operation(
-        operation=sponsored, chain_id=wallet.chain_id, entry_point=deployment.entry_point
-    )
-    return Prepared(
-        operation=dataclasses.replace(sponsored, signature=_signature(operation=operation, sponsored=sponsored)),
-        user_operation_hash="0x" + signed_hash.hex(),
+    limits = _limits(operation=operation, is_deployed=account.is_deployed)
+    prices = quote or relayer.gas_prices()
+    sponsored = relayer.sponsor(
+        operation=user_operations.UserOperation(
+            sender=words.parse_address(wallet.address),
+            nonce=account.nonce,
+            init_code=b"" if account.is_deployed else _init_code(wallet=wallet, factory=deployment.account_factory),
+            call_data=_call_data(operation=operation, payouts=deployment.payouts),
+            verification_gas_limit=limits.verification_gas_limit,
+            call_gas_limit=limits.call_gas_limit,
+            pre_verification_gas=limits.pre_verification_gas,
+            max_priority_fee_per_gas=prices.max_priority_fee_per_gas_wei,
+            max_fee_per_gas=prices.max_fee_per_gas_wei,
+        ),
+        utility_id=wallet.utility_id,
+        chain_id=wallet.chain_id,
+        limits=limits,
         quote=quote,
+        expires_at=expires_at,
+    )
+    return dataclasses.replace(sponsored, signature=_signature(operation=operation, sponsored=sponsored))
+
+
+def _limits(*, operation: models.Operation, is_deployed: bool) -> gas.GasLimits:
+    kinds = models.Operation.Kind
+    grant = operation.grant
+    return gas.estimate(
+        kind={
+            kinds.BILL_PAYMENT: gas.Kind.BILL_PAYMENT,
+            kinds.PROGRAM_PAYOUT: gas.Kind.PAYOUT,
+            kinds.REVOKE_SESSION: gas.Kind.OWNER_CALL,
+        }[kinds(operation.kind)],
+        is_deployed=is_deployed,
+        has_session=grant is not None and grant.state == models.SessionKeyGrant.State.ACTIVE,
+        recipients=len(operation.intent.get("recipients", ())),
     )
 
 

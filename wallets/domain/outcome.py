@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from relayer import domain as relayer_domain
+from relayer.domain import receipts
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,4 +18,4 @@ class Outcome:
     intent: Mapping[str, Any]
     succeeded: bool
     reason: str
-    receipt: relayer_domain.Receipt | None
+    receipt: receipts.Receipt | None

@@ -4,6 +4,7 @@ import datetime
 
 from openvpp.core import db, errors
 from relayer import queries as relayer_queries
+from relayer.domain import receipts
 from wallets import models, operations
 from wallets.domain import operation_states, outcome
 
@@ -35,7 +36,6 @@ def follow(*, user_operation_hash: str, state: str, detail: str, now: datetime.d
     if after not in operation_states.FINAL:
         operations.move(operation=operation, state=models.Operation.State(after), detail=detail, now=now)
         return
-    receipt = relayer_queries.get_receipt(user_operation_hash=user_operation_hash)
     succeeded = after is operation_states.State.SUCCEEDED
     operations.end(
         operation=operation,
@@ -46,7 +46,14 @@ def follow(*, user_operation_hash: str, state: str, detail: str, now: datetime.d
             intent=operation.intent,
             succeeded=succeeded,
             reason="" if succeeded else detail or "The chain refused it.",
-            receipt=receipt,
+            receipt=_get_receipt(user_operation_hash),
         ),
         now=now,
     )
+
+
+def _get_receipt(user_operation_hash: str) -> receipts.Receipt | None:
+    try:
+        return relayer_queries.get_receipt(user_operation_hash=user_operation_hash)
+    except relayer_queries.UnableToFindReceipt:
+        return None
