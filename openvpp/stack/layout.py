@@ -8,6 +8,9 @@ import secrets
 import socket
 from collections.abc import Mapping
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from openvpp.stack import errors
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -72,6 +75,18 @@ def secret_file(directory: pathlib.Path, name: str) -> pathlib.Path:
     path = directory / name
     if not path.exists():
         write_private(path, secrets.token_hex(32) + "\n")
+    return path
+
+
+def rsa_key_file(directory: pathlib.Path, name: str) -> pathlib.Path:
+    """The file of a random RSA key (2048 bits, PKCS #8, PEM), made on first use."""
+    path = directory / name
+    if not path.exists():
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_private(path, pem.decode())
     return path
 
 

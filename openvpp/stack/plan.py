@@ -144,6 +144,8 @@ def process_environment(
             "PROVIDER_SECRET_FILE": "provider-secret",
         },
     )
+    if "OIDC_PRIVATE_KEY" not in variables and "OIDC_PRIVATE_KEY_FILE" not in variables:
+        defaults["OIDC_PRIVATE_KEY_FILE"] = str(layout.rsa_key_file(paths.secrets, "oidc-private-key"))
     own = {
         "PORT": str(web_port),
         "PYTHONUNBUFFERED": "1",

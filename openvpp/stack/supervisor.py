@@ -62,15 +62,16 @@ class Supervisor:
             self._step("migrate", "manage.py", "migrate", "--no-input", "--verbosity", "1"),
         )
         await asyncio.to_thread(self._write_run_file)
-        programs = list(self._plan.processes())
-        for program in programs:
-            if program.name in {"signer", "provider"}:
-                self._start(program)
-        await self._step("seed", "manage.py", "seed_local")
-        for program in programs:
-            if program.name not in {"signer", "provider"}:
-                self._start(program)
+        for program in self._plan.processes():
+            self._start(program)
+            if program.name == "signer":  # the seed makes keys, and only the signer can
+                await self._until_answers("signer", self._signer_answers)
+                await self._step("seed", "manage.py", "seed_local")
         await self._until_ready()
+
+    def _signer_answers(self) -> bool:
+        status, _ = reach.status(f"{self._plan.environment['SIGNER_URL']}/health")
+        return status > 0
 
     def _start(self, program: process.Program) -> None:
         running = process.Process(
@@ -111,7 +112,7 @@ class Supervisor:
 
     def _fund_deployer(self) -> None:
         """On the local chain, give the deployer's fresh key coins; a real chain's deployer brings its own."""
-        if "chain" not in self._plan.services:
+        if "chain" not in self._plan.services or "DEPLOYER_KEY_FILE" not in self._plan.deployer:
             return
         address = _address_of(layout.read_secret(pathlib.Path(self._plan.deployer["DEPLOYER_KEY_FILE"])))
         reach.call(self._plan.environment["CHAIN_RPC_URL"], "anvil_setBalance", address, hex(FUNDS_WEI))
