@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "channels",
     "openvpp.core",
+    "openvpp.seed",
     "customers",
     "custody",
     "notifications",
