@@ -88,6 +88,10 @@ class Application(oauth_models.AbstractApplication):
         """Say whether it may act now; asked at every issue and every use of a token."""
         return self.is_active
 
+    def get_allowed_schemes(self) -> list[str]:
+        """Return the schemes of its own redirect URIs."""
+        return sorted({uri.partition(":")[0] for uri in self.redirect_uris.split()})
+
     def redirect_uri_allowed(self, uri: str) -> bool:
         """Compare letter by letter, save for the port of a loopback address (RFC 8252, section 7.3)."""
         return any(

@@ -1,0 +1,297 @@
+"""The authorization endpoint: sign in, read what is asked, allow or refuse it."""
+
+import logging
+import re
+import secrets
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from allauth.account.internal.flows import reauthentication
+from allauth.headless.internal import sessionkit
+from django import http, shortcuts
+from django.conf import settings
+from django.db import IntegrityError
+from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext as _
+from oauth2_provider import exceptions as toolkit_errors
+from oauth2_provider.views import base
+from oauthlib.oauth2.rfc6749 import errors as oauth_errors
+
+from customers import models as customer_models
+from openvpp.core import clock, db, errors
+from wallets import models
+from wallets.oauth import consent as consents
+from wallets.oauth import forms
+from wallets.usecases import grant_session_key
+
+logger = logging.getLogger(__name__)
+
+TEMPLATE = "oauth/authorize.html"
+KEPT_CREDENTIALS = (
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+)
+S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class Authorize(base.BaseAuthorizationView):
+    """GET asks, POST answers. Nothing that the client sends skips the question."""
+
+    http_method_names = ["get", "head", "post", "options"]
+
+    def dispatch(self, request: http.HttpRequest, *args: Any, **kwargs: Any) -> http.HttpResponseBase:
+        """Let the mobile app in by its session token as well as by the browser's cookie, and shut every frame."""
+        _sign_in_by_session_token(request)
+        self.nonce = secrets.token_urlsafe(16)
+        response: http.HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        add_never_cache_headers(response)
+        response["Referrer-Policy"] = "no-referrer"
+        if "Content-Security-Policy" not in response:
+            response["Content-Security-Policy"] = self._content_security_policy(redirect_uri="")
+        return response
+
+    def handle_no_permission(self) -> http.HttpResponseBase:
+        """Send a stranger to sign in, once the request itself is known to be good."""
+        try:
+            self._read_request()
+        except toolkit_errors.OAuthToolkitError as error:
+            return self.error_response(error, application=None)
+        return super(base.BaseAuthorizationView, self).handle_no_permission()  # type: ignore[no-any-return]
+
+    def get(self, request: http.HttpRequest) -> http.HttpResponseBase:
+        """Show what is asked, and keep it."""
+        try:
+            application, scopes, credentials = self._read_request()
+        except toolkit_errors.OAuthToolkitError as error:
+            return self.error_response(error, application=None)
+        if "login" in request.GET.get("prompt", "").split() and not reauthentication.did_recently_reauthenticate(
+            request
+        ):
+            query = urlencode({"next": request.get_full_path()})
+            return shortcuts.redirect(f"{shortcuts.resolve_url('account_reauthenticate')}?{query}")
+        try:
+            consent = consents.ask(
+                user=self._person,
+                application=application,
+                credentials=credentials,
+                scopes=scopes,
+                return_path=request.get_full_path(),
+                now=clock.get_now(),
+            )
+        except consents.UnableToAskForConsent as error:
+            return self._show_problem(error.detail, status=409, application=application, credentials=credentials)
+        consents.remember(request=request, consent=consent)
+        return self._show(consent=consent, application=application)
+
+    def post(self, request: http.HttpRequest) -> http.HttpResponseBase:
+        """Answer a question that was shown to this person in this session."""
+        consent = consents.recall(request=request, consent_id=request.POST.get("consent", ""))
+        if consent is None or not consent.is_open(user=self._person, now=clock.get_now()):
+            return self._show_problem(
+                _("This page is too old, or was answered already. Go back to the app and start again."), status=400
+            )
+        application = models.Application.objects.select_related("utility").get(pk=consent.application_id)
+        decision = request.POST.get("decision", "")
+        if decision == "allow":
+            return self._allow(consent=consent, application=application)
+        if decision == "change" and consent.limits is not None:
+            return self._change(consent=consent, application=application)
+        if decision == "deny":
+            consents.forget(request=request, consent=consent)
+            denied = oauth_errors.AccessDeniedError(state=consent.credentials.get("state"))
+            denied.redirect_uri = consent.credentials["redirect_uri"]
+            return self.error_response(toolkit_errors.OAuthToolkitError(error=denied), application=application)
+        return self._show(consent=consent, application=application, status=400)
+
+    def error_response(
+        self, error: Any, application: models.Application | None, **kwargs: Any
+    ) -> http.HttpResponseBase:
+        """Tell the client, naming ourselves (RFC 9207); or the person, where the client cannot be trusted."""
+        oauth_error = error.oauthlib_error
+        if isinstance(error, toolkit_errors.FatalClientError) or not oauth_error.redirect_uri:
+            return self._show_problem(
+                _("The app sent a request that we cannot trust: %(reason)s")
+                % {"reason": oauth_error.description or oauth_error.error},
+                status=400,
+            )
+        if application is None:
+            application = models.Application.objects.filter(client_id=oauth_error.client_id).first()
+        separator = "&" if "?" in oauth_error.redirect_uri else "?"
+        told = f"{oauth_error.urlencoded}&{urlencode({'iss': settings.ISSUER})}"
+        return self.redirect(f"{oauth_error.redirect_uri}{separator}{told}", application)  # type: ignore[no-any-return]
+
+    @property
+    def _person(self) -> customer_models.User:
+        if not isinstance(self.request.user, customer_models.User):
+            raise TypeError("Nobody is signed in.")
+        return self.request.user
+
+    def _read_request(self) -> tuple[models.Application, list[str], dict[str, Any]]:
+        """Return the application, the scopes and what is kept of the request.
+
+        :raises OAuthToolkitError: the request is not one that we answer.
+        """
+        try:
+            scopes, found = self.validate_authorization_request(self.request)
+        except ValueError as error:
+            raise toolkit_errors.FatalClientError(
+                error=oauth_errors.InvalidRequestFatalError(description="The query is not well encoded.")
+            ) from error
+        application = models.Application.objects.select_related("utility").get(client_id=found["client_id"])
+        credentials = {name: found[name] for name in KEPT_CREDENTIALS if found.get(name)}
+        reason = self._why_not(credentials)
+        if reason:
+            refusal = oauth_errors.InvalidRequestError(description=reason, state=credentials.get("state"))
+            refusal.redirect_uri, refusal.client_id = credentials["redirect_uri"], application.client_id
+            raise toolkit_errors.OAuthToolkitError(error=refusal)
+        return application, list(scopes), credentials
+
+    def _why_not(self, credentials: dict[str, Any]) -> str:
+        if credentials.get("code_challenge_method") != "S256":
+            return "code_challenge_method must be S256"
+        if not S256_CHALLENGE.fullmatch(credentials["code_challenge"]):
+            return "code_challenge must be 43 characters of base64url"
+        if "authorization_details" in self.request.GET:
+            return "authorization_details is not supported: the person chooses the limits"
+        if self.request.GET.getlist("resource"):
+            return "resource is not supported: there is one resource server"
+        return ""
+
+    def _change(self, *, consent: consents.Consent, application: models.Application) -> http.HttpResponseBase:
+        form = self._limits_form(consent=consent, application=application, data=self.request.POST)
+        if not form.is_valid():
+            return self._show(consent=consent, application=application, form=form, status=422)
+        changed = consents.ask(
+            user=self._person,
+            application=application,
+            credentials=consent.credentials,
+            scopes=list(consent.scopes),
+            return_path=consent.return_path,
+            now=clock.get_now(),
+            limits=form.chosen(),
+        )
+        consents.remember(request=self.request, consent=changed, instead_of=consent)
+        return self._show(consent=changed, application=application)
+
+    def _allow(self, *, consent: consents.Consent, application: models.Application) -> http.HttpResponseBase:
+        credentials = dict(consent.credentials)
+        try:
+            if consent.terms is not None and consent.wallet_id is not None:
+                credentials["session_key_grant"] = self._grant(consent=consent, application=application)
+            with db.transaction():
+                uri, _headers, _body, _status = self.create_authorization_response(
+                    request=self.request, scopes=" ".join(consent.scopes), credentials=credentials, allow=True
+                )
+        except toolkit_errors.OAuthToolkitError as error:
+            return self.error_response(error, application)
+        except IntegrityError:
+            return self._show_problem(_("You have answered already. Go back to the app."), status=409)
+        except errors.Unreachable:
+            logger.warning("consent: the signer is unreachable")
+            return self._show(
+                consent=consent,
+                application=application,
+                problem=_("We could not prepare your wallet just now. Nothing was allowed. Try again in a moment."),
+                status=503,
+            )
+        except errors.UnableTo as error:
+            return self._show_problem(error.detail, status=409, application=application, credentials=credentials)
+        consents.forget(request=self.request, consent=consent)
+        return self.redirect(uri, application)  # type: ignore[no-any-return]
+
+    def _grant(self, *, consent: consents.Consent, application: models.Application) -> models.SessionKeyGrant:
+        if consent.terms is None:
+            raise ValueError("Nothing to spend was asked for.")
+        wallet = models.Wallet.objects.for_customer(self._person).get(pk=consent.wallet_id)
+        return grant_session_key.grant(
+            grant_id=consent.id,
+            user=self._person,
+            wallet=wallet,
+            application=application,
+            terms=consent.terms,
+            now=clock.get_now(),
+        )
+
+    def _show(
+        self,
+        *,
+        consent: consents.Consent,
+        application: models.Application,
+        form: forms.Limits | None = None,
+        problem: str = "",
+        status: int = 200,
+    ) -> http.HttpResponseBase:
+        if form is None and consent.limits is not None:
+            form = self._limits_form(consent=consent, application=application)
+        words = [consents.SCOPE_WORDS[scope] for scope in consent.scopes if scope in consents.SCOPE_WORDS]
+        return self._page(
+            {
+                "consent": consent,
+                "application": application,
+                "utility": application.utility,
+                "words": words,
+                "form": form,
+                "problem": problem,
+            },
+            status=status,
+            redirect_uri=consent.credentials["redirect_uri"],
+        )
+
+    def _show_problem(
+        self,
+        problem: str,
+        *,
+        status: int,
+        application: models.Application | None = None,
+        credentials: dict[str, Any] | None = None,
+    ) -> http.HttpResponseBase:
+        context: dict[str, Any] = {"problem": problem, "application": application}
+        if application is not None and credentials is not None:
+            denied = oauth_errors.AccessDeniedError(description=problem, state=credentials.get("state"))
+            separator = "&" if "?" in credentials["redirect_uri"] else "?"
+            told = f"{denied.urlencoded}&{urlencode({'iss': settings.ISSUER})}"
+            context |= {"utility": application.utility, "back": f"{credentials['redirect_uri']}{separator}{told}"}
+        return self._page(context, status=status, redirect_uri="")
+
+    def _page(self, context: dict[str, Any], *, status: int, redirect_uri: str) -> http.HttpResponseBase:
+        response = shortcuts.render(self.request, TEMPLATE, {**context, "nonce": self.nonce}, status=status)
+        response["Content-Security-Policy"] = self._content_security_policy(redirect_uri=redirect_uri)
+        return response
+
+    def _content_security_policy(self, *, redirect_uri: str) -> str:
+        # A browser also holds the redirect that answers a form to `form-action`.
+        target = ""
+        if redirect_uri:
+            parts = urlsplit(redirect_uri)
+            target = f" {parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else f" {parts.scheme}:"
+        return (
+            f"default-src 'none'; style-src 'self' 'nonce-{self.nonce}'; img-src 'self'; form-action 'self'{target}; "
+            "base-uri 'none'; frame-ancestors 'none'"
+        )
+
+    def _limits_form(
+        self, *, consent: consents.Consent, application: models.Application, data: Any = None
+    ) -> forms.Limits:
+        if consent.limits is None or application.utility is None:
+            raise ValueError("Nothing to spend was asked for.")
+        return forms.Limits(
+            data,
+            highest=consents.Limits.highest_of(application.utility),
+            currency=application.utility.currency,
+            current=consent.limits,
+        )
+
+
+def _sign_in_by_session_token(request: http.HttpRequest) -> None:
+    token = request.headers.get("X-Session-Token")
+    if not token or request.user.is_authenticated:
+        return
+    found = sessionkit.authenticate_by_x_session_token(token)
+    if found is not None and found[0].is_active:
+        request.user, request.session = found
+        request.session.modified = True

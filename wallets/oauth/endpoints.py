@@ -1,0 +1,118 @@
+"""The endpoints that applications call: token, revocation, introspection, and who signed in."""
+
+import logging
+from typing import Any
+
+from django import http
+from django.db import OperationalError
+from django.utils.decorators import method_decorator
+from django.views import generic
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular import utils as schema
+from oauth2_provider.views import base, mixins
+from oauthlib import common as oauth_common
+from rest_framework import request as drf_request
+from rest_framework import response, views
+
+from openvpp.core import clock, db, scopes
+from wallets import models
+from wallets.oauth import authentication, validator
+
+logger = logging.getLogger(__name__)
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class Token(base.TokenView):
+    """Codes and refresh tokens for tokens, each request decided in one transaction."""
+
+    http_method_names = ["post", "options"]
+
+    def post(self, request: http.HttpRequest, *args: Any, **kwargs: Any) -> http.HttpResponseBase:
+        """Answer as RFC 6749 says; a token that is being used right now is waited for."""
+        grant_type = request.POST.get("grant_type")
+        if not grant_type:
+            return _refuse("invalid_request", "grant_type is missing")
+        if grant_type not in validator.SUPPORTED_GRANT_TYPES:
+            return _refuse("unsupported_grant_type", "Use authorization_code, refresh_token or client_credentials")
+        try:
+            with db.transaction():
+                answer: http.HttpResponseBase = self.authorization_flow_token_response(request)
+                return answer
+        except OperationalError:
+            logger.warning("token endpoint: a lock was waited for too long", exc_info=True)
+            return _refuse("temporarily_unavailable", "Try again shortly", status=503)
+
+
+class Revoke(base.RevokeTokenView):
+    """A client ends one of its own tokens: the family, and the leave to spend, go with it (RFC 7009)."""
+
+    http_method_names = ["post", "options"]
+
+    def post(self, request: http.HttpRequest, *args: Any, **kwargs: Any) -> http.HttpResponseBase:
+        """Answer 200 whether or not there was such a token."""
+        with db.transaction():
+            answer: http.HttpResponseBase = super().post(request, *args, **kwargs)
+            return answer
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class Introspect(mixins.OAuthLibMixin, generic.View):
+    """A confidential client asks about one of its own access tokens (RFC 7662); all others are inactive to it."""
+
+    http_method_names = ["post", "options"]
+
+    def post(self, request: http.HttpRequest) -> http.HttpResponseBase:
+        """Tell whether the token is good now."""
+        client = self._get_client(request)
+        if client is None:
+            refused = _refuse("invalid_client", "A confidential client must authenticate itself", status=401)
+            refused["WWW-Authenticate"] = 'Basic realm="openvpp"'
+            return refused
+        token = request.POST.get("token", "")
+        if not token:
+            return _refuse("invalid_request", "token is missing")
+        row = authentication.get_live_token(token=token, now=clock.get_now())
+        if row is None or row.application_id != client.pk:
+            return http.JsonResponse({"active": False}, headers=NO_STORE)
+        about: dict[str, Any] = {
+            "active": True,
+            "scope": row.scope,
+            "client_id": client.client_id,
+            "token_type": "Bearer",
+            "exp": int(row.expires.timestamp()),
+            "iat": int(row.created.timestamp()),
+        }
+        if row.user_id is not None:
+            about["sub"] = str(row.user_id)
+        return http.JsonResponse(about, headers=NO_STORE)
+
+    def _get_client(self, request: http.HttpRequest) -> models.Application | None:
+        core = self.get_oauthlib_core()
+        uri, method, body, headers = core._extract_params(request)  # noqa: SLF001 - as the toolkit itself does
+        asked = oauth_common.Request(uri, method, body, headers)
+        if not core.server.request_validator.authenticate_client(asked):
+            return None
+        client: models.Application = asked.client
+        return client if client.client_type == models.Application.CLIENT_CONFIDENTIAL else None
+
+
+class UserInfo(views.APIView):
+    """Who signed in (OpenID Connect Core, section 5.3); each claim with its scope."""
+
+    required_scopes = ["openid"]
+
+    @schema.extend_schema(exclude=True)
+    def get(self, request: drf_request.Request) -> response.Response:
+        person = scopes.get_person(request)
+        token: Any = request.auth
+        claims = {"sub": str(person.pk)}
+        if token.allow_scopes(["profile"]):
+            claims["name"] = person.get_full_name()
+        if token.allow_scopes(["email"]):
+            claims["email"] = person.email
+        return response.Response(claims, headers=NO_STORE)
+
+
+def _refuse(error: str, description: str, *, status: int = 400) -> http.JsonResponse:
+    return http.JsonResponse({"error": error, "error_description": description}, status=status, headers=NO_STORE)

@@ -1,0 +1,248 @@
+"""What the authorization server stores and believes: django-oauth-toolkit's validator with its holes closed.
+
+Every endpoint that calls it runs in one transaction. Rows are locked in the order spending grant, code, family, token,
+so that what comes at once is decided one after the other.
+"""
+
+import base64
+import datetime
+import hashlib
+import hmac
+import json
+import uuid
+from typing import Any
+
+from django.conf import settings
+from oauth2_provider import oauth2_validators
+from oauthlib.oauth2.rfc6749 import errors as oauth_errors
+
+from openvpp.core import clock, db
+from wallets import models
+from wallets import queries as wallet_queries
+from wallets.usecases import revoke_session_key
+
+# A client that sends its code twice at once is clumsy; one that sends it later, or without the verifier, is a thief.
+HONEST_REPEAT = datetime.timedelta(seconds=10)
+SUPPORTED_GRANT_TYPES = frozenset({"authorization_code", "refresh_token", "client_credentials"})
+
+
+class Validator(oauth2_validators.OAuth2Validator):
+    """Codes are hashed, and known again when replayed; a replayed refresh token ends its family.
+
+    Code and tokens carry the spending grant that the person agreed to, and end with it.
+    """
+
+    def save_authorization_code(
+        self, client_id: str, code: dict[str, str], request: Any, *args: Any, **kw: Any
+    ) -> None:
+        """Store the code's hash, with the spending grant that the consent page put on the request."""
+        row = self._create_authorization_code(request, {**code, "code": _digest(code["code"])})
+        _carry_spending_grant(row=row, request=request)
+
+    @db.transaction_required
+    def validate_code(self, client_id: str, code: str, client: Any, request: Any, *args: Any, **kw: Any) -> bool:
+        """Lock the code and refuse to redeem it twice.
+
+        A second redemption also ends the first one's tokens, unless it is the client repeating itself within ten
+        seconds.
+        """
+        now = clock.get_now()
+        row = _lock_code(code=code, client=client)
+        if row is None:
+            return False
+        if row.redeemed_at is not None:
+            if not (now - row.redeemed_at <= HONEST_REPEAT and _knows_verifier(row=row, request=request)):
+                end_family(family=row.token_family, spending_grant_id=row.session_key_grant_id, now=now)
+            return False
+        spending_grant = row.session_key_grant
+        if row.expires <= now or not row.user.is_active:
+            return False
+        if spending_grant is not None and not spending_grant.is_live(now=now):
+            return False
+        request.scopes = row.scope.split()
+        request.user = row.user
+        request.session_key_grant = spending_grant
+        if row.nonce:
+            request.nonce = row.nonce
+        if row.claims:
+            request.claims = json.loads(row.claims)
+        return True
+
+    def confirm_redirect_uri(
+        self, client_id: str, code: str, redirect_uri: str, client: Any, *args: Any, **kw: Any
+    ) -> bool:
+        return bool(_find_code(code=code, client=client).redirect_uri_allowed(redirect_uri))
+
+    def get_code_challenge(self, code: str, request: Any) -> str | None:
+        return _find_code(code=code, client=request.client).code_challenge or None
+
+    def get_code_challenge_method(self, code: str, request: Any) -> str | None:
+        return _find_code(code=code, client=request.client).code_challenge_method or None
+
+    def get_authorization_code_scopes(self, client_id: str, code: str, redirect_uri: str, request: Any) -> list[str]:
+        row = models.Grant.objects.filter(code=_digest(code)).first()
+        return row.scope.split() if row else []
+
+    def get_authorization_code_nonce(self, client_id: str, code: str, redirect_uri: str, request: Any) -> str | None:
+        row = models.Grant.objects.filter(code=_digest(code)).first()
+        return (row.nonce or None) if row else None
+
+    def invalidate_authorization_code(self, client_id: str, code: str, request: Any, *args: Any, **kw: Any) -> None:
+        """Mark the code as redeemed for the tokens just made; the row stays until it expires.
+
+        :raises oauthlib InvalidGrantError: it was redeemed before.
+        """
+        taken = models.Grant.objects.filter(
+            code=_digest(code), application=request.client, redeemed_at__isnull=True
+        ).update(redeemed_at=clock.get_now(), token_family=_own(request, "token_family"))
+        if not taken:
+            raise oauth_errors.InvalidGrantError(request=request)
+
+    @db.transaction_required
+    def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *args: Any, **kw: Any) -> bool:
+        """Lock the token; one that was used before ends its whole family, and the spending grant with it."""
+        now = clock.get_now()
+        row = _lock_refresh_token(token=refresh_token, client=client)
+        if row is None:
+            return False
+        if row.revoked is not None:
+            end_family(family=row.token_family, spending_grant_id=row.session_key_grant_id, now=now)
+            return False
+        lifetime = datetime.timedelta(seconds=settings.REFRESH_TOKEN_SECONDS)
+        if row.access_token is None or row.created + lifetime <= now or not row.user.is_active:
+            return False
+        if row.session_key_grant is not None and not row.session_key_grant.is_live(now=now):
+            return False
+        request.user = row.user
+        request.session_key_grant = row.session_key_grant
+        request.refresh_token = refresh_token
+        request.refresh_token_instance = row
+        return True
+
+    @db.transaction_required
+    def revoke_token(self, token: str, token_type_hint: str | None, request: Any, *args: Any, **kw: Any) -> None:
+        """End the family of one of the client's own tokens, and the spending grant with it; others' are not known."""
+        digest = _digest(token)
+        lookup = {"token_checksum": digest, "application_id": request.client.pk}
+        refresh = models.RefreshToken.objects.filter(**lookup).first()
+        if refresh is None:
+            refresh = models.RefreshToken.objects.filter(
+                access_token__token_checksum=digest, application_id=request.client.pk
+            ).first()
+        access = models.AccessToken.objects.filter(**lookup).first()
+        spending_grant_id = (refresh or access).session_key_grant_id if refresh or access else None
+        end_family(
+            family=refresh.token_family if refresh else None,
+            spending_grant_id=spending_grant_id,
+            now=clock.get_now(),
+        )
+        models.AccessToken.objects.filter(**lookup).delete()
+
+    def validate_bearer_token(self, token: str, scopes: Any, request: Any) -> bool:
+        """Refuse: only `wallets.oauth.authentication` decides about access tokens."""
+        return False
+
+    def validate_jwt_bearer_token(self, token: str, scopes: Any, request: Any) -> bool:
+        """Refuse: an ID token says who signed in, and opens nothing."""
+        return False
+
+    validate_id_token = validate_jwt_bearer_token
+
+    def validate_silent_authorization(self, request: Any) -> bool:
+        """Refuse `prompt=none`: nobody is skipped past the consent page."""
+        return False
+
+    def validate_silent_login(self, request: Any) -> bool:
+        return False
+
+    def get_additional_claims(self, request: Any) -> dict[str, Any]:
+        """Return the claims beside `sub`; each is told only with its scope."""
+        return {"name": request.user.get_full_name(), "email": request.user.email}
+
+    def get_discovery_claims(self, request: Any) -> list[str]:
+        return ["sub", "name", "email"]
+
+    def _create_access_token(self, expires: Any, request: Any, token: Any, source_refresh_token: Any = None) -> Any:
+        row = super()._create_access_token(expires, request, token, source_refresh_token)
+        return _carry_spending_grant(row=row, request=request)
+
+    def _create_refresh_token(self, request: Any, code: str, access_token: Any, previous: Any) -> Any:
+        row = super()._create_refresh_token(request, code, access_token, previous)
+        request.token_family = row.token_family
+        return _carry_spending_grant(row=row, request=request)
+
+    def _check_and_set_request_resource(self, request: Any) -> None:
+        # The toolkit looks the code up as it is stored, which is hashed.
+        presented = getattr(request, "code", None)
+        request.code = _digest(presented) if presented else presented
+        super()._check_and_set_request_resource(request)
+        request.code = presented
+
+
+@db.transaction_required
+def end_family(*, family: uuid.UUID | None, spending_grant_id: uuid.UUID | None, now: datetime.datetime) -> None:
+    """End every token that came of one consent, and the leave to spend that it gave."""
+    if spending_grant_id is not None:
+        revoke_session_key.revoke(grant_id=spending_grant_id, now=now)
+    if family is None:
+        return
+    _lock_family(family)
+    members = models.RefreshToken.objects.filter(token_family=family)
+    models.AccessToken.objects.filter(refresh_token__in=members).delete()
+    members.filter(revoked__isnull=True).update(revoked=now, updated=now)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _find_code(*, code: str, client: Any) -> models.Grant:
+    row: models.Grant = models.Grant.objects.get(code=_digest(code), application=client)
+    return row
+
+
+def _lock_code(*, code: str, client: Any) -> models.Grant | None:
+    rows = models.Grant.objects.filter(code=_digest(code), application=client)
+    _lock_spending_grant(rows.values_list("session_key_grant_id", flat=True).first())
+    row: models.Grant | None = rows.select_for_update(of=("self",)).select_related("user", "session_key_grant").first()
+    return row
+
+
+def _lock_refresh_token(*, token: str, client: Any) -> models.RefreshToken | None:
+    rows = models.RefreshToken.objects.filter(token_checksum=_digest(token), application=client)
+    found = rows.values_list("session_key_grant_id", "token_family").first()
+    if found is None:
+        return None
+    _lock_spending_grant(found[0])
+    _lock_family(found[1])
+    row: models.RefreshToken | None = (
+        rows.select_for_update(of=("self",)).select_related("user", "session_key_grant", "access_token").first()
+    )
+    return row
+
+
+def _lock_spending_grant(grant_id: uuid.UUID | None) -> None:
+    if grant_id is not None:
+        wallet_queries.lock_grant(grant_id=grant_id)
+
+
+def _lock_family(family: uuid.UUID | None) -> None:
+    # Its first token stands for all of them, those not yet written included.
+    models.RefreshToken.objects.filter(token_family=family).order_by("pk").select_for_update(of=("self",)).first()
+
+
+def _knows_verifier(*, row: models.Grant, request: Any) -> bool:
+    digest = hashlib.sha256((getattr(request, "code_verifier", None) or "").encode()).digest()
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return hmac.compare_digest(challenge, row.code_challenge)
+
+
+def _own(request: Any, name: str) -> Any:
+    """Return what this server put on the request; a plain attribute would also read what the client sent."""
+    return vars(request).get(name)
+
+
+def _carry_spending_grant(*, row: Any, request: Any) -> Any:
+    row.session_key_grant = _own(request, "session_key_grant")
+    row.save(update_fields=["session_key_grant"])
+    return row
