@@ -1,0 +1,222 @@
+"""Meter data and a tariff become a bill, its lines, its booking and a notice, in one transaction."""
+
+import dataclasses
+import datetime
+import fractions
+import zoneinfo
+from collections.abc import Iterator
+
+from billing import models, operations, queries
+from billing.adapters import urdb
+from billing.domain import bill as rated_bills
+from billing.domain import ledger, loads, rating, statements
+from billing.usecases import notices
+from customers import models as customer_models
+from customers import queries as customer_queries
+from meters import queries as meter_queries
+from openvpp.core import db, errors
+from openvpp.core import period as periods
+
+DUE_AFTER = datetime.timedelta(days=21)
+NANO_PER_CENT = 10**7
+
+
+class UnableToIssueBill(errors.UnableTo):
+    """There is no bill for this period; `code` says what is missing or in the way."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """One agreement under one version of its tariff."""
+
+    agreement: customer_models.ServiceAgreement
+    tariff: models.Tariff
+    days: loads.BillingPeriod
+
+
+@db.transaction
+def issue_bill(
+    *, account_id: int, starts_on: datetime.date, ends_on: datetime.date, now: datetime.datetime
+) -> models.Bill:
+    """Rate what an account used on the local days `[starts_on, ends_on)` and issue the bill; once for each period.
+
+    :raises UnableToIssueBill: the period is not over or overlaps another bill's, no service, no tariff in force.
+    :raises rating.UnableToRate: meter data do not cover the period; the detail names the first gap.
+    """
+    account = customer_queries.lock_account(account_id=account_id)
+    utility = account.utility
+    zone = zoneinfo.ZoneInfo(utility.time_zone)
+    existing = _find(account=account, starts_on=starts_on, ends_on=ends_on)
+    if existing is not None:
+        return existing
+    if ends_on <= starts_on or periods.local_midnight(day=ends_on, zone=zone) > now:
+        raise UnableToIssueBill("The period is not over.", code="period_not_over")
+    remainders = _get_remainders(account=account)
+    lines: list[models.BillLine] = []
+    left: list[statements.Remainder] = []
+    for span in _spans(account=account, starts_on=starts_on, ends_on=ends_on, zone=zone):
+        rated = _rate(span=span, remainders=remainders)
+        left.append(
+            statements.Remainder.of(
+                rated=rated, service_point_id=span.agreement.service_point_id, tariff_id=span.tariff.pk
+            )
+        )
+        remainders.append(left[-1])
+        lines += [_to_row(line=line, span=span) for line in rated.lines]
+    issued = models.Bill(
+        utility=utility,
+        account=account,
+        source=models.Bill.Source.RATED,
+        number=_number(account=account, ends_on=ends_on),
+        starts_on=starts_on,
+        ends_on=ends_on,
+        time_zone=utility.time_zone,
+        currency=utility.currency,
+        amount_due_cents=_to_cents(sum(line.amount_nano for line in lines)),
+        due_on=now.astimezone(zone).date() + DUE_AFTER,
+        issued_at=now,
+        rating=[item.to_json() for item in left],
+    )
+    write_issued(bill=issued, lines=lines, now=now)
+    return issued
+
+
+@db.transaction_required
+def write_issued(*, bill: models.Bill, lines: list[models.BillLine], now: datetime.datetime) -> None:
+    """Write a bill with its lines in their order, book it, and tell the account's people."""
+    bill.save(force_insert=True)
+    for position, line in enumerate(lines, start=1):
+        line.bill, line.position = bill, position
+    models.BillLine.objects.bulk_create(lines)
+    operations.book(
+        account_id=bill.account_id,
+        utility_id=bill.utility_id,
+        kind=models.LedgerTransaction.Kind.BILL,
+        postings=ledger.bill_issued(currency=bill.currency, amount_cents=bill.amount_due_cents),
+        bill=bill,
+        now=now,
+    )
+    notices.tell_bill_issued(bill=bill, now=now)
+
+
+def _find(
+    *, account: customer_models.CustomerAccount, starts_on: datetime.date, ends_on: datetime.date
+) -> models.Bill | None:
+    standing = account.bills.filter(source=models.Bill.Source.RATED).exclude(state=models.Bill.State.CANCELLED)
+    overlapping: models.Bill | None = standing.filter(starts_on__lt=ends_on, ends_on__gt=starts_on).first()
+    if overlapping is None or (overlapping.starts_on, overlapping.ends_on) == (starts_on, ends_on):
+        return overlapping
+    raise UnableToIssueBill(
+        f"Bill {overlapping.number} covers some of these days.",
+        code="period_overlaps",
+        extra={"bill_id": str(overlapping.pk)},
+    )
+
+
+def _get_remainders(*, account: customer_models.CustomerAccount) -> list[statements.Remainder]:
+    bills = account.bills.filter(source=models.Bill.Source.RATED).exclude(state=models.Bill.State.CANCELLED)
+    return [statements.Remainder.from_json(item) for bill in bills.order_by("starts_on") for item in bill.rating]
+
+
+def _spans(
+    *,
+    account: customer_models.CustomerAccount,
+    starts_on: datetime.date,
+    ends_on: datetime.date,
+    zone: zoneinfo.ZoneInfo,
+) -> Iterator[_Span]:
+    statement = statements.Days(starts_on, ends_on)
+    whole = periods.Period(
+        periods.local_midnight(day=starts_on, zone=zone), periods.local_midnight(day=ends_on, zone=zone)
+    )
+    agreements = customer_queries.service_at(account_id=account.pk, period=whole)
+    if not agreements:
+        raise UnableToIssueBill("The account took no service in this period.", code="no_service")
+    for agreement in agreements:
+        served = statements.Days(agreement.starts_on, agreement.ends_on).within(statement)
+        if served is not None:
+            yield from _spans_by_tariff(agreement=agreement, served=served, zone=zone)
+
+
+def _spans_by_tariff(
+    *, agreement: customer_models.ServiceAgreement, served: statements.Days, zone: zoneinfo.ZoneInfo
+) -> Iterator[_Span]:
+    day = served.starts_on
+    while served.ends_on is not None and day < served.ends_on:
+        tariff = queries.get_tariff(utility_id=agreement.account.utility_id, code=agreement.tariff_code, day=day)
+        if tariff is None:
+            raise UnableToIssueBill(
+                f"No version of tariff {agreement.tariff_code} is in force on {day}.", code="no_tariff"
+            )
+        until = min(served.ends_on, tariff.effective_until or served.ends_on)
+        yield _Span(agreement=agreement, tariff=tariff, days=loads.BillingPeriod(day, until, zone))
+        day = until
+
+
+def _rate(*, span: _Span, remainders: list[statements.Remainder]) -> rated_bills.RatedBill:
+    service_point_id = span.agreement.service_point_id
+    return rating.rate(
+        tariff=urdb.read(text=span.tariff.document, currency=span.agreement.account.utility.currency),
+        load=_load(service_point_id=service_point_id, days=span.days),
+        period=span.days,
+        reading=statements.read_terms(saved=span.tariff.terms),
+        history=statements.history(
+            remainders=[item for item in remainders if item.service_point_id == service_point_id], span=span.days
+        ),
+    )
+
+
+def _load(*, service_point_id: int, days: loads.BillingPeriod) -> loads.IntervalSeries:
+    consumption = meter_queries.get_consumption(
+        service_point_id=service_point_id,
+        starts_at=periods.local_midnight(day=days.starts_on, zone=days.zone),
+        ends_at=periods.local_midnight(day=days.ends_on, zone=days.zone),
+    )
+    load = loads.IntervalSeries(
+        starts=consumption.starts,
+        seconds=consumption.seconds,
+        import_milliwh=consumption.delivered_milli_wh,
+        export_milliwh=consumption.received_milli_wh if consumption.has_received else None,
+    )
+    meters = customer_models.MeterInstallation.objects.filter(service_point_id=service_point_id).exclude(multiplier=1)
+    return statements.multiplied(
+        load=load,
+        multipliers=[
+            (
+                int(periods.local_midnight(day=meter.starts_on, zone=days.zone).timestamp()),
+                int(periods.local_midnight(day=meter.ends_on, zone=days.zone).timestamp()) if meter.ends_on else None,
+                fractions.Fraction(meter.multiplier),
+            )
+            for meter in meters
+        ],
+    )
+
+
+def _to_row(*, line: rated_bills.Line, span: _Span) -> models.BillLine:
+    return models.BillLine(
+        kind=line.kind.value,
+        label=line.label[:200],
+        quantity=line.quantity,
+        unit=line.unit,
+        unit_price_nano=line.unit_price_nano,
+        factor_numerator=line.factor.numerator,
+        factor_denominator=line.factor.denominator,
+        amount_nano=line.amount_nano,
+        tariff=span.tariff,
+        service_point=span.agreement.service_point,
+        starts_on=span.days.starts_on,
+        ends_on=span.days.ends_on,
+    )
+
+
+def _number(*, account: customer_models.CustomerAccount, ends_on: datetime.date) -> str:
+    number = f"{account.number}-{ends_on:%Y%m%d}"
+    again = models.Bill.objects.of_utility(account.utility_id).filter(number__startswith=number).count()
+    return f"{number}-{again + 1}" if again else number
+
+
+def _to_cents(nano: int) -> int:
+    cents, rest = divmod(nano, NANO_PER_CENT)
+    if rest:
+        raise rating.UnableToRate("The lines do not sum to whole cents.", code="not_whole_cents")
+    return cents
