@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from customers import models as customers_models
 from meters import models
-from meters.domain import packing, units, usage
+from meters.domain import packing, sharing, units, usage
 from openvpp.core import errors
 from openvpp.core import period as periods
 
@@ -152,6 +152,28 @@ def get_visible_service_point(*, user: customers_models.User, service_point_id: 
     if point is None:
         raise errors.NotFound("There is no such service point.", code="not_found")
     return point
+
+
+def get_visible_days(*, user: customers_models.User, service_point_id: int) -> list[sharing.DayRange] | None:
+    """Return the local days of a service point that a person may see; None means all of them, to staff.
+
+    Who moves in does not see what was used before, and who moved out not what is used after.
+    """
+    if customers_models.ServicePoint.objects.for_staff(user).filter(pk=service_point_id).exists():
+        return None
+    agreements = customers_models.ServiceAgreement.objects.for_customer(user).filter(service_point_id=service_point_id)
+    return [sharing.DayRange(agreement.starts_on, agreement.ends_on) for agreement in agreements]
+
+
+def get_service_point_id(*, utility_id: int, number: str) -> int:
+    """Return a utility's service point by its number.
+
+    :raises errors.NotFound: the utility has none, or several, of that number.
+    """
+    found = list(customers_models.ServicePoint.objects.of_utility(utility_id).filter(number=number)[:2])
+    if len(found) != 1:
+        raise errors.NotFound(f"The utility has no one service point {number}.", code="not_found")
+    return int(found[0].pk)
 
 
 def get_service_points_of_utility(*, utility_id: int, numbers: Sequence[str]) -> dict[str, int]:
