@@ -9,6 +9,7 @@ import decimal
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ders import models
 from ders.adapters import secrets
@@ -103,7 +104,7 @@ class Client:
             now=now,
         )
 
-    def _post(self, *, path: str, body: Mapping[str, object], now: datetime.datetime) -> dict[str, object]:
+    def _post(self, *, path: str, body: Mapping[str, object], now: datetime.datetime) -> dict[str, Any]:
         content = json.dumps(body).encode()
         answer = self._http.post(
             path=path,

@@ -46,5 +46,6 @@ def payout_units(
     """Return what a performance earns in base units of a token worth one dollar, rounded down once, at least 0."""
     if performance_wh <= 0:
         return 0
-    exact = performance_wh / WH_PER_KWH * fractions.Fraction(payout_usd_per_kwh) * 10**token_decimals
+    units_per_token: int = 10**token_decimals
+    exact = performance_wh / WH_PER_KWH * fractions.Fraction(payout_usd_per_kwh) * units_per_token
     return exact.numerator // exact.denominator

@@ -17,9 +17,9 @@ class Due:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Proven:
-    """The log that proves each recipient's payout."""
+    """The index of the log that proves each recipient's payout."""
 
-    transfers: Mapping[bytes, events.Transfer]
+    log_indexes: Mapping[bytes, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,15 +34,15 @@ def prove(*, due: Due, logs: Sequence[events.Event]) -> Proven | NotProven:
 
     A `PayoutMade` event counts for nothing: it is a contract's word, not the token's.
     """
-    unused = [log for log in logs if isinstance(log, events.Transfer) and log.log_index is not None]
-    found: dict[bytes, events.Transfer] = {}
+    unused = [log for log in logs if isinstance(log, events.Transfer)]
+    found: dict[bytes, int] = {}
     for recipient, units in due.amounts_units.items():
         wanted = (due.token, due.treasury, recipient, units)
-        match = next(
-            (log for log in unused if (log.emitter, log.sender, log.recipient, log.amount_units) == wanted), None
-        )
-        if match is None:
+        for log in unused:
+            if (log.emitter, log.sender, log.recipient, log.amount_units) == wanted and log.log_index is not None:
+                found[recipient] = log.log_index
+                unused.remove(log)
+                break
+        else:
             return NotProven(f"No transfer of exactly {units} base units reached 0x{recipient.hex()}.")
-        unused.remove(match)
-        found[recipient] = match
     return Proven(found)

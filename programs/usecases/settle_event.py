@@ -22,7 +22,7 @@ from notifications import operations as notifications
 from openvpp.core import db, errors, money, period
 from programs import models, queries
 from programs.domain import baseline, earnings, proof
-from relayer import domain as relayer_domain
+from relayer.domain import receipts
 from wallets import models as wallet_models
 from wallets import operations as wallets
 from wallets.domain import intents
@@ -114,7 +114,7 @@ def finish(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
             amount_units=units,
             chain_id=wallet.chain_id,
             transaction_hash=outcome.receipt.transaction_hash,
-            log_index=verdict.transfers[words.parse_address(wallet.address)].log_index,
+            log_index=verdict.log_indexes[words.parse_address(wallet.address)],
         )
         for wallet, units in pending.items()
     )
@@ -284,7 +284,7 @@ def _prove(
     settlement: models.Settlement,
     event: models.Event,
     pending: Mapping[wallet_models.Wallet, int],
-    receipt: relayer_domain.Receipt,
+    receipt: receipts.Receipt,
 ) -> proof.Proven | proof.NotProven:
     counted = set(
         models.PayoutTransfer.objects.filter(
@@ -292,7 +292,12 @@ def _prove(
         ).values_list("log_index", flat=True)
     )
     logs = [
-        events.decode_log(address=log.address, topics=list(log.topics), data=log.data, log_index=log.log_index)
+        events.decode_log(
+            address=_raw(log.address),
+            topics=[_raw(topic) for topic in log.topics],
+            data=_raw(log.data),
+            log_index=log.log_index,
+        )
         for log in receipt.logs
     ]
     return proof.prove(
@@ -303,6 +308,10 @@ def _prove(
         ),
         logs=[log for log in logs if log is not None and log.log_index not in counted],
     )
+
+
+def _raw(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
 
 
 def _fail(*, settlement: models.Settlement, reason: str) -> None:
