@@ -73,7 +73,7 @@ contract BillLane {
             calldatacopy(add(frame, 36), add(bundle.offset, 3), 20)
             calldatacopy(add(frame, 68), add(bundle.offset, 23), 20)
             calldatacopy(add(frame, 100), add(bundle.offset, 43), 20)
-            mstore(add(frame, 324), 0x140)
+            mstore(add(frame, 324), 0x160)
         }
     }
 
