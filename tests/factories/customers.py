@@ -3,12 +3,19 @@
 # mypy: disable-error-code="attr-defined,no-untyped-call"
 
 import datetime
+import secrets
 from typing import Any
 
 import factory
+from eth_utils import address as eth_address
 from factory import django as factory_django
 
 from customers import models, operations
+
+
+def address() -> str:
+    """Return a new address, checksummed as the database returns it."""
+    return str(eth_address.to_checksum_address(secrets.token_bytes(20)))
 
 
 class Utility(factory_django.DjangoModelFactory[models.Utility]):
@@ -20,7 +27,7 @@ class Utility(factory_django.DjangoModelFactory[models.Utility]):
     time_zone = "America/New_York"
     currency = "USD"
     chain_id = 31337
-    treasury_address = factory.Sequence(lambda n: f"0x{n + 0x7EA5:040x}")
+    treasury_address = factory.LazyFunction(address)
 
 
 class AcceptedToken(factory_django.DjangoModelFactory[models.AcceptedToken]):
@@ -30,7 +37,7 @@ class AcceptedToken(factory_django.DjangoModelFactory[models.AcceptedToken]):
         model = models.AcceptedToken
 
     utility = factory.SubFactory(Utility)
-    address = factory.Sequence(lambda n: f"0x{n + 0x70CE:040x}")
+    address = factory.LazyFunction(address)
     symbol = "USDX"
     decimals = 6
     pays_bills = True
