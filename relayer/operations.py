@@ -53,7 +53,8 @@ def make_quote(
     prices = chain.gas_prices()
     units = 0
     if mode != models.FeeQuote.Mode.UTILITY:
-        assert fee_token is not None
+        if fee_token is None:
+            raise UnableToQuoteFee("A fee that the customer pays needs a token.", code="no_fee_token")
         units = _fee_units(chain_id=chain_id, token=fee_token, limits=limits, prices=prices, now=now)
     return models.FeeQuote.objects.create(
         chain_id=chain_id,
@@ -153,7 +154,7 @@ def queue(
     """
     entry_point = deployments.load(chain_id=chain_id).entry_point
     hash_ = user_operations.hash_user_operation(operation=operation, chain_id=chain_id, entry_point=entry_point)
-    existing = models.UserOperation.objects.filter(hash="0x" + hash_.hex()).first()
+    existing: models.UserOperation | None = models.UserOperation.objects.filter(hash="0x" + hash_.hex()).first()
     if existing is not None:
         return existing
     sender = words.checksummed(operation.sender)
@@ -161,7 +162,7 @@ def queue(
         taken = models.FeeQuote.objects.filter(pk=quote.pk, sender=sender, used_at__isnull=True).update(used_at=now)
         if not taken:
             raise UnableToQueue("The quote was used already, or is another wallet's.", code="quote_used")
-    row = models.UserOperation.objects.create(
+    row: models.UserOperation = models.UserOperation.objects.create(
         hash="0x" + hash_.hex(),
         chain_id=chain_id,
         entry_point=words.checksummed(entry_point),

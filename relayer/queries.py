@@ -27,7 +27,7 @@ def get_receipt(*, user_operation_hash: str) -> receipts.Receipt:
 
     :raises UnableToFindReceipt: it stands in none that is known here.
     """
-    row = models.UserOperationReceipt.objects.filter(user_operation_id=user_operation_hash).first()
+    row = models.UserOperationReceipt.objects.filter(user_operation__in=[user_operation_hash]).first()
     if row is None:
         raise UnableToFindReceipt("The operation stands in no block yet.")
     return receipts.Receipt(

@@ -10,9 +10,13 @@ CHAIN_RPC_URL = environment.text("CHAIN_RPC_URL", "http://127.0.0.1:8545")
 CHAIN_CONFIRMATIONS = int(environment.text("CHAIN_CONFIRMATIONS", "2"))
 FEE_QUOTE_LIFETIME = datetime.timedelta(seconds=120)
 PRICE_MAX_AGE = datetime.timedelta(minutes=10)
+# A feed that leaps further than this at once is not believed while the price before is fresh.
+PRICE_MAX_LEAP_PERCENT = 30
 # Least tip for whoever makes the block, in wei per unit of gas: what is offered on a chain where nobody tips.
 CHAIN_LEAST_TIP_WEI = int(environment.text("CHAIN_LEAST_TIP_WEI", "1000000"))
 # How long a bundle may wait for a block before dearer fees replace it.
 CHAIN_REPLACE_AFTER = datetime.timedelta(seconds=15)
+# Most gas that the operations of one bundle may be allowed together; well below the gas of a block.
+CHAIN_BUNDLE_GAS_LIMIT = int(environment.text("CHAIN_BUNDLE_GAS_LIMIT", "15000000"))
 # What a fee quote adds to the expected cost, for gas that rises until the operation is sent.
 FEE_MARGIN_PERCENT = 20

@@ -70,6 +70,22 @@ def call(*, to: bytes, data: bytes, sender: bytes | None = None, gas: int | None
     return bytes.fromhex(rpc.node().call("eth_call", request, "latest")[2:])
 
 
+def estimate_gas(*, to: bytes, data: bytes, sender: bytes, value_wei: int) -> int:
+    """Return what a transaction will need, with a fifth on top.
+
+    :raises errors.Unreachable: the node does not answer.
+    :raises rpc.NodeRefused: it would revert.
+    """
+    request = {
+        "from": "0x" + sender.hex(),
+        "to": "0x" + to.hex(),
+        "data": "0x" + data.hex(),
+        "value": rpc.quantity(value_wei),
+    }
+    gas = int(rpc.node().call("eth_estimateGas", request), 16)
+    return gas + gas // 5
+
+
 def try_calls(*, to: bytes, datas: Sequence[bytes], sender: bytes, gas: int) -> list[rpc.NodeRefused | None]:
     """Return what stands against each call on its own: None where nothing does.
 
@@ -164,10 +180,11 @@ def feed_price(*, feed: bytes) -> tuple[tokens.Price, int]:
     :raises errors.Unreachable: the node does not answer.
     :raises errors.Refused: there is no such feed, or it has no price.
     """
-    answer = call(to=feed, data=tokens.encode_latest_round_data())
-    decimals = words.read_uint(call(to=feed, data=tokens.encode_decimals()), 0)
+    answer, decimals = (
+        call(to=feed, data=data) for data in (tokens.encode_latest_round_data(), tokens.encode_decimals())
+    )
     try:
-        return tokens.decode_latest_round_data(result=answer), decimals
+        return tokens.decode_latest_round_data(result=answer), words.read_uint(decimals, 0)
     except ValueError as error:
         raise errors.Refused(str(error)) from None
 

@@ -13,6 +13,7 @@ class Meaning(enum.Enum):
     """What to do with the operation."""
 
     FINAL = "never again"
+    UNCLEAR = "the node does not say why"
     NONCE = "its nonce is used, or not yet due"
     WINDOW = "not yet due, or expired"
     DEPOSIT = "the paymaster's deposit is too low now"
@@ -39,11 +40,11 @@ def read(revert_data: bytes) -> Refusal:
     """Return what the EntryPoint's revert says (ERC-4337 error codes AAxx)."""
     reason = reverts.describe(revert_data)
     if revert_data[:4] not in (_FAILED_OP, _FAILED_OP_WITH_REVERT):
-        return Refusal(index=None, meaning=Meaning.FINAL, reason=reason)
+        return Refusal(index=None, meaning=Meaning.UNCLEAR, reason=reason)
     body = revert_data[4:]
     try:
         index = words.read_uint(body, 0)
         code = words.read_bytes(body, words.read_uint(body, 32))[:4].decode("ascii", "replace")
     except ValueError:
-        return Refusal(index=None, meaning=Meaning.FINAL, reason=reason)
+        return Refusal(index=None, meaning=Meaning.UNCLEAR, reason=reason)
     return Refusal(index=index, meaning=_MEANINGS.get(code, Meaning.FINAL), reason=reason)

@@ -1,0 +1,36 @@
+"""`manage.py provision_chain --utility SLUG`."""
+
+import os
+from typing import Any
+
+from django.conf import settings
+from django.core.management import base
+
+from customers import queries as customer_queries
+from openvpp.core import clock, errors
+from relayer.adapters import deployer
+from relayer.usecases import provision_chain, refresh_prices
+
+
+class Command(base.BaseCommand):
+    help = "Make relayer and sponsor keys, fund them from DEPLOYER_KEY_FILE, set the utility's budget; idempotent."
+
+    def add_arguments(self, parser: base.CommandParser) -> None:
+        parser.add_argument("--utility", required=True, help="slug of the utility")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path = os.environ.get("DEPLOYER_KEY_FILE")
+        if not path:
+            raise base.CommandError("Set DEPLOYER_KEY_FILE to the file of the deployer's private key.")
+        try:
+            utility = customer_queries.get_utility(slug=options["utility"])
+            done = provision_chain.provision_chain(
+                utility_id=utility.pk,
+                chain_id=settings.CHAIN_ID,
+                owner=deployer.load(path=path, chain_id=settings.CHAIN_ID),
+                provision=provision_chain.Provision(),
+            )
+            refresh_prices.refresh_prices(chain_id=settings.CHAIN_ID, now=clock.get_now())
+        except (errors.UnableTo, errors.Unreachable, errors.Refused, deployer.UnableToReadDeployerKey) as error:
+            raise base.CommandError(str(error)) from None
+        self.stdout.write("\n".join(done) or "nothing to do")

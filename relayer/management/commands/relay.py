@@ -1,0 +1,69 @@
+"""`manage.py relay`: the bundle loop. Several may run; each relayer key belongs to one of them at a time."""
+
+import logging
+import secrets
+import signal
+import threading
+from typing import Any
+
+from django import db as django_db
+from django.conf import settings
+from django.core.management import base
+
+from openvpp.core import clock, errors
+from relayer.adapters import chain
+from relayer.usecases import hold_keys, send_bundle, watch_bundles
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.25
+PAUSE_SECONDS = 1.0
+
+
+class Command(base.BaseCommand):
+    help = "Bundle queued operations, send them, and follow them until they are final."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        holder = f"relay-{secrets.token_hex(8)}"
+        self._check_chain(stopping)
+        self.stdout.write(f"{holder} on chain {settings.CHAIN_ID}")
+        while not stopping.is_set():
+            stopping.wait(POLL_SECONDS if self._turn(holder) else PAUSE_SECONDS)
+        hold_keys.release_keys(holder=holder)
+
+    def _check_chain(self, stopping: threading.Event) -> None:
+        """Refuse to work on another chain than the one in the settings; wait for one that does not answer yet."""
+        while not stopping.is_set():
+            try:
+                found = chain.chain_id()
+            except errors.Unreachable as error:
+                logger.warning("chain unreachable: %s", error)
+                stopping.wait(PAUSE_SECONDS)
+                continue
+            if found != settings.CHAIN_ID:
+                raise base.CommandError(f"CHAIN_RPC_URL leads to chain {found}, CHAIN_ID says {settings.CHAIN_ID}.")
+            return
+
+    def _turn(self, holder: str) -> bool:
+        """Do what there is to do; say whether everything could be reached. No failure ends the loop."""
+        try:
+            keys = hold_keys.hold_keys(chain_id=settings.CHAIN_ID, holder=holder, now=clock.get_now())
+            watch_bundles.watch_bundles(chain_id=settings.CHAIN_ID, holder=holder, now=clock.get_now())
+            for key in keys:
+                while send_bundle.send_bundle(key=key, holder=holder, now=clock.get_now()):
+                    continue
+        except errors.Unreachable as error:
+            logger.warning("unreachable: %s", error)
+        except django_db.Error as error:
+            logger.warning("database: %s", error)
+            django_db.close_old_connections()
+        except errors.UnableTo as error:
+            logger.warning("%s: %s", error.code, error.detail)
+        except Exception:
+            logger.exception("the relay failed; it goes on")
+        else:
+            return True
+        return False

@@ -1,0 +1,161 @@
+"""What a block says of bundles: mined, gone from the chain again, final."""
+
+import datetime
+import logging
+from collections.abc import Iterable
+
+from openvpp.core import db
+from relayer import models
+from relayer.domain import receipts
+from relayer.usecases import change_state
+
+logger = logging.getLogger(__name__)
+
+SETTLE_AGAIN_AFTER = datetime.timedelta(seconds=5)
+_UNSETTLED = (
+    models.UserOperation.State.QUEUED,
+    models.UserOperation.State.BUNDLED,
+    models.UserOperation.State.MINED,
+)
+
+
+@db.transaction
+def record_mined(*, bundle_id: int, receipt: receipts.BundleReceipt, now: datetime.datetime) -> None:
+    """Write down the block in which one of the bundle's transactions stands, and what became of each operation."""
+    bundle = models.Bundle.objects.select_for_update().get(pk=bundle_id)
+    if bundle.state not in {models.Bundle.State.PENDING, models.Bundle.State.MINED}:
+        return
+    if bundle.state == models.Bundle.State.MINED and bundle.block_hash == receipt.block_hash:
+        return
+    _write(bundle=bundle, receipt=receipt, now=now)
+
+
+@db.transaction
+def record_stranger(*, chain_id: int, receipt: receipts.BundleReceipt, now: datetime.datetime) -> None:
+    """Write down a transaction of somebody else that executed operations of ours."""
+    open_ = models.Bundle.objects.filter(
+        chain_id=chain_id, relayer_key__isnull=True, transaction_hash=receipt.transaction_hash
+    ).exclude(state=models.Bundle.State.LOST)
+    bundle = open_.select_for_update().first() or models.Bundle(
+        chain_id=chain_id, call_data=b"", gas_limit=receipt.gas_used, created_at=now
+    )
+    _write(bundle=bundle, receipt=receipt, now=now)
+
+
+@db.transaction
+def record_gone(*, bundle_id: int, now: datetime.datetime) -> None:
+    """Step back: the block that held the bundle is no longer part of the chain."""
+    bundle = models.Bundle.objects.select_for_update().get(pk=bundle_id)
+    if bundle.state != models.Bundle.State.MINED:
+        return
+    detail = f"Block {bundle.block_number} left the chain."
+    is_ours = bundle.relayer_key_id is not None
+    bundle.state = models.Bundle.State.PENDING if is_ours else models.Bundle.State.LOST
+    bundle.block_number = bundle.block_hash = bundle.transaction_hash = None
+    bundle.gas_used = bundle.gas_price_wei = None
+    bundle.has_reverted = False
+    bundle.save()
+    state = models.UserOperation.State.BUNDLED if is_ours else models.UserOperation.State.QUEUED
+    _step_back(rows=_members(bundle), state=state, detail=detail, now=now)
+
+
+@db.transaction
+def record_lost(*, bundle_id: int, now: datetime.datetime) -> None:
+    """Give the bundle up: its nonce went to another transaction for good, so none of its own can ever land."""
+    bundle = models.Bundle.objects.select_for_update().get(pk=bundle_id)
+    if bundle.state != models.Bundle.State.PENDING:
+        return
+    bundle.state = models.Bundle.State.LOST
+    bundle.save(update_fields=["state"])
+    logger.error("bundle %s lost its nonce %s to another transaction", bundle.pk, bundle.nonce)
+    detail = "Its bundle's nonce went to another transaction."
+    _step_back(rows=_members(bundle), state=models.UserOperation.State.QUEUED, detail=detail, now=now)
+
+
+@db.durable
+def settle(*, bundle_id: int, now: datetime.datetime) -> None:
+    """Make a bundle final, each of its operations in a transaction of its own.
+
+    An operation whose taker fails is tried again later and holds nobody else up.
+    """
+    waiting = models.UserOperation.objects.filter(bundle_id=bundle_id, state=models.UserOperation.State.MINED)
+    for hash_ in waiting.exclude(leased_until__gt=now).values_list("hash", flat=True):
+        try:
+            _settle(operation_hash=hash_, bundle_id=bundle_id, now=now)
+        except Exception:
+            logger.exception("operation %s could not be settled; it is tried again", hash_)
+            waiting.filter(hash=hash_).update(leased_until=now + SETTLE_AGAIN_AFTER)
+    if not waiting.exists():
+        models.Bundle.objects.filter(pk=bundle_id, state=models.Bundle.State.MINED).update(
+            state=models.Bundle.State.FINAL
+        )
+
+
+@db.transaction
+def _settle(*, operation_hash: str, bundle_id: int, now: datetime.datetime) -> None:
+    row = models.UserOperation.objects.select_for_update().get(hash=operation_hash)
+    if row.state != models.UserOperation.State.MINED or row.bundle_id != bundle_id:
+        return
+    state = models.UserOperation.State.SUCCEEDED if row.receipt.has_succeeded else models.UserOperation.State.FAILED
+    change_state.settle(operation=row, state=state, detail=row.receipt.reason, now=now)
+
+
+def _write(*, bundle: models.Bundle, receipt: receipts.BundleReceipt, now: datetime.datetime) -> None:
+    bundle.state = models.Bundle.State.MINED
+    bundle.nonce_passed_at_block = None
+    bundle.transaction_hash = receipt.transaction_hash
+    bundle.block_number, bundle.block_hash = receipt.block_number, receipt.block_hash
+    bundle.has_reverted = receipt.has_reverted
+    bundle.gas_used, bundle.gas_price_wei = receipt.gas_used, receipt.gas_price_wei
+    bundle.save()
+    executed = {operation.user_operation_hash: operation for operation in receipt.operations}
+    rows = models.UserOperation.objects.select_for_update(of=("self",)).filter(
+        hash__in=list(executed), state__in=_UNSETTLED
+    )
+    for row in rows:
+        _record_execution(row=row, bundle=bundle, receipt=executed[str(row.hash)], now=now)
+    left = [row for row in _members(bundle) if str(row.hash) not in executed]
+    _step_back(rows=left, state=models.UserOperation.State.QUEUED, detail="Its bundle executed nothing.", now=now)
+
+
+def _record_execution(
+    *, row: models.UserOperation, bundle: models.Bundle, receipt: receipts.Receipt, now: datetime.datetime
+) -> None:
+    models.UserOperationReceipt.objects.update_or_create(
+        user_operation=row,
+        defaults={
+            "has_succeeded": receipt.succeeded,
+            "reason": receipt.reason[:500],
+            "transaction_hash": receipt.transaction_hash,
+            "block_number": receipt.block_number,
+            "block_hash": receipt.block_hash,
+            "gas_used": receipt.gas_used,
+            "gas_cost_wei": receipt.gas_cost_wei,
+            "logs": [
+                {"address": log.address, "topics": list(log.topics), "data": log.data, "log_index": log.log_index}
+                for log in receipt.logs
+            ],
+        },
+    )
+    row.bundle, row.gas_cost_wei = bundle, receipt.gas_cost_wei
+    row.broadcast_at = row.broadcast_at or now
+    change_state.move(
+        operation=row,
+        state=models.UserOperation.State.MINED,
+        detail=f"Block {receipt.block_number}, transaction {receipt.transaction_hash}.",
+        now=now,
+    )
+
+
+def _members(bundle: models.Bundle) -> list[models.UserOperation]:
+    rows = models.UserOperation.objects.select_for_update().filter(bundle=bundle, state__in=_UNSETTLED)
+    return list(rows)
+
+
+def _step_back(*, rows: Iterable[models.UserOperation], state: str, detail: str, now: datetime.datetime) -> None:
+    for row in rows:
+        models.UserOperationReceipt.objects.filter(user_operation=row).delete()
+        row.gas_cost_wei = None
+        if state == models.UserOperation.State.QUEUED:
+            row.bundle = None
+        change_state.move(operation=row, state=state, detail=detail, now=now)

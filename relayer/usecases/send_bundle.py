@@ -1,0 +1,282 @@
+"""From the queue to the chain: claim, check, sign, write down, and only then send."""
+
+import datetime
+import logging
+import uuid
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db.models import Q
+
+from contracts.bindings import user_operations, words
+from custody import operations as custody_operations
+from custody.domain import transactions
+from openvpp.core import db, errors
+from relayer import models
+from relayer.adapters import chain, rpc
+from relayer.domain import fees, refusals
+from relayer.usecases import change_state, hold_keys, set_aside
+
+logger = logging.getLogger(__name__)
+
+CLAIM = datetime.timedelta(seconds=12)
+MAX_OPERATIONS = 50
+MAX_OPEN_BUNDLES = 4
+# What `handleOps` itself needs beside the operations' own limits, and the 64th that each call keeps back.
+_BASE_GAS = 60_000
+_GAS_PER_OPERATION = 40_000
+_KEPT_BACK = 64
+
+
+class UnableToSendBundle(errors.UnableTo):
+    """The key went to another relay, or the operations did, while the bundle was made."""
+
+
+@db.durable
+def send_bundle(*, key: models.RelayerKey, holder: str, now: datetime.datetime) -> int:
+    """Send what is due of the queue in one bundle; return how many operations were taken up.
+
+    Refused operations are set aside with their reason and the others go on. A bundle is written down before it is
+    sent: whenever this is cut short, either nothing was sent or `watch_bundles` sends it again.
+
+    :raises errors.Unreachable: chain or signer do not answer; the claim lapses and the operations are taken up again.
+    :raises UnableToSendBundle: another relay was faster.
+    """
+    waiting = models.Bundle.objects.filter(relayer_key=key, state=models.Bundle.State.PENDING).count()
+    if waiting >= MAX_OPEN_BUNDLES:
+        return 0
+    claim = uuid.uuid4().hex
+    claimed = _claim(chain_id=key.chain_id, claim=claim, now=now)
+    if not claimed:
+        return 0
+    try:
+        good, refused = _check(operations=_unexpired(claimed, now), key=key)
+        for operation, refusal in [*_expired(claimed, now), *refused]:
+            set_aside.set_aside(operation=operation, refusal=refusal, now=now)
+        if good:
+            _send(key=key, holder=holder, claim=claim, operations=good, now=now)
+    finally:
+        models.UserOperation.objects.filter(leased_by=claim).update(leased_by="", leased_until=None)
+    return len(claimed)
+
+
+def to_binding(row: models.UserOperation) -> user_operations.UserOperation:
+    """Return a stored operation as the EntryPoint takes it."""
+    return user_operations.UserOperation(
+        sender=words.parse_address(str(row.sender)),
+        nonce=int(row.nonce),
+        init_code=bytes(row.init_code),
+        call_data=bytes(row.call_data),
+        verification_gas_limit=row.verification_gas_limit,
+        call_gas_limit=row.call_gas_limit,
+        pre_verification_gas=row.pre_verification_gas,
+        max_priority_fee_per_gas=int(row.max_priority_fee_per_gas_wei),
+        max_fee_per_gas=int(row.max_fee_per_gas_wei),
+        paymaster_and_data=bytes(row.paymaster_and_data),
+        signature=bytes(row.signature),
+    )
+
+
+@db.durable
+def broadcast(*, transaction: models.BundleTransaction, now: datetime.datetime) -> None:
+    """Hand a written transaction to the node; what the node thinks of it is looked at later, on the chain.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    try:
+        chain.send(raw=bytes(transaction.raw))
+    except rpc.NodeRefused as refusal:
+        logger.warning("node does not take %s: %s", transaction.hash, refusal.reason)
+    models.BundleTransaction.objects.filter(hash=transaction.hash).update(sent_at=now)
+
+
+@db.durable
+def sign(
+    *, key: models.RelayerKey, nonce: int, call_data: bytes, gas_limit: int, prices: fees.GasPrices
+) -> tuple[str, bytes]:
+    """Return hash and raw form of a signed `handleOps` transaction.
+
+    :raises errors.Unreachable: the signer does not answer.
+    :raises custody_operations.UnableToSign: it costs more than the key may spend, or the key is disabled.
+    """
+    entry_point = set_aside.entry_point(chain_id=key.chain_id)
+    raw = custody_operations.sign_transaction(
+        key_id=key.key_id,
+        transaction=transactions.Transaction(
+            chain_id=key.chain_id,
+            nonce=nonce,
+            max_priority_fee_per_gas_wei=prices.max_priority_fee_per_gas_wei,
+            max_fee_per_gas_wei=prices.max_fee_per_gas_wei,
+            gas_limit=gas_limit,
+            to=entry_point,
+            value_wei=0,
+            data=call_data,
+        ),
+    )
+    return "0x" + words.keccak(raw).hex(), raw
+
+
+@db.transaction
+def _claim(*, chain_id: int, claim: str, now: datetime.datetime) -> list[models.UserOperation]:
+    """Lease what is due, the oldest first, at most one operation of each sender and none of a sender under way."""
+    under_way = models.UserOperation.objects.filter(chain_id=chain_id, state=models.UserOperation.State.BUNDLED)
+    rows = (
+        models.UserOperation.objects.filter(chain_id=chain_id, state=models.UserOperation.State.QUEUED)
+        .filter(Q(leased_until__isnull=True) | Q(leased_until__lte=now))
+        .exclude(sender__in=under_way.values("sender"))
+        .order_by("created_at", "nonce")
+        .select_for_update(skip_locked=True)[: 2 * MAX_OPERATIONS]
+    )
+    taken: dict[str, models.UserOperation] = {}
+    gas = _BASE_GAS
+    for row in rows:
+        gas += _gas_of(row)
+        if str(row.sender) in taken or (taken and gas > settings.CHAIN_BUNDLE_GAS_LIMIT):
+            continue
+        taken[str(row.sender)] = row
+        if len(taken) == MAX_OPERATIONS:
+            break
+    for row in taken.values():
+        row.leased_by, row.leased_until, row.attempts = claim, now + CLAIM, row.attempts + 1
+    models.UserOperation.objects.bulk_update(taken.values(), ["leased_by", "leased_until", "attempts"])
+    return list(taken.values())
+
+
+def _expired(
+    claimed: Sequence[models.UserOperation], now: datetime.datetime
+) -> list[tuple[models.UserOperation, refusals.Refusal]]:
+    refusal = refusals.Refusal(index=None, meaning=refusals.Meaning.WINDOW, reason="Expired before it was in a block.")
+    return [(row, refusal) for row in claimed if row.expires_at <= now]
+
+
+def _unexpired(claimed: Sequence[models.UserOperation], now: datetime.datetime) -> list[models.UserOperation]:
+    return [row for row in claimed if row.expires_at > now]
+
+
+def _check(
+    *, operations: list[models.UserOperation], key: models.RelayerKey
+) -> tuple[list[models.UserOperation], list[tuple[models.UserOperation, refusals.Refusal]]]:
+    """Simulate the bundle, and without what is refused again, until the rest passes together."""
+    good = list(operations)
+    refused: list[tuple[models.UserOperation, refusals.Refusal]] = []
+    beneficiary = words.parse_address(str(key.address))
+    entry_point = set_aside.entry_point(chain_id=key.chain_id)
+    while good:
+        try:
+            chain.call(to=entry_point, data=_encode(good, beneficiary), sender=beneficiary, gas=_gas_limit(good))
+        except rpc.NodeRefused as node_refusal:
+            refusal = refusals.read(node_refusal.data)
+        else:
+            return good, refused
+        if refusal.index is not None and refusal.index < len(good):
+            refused.append((good.pop(refusal.index), refusal))
+            continue
+        return _check_singly(operations=good, refused=refused, entry_point=entry_point, beneficiary=beneficiary)
+    return good, refused
+
+
+def _check_singly(
+    *,
+    operations: list[models.UserOperation],
+    refused: list[tuple[models.UserOperation, refusals.Refusal]],
+    entry_point: bytes,
+    beneficiary: bytes,
+) -> tuple[list[models.UserOperation], list[tuple[models.UserOperation, refusals.Refusal]]]:
+    """Find out which operations pass alone, when the node does not say what is wrong; send the first of those."""
+    answers = chain.try_calls(
+        to=entry_point,
+        datas=[_encode([row], beneficiary) for row in operations],
+        sender=beneficiary,
+        gas=_gas_limit(operations),
+    )
+    good = [row for row, answer in zip(operations, answers, strict=True) if answer is None]
+    more = [
+        (row, refusals.read(answer.data)) for row, answer in zip(operations, answers, strict=True) if answer is not None
+    ]
+    return good[:1], [*refused, *more]
+
+
+def _send(
+    *,
+    key: models.RelayerKey,
+    holder: str,
+    claim: str,
+    operations: list[models.UserOperation],
+    now: datetime.datetime,
+) -> None:
+    call_data = _encode(operations, words.parse_address(str(key.address)))
+    gas_limit = _gas_limit(operations)
+    prices = chain.gas_prices()
+    nonce = hold_keys.next_nonce(key=key)
+    hash_, raw = sign(key=key, nonce=nonce, call_data=call_data, gas_limit=gas_limit, prices=prices)
+    with db.transaction():
+        bundle = models.Bundle(
+            chain_id=key.chain_id,
+            relayer_key=key,
+            nonce=nonce,
+            call_data=call_data,
+            gas_limit=gas_limit,
+            created_at=now,
+        )
+        _write(bundle=bundle, holder=holder, claim=claim, operations=operations, now=now)
+        transaction = models.BundleTransaction.objects.create(
+            hash=hash_,
+            bundle=bundle,
+            raw=raw,
+            max_fee_per_gas_wei=prices.max_fee_per_gas_wei,
+            max_priority_fee_per_gas_wei=prices.max_priority_fee_per_gas_wei,
+            created_at=now,
+        )
+    broadcast(transaction=transaction, now=now)
+
+
+@db.transaction_required
+def _write(
+    *,
+    bundle: models.Bundle,
+    holder: str,
+    claim: str,
+    operations: Sequence[models.UserOperation],
+    now: datetime.datetime,
+) -> None:
+    key = bundle.relayer_key
+    if key is None or not hold_keys.still_holds(key=key, holder=holder):
+        raise UnableToSendBundle("Another relay holds the key now.", code="key_lost")
+    taken = models.Bundle.objects.filter(
+        relayer_key=key, nonce=bundle.nonce, state__in=[models.Bundle.State.PENDING, models.Bundle.State.MINED]
+    )
+    if taken.exists():
+        raise UnableToSendBundle("The nonce is another bundle's now.", code="nonce_taken")
+    rows = models.UserOperation.objects.select_for_update().filter(
+        hash__in=[row.hash for row in operations], state=models.UserOperation.State.QUEUED, leased_by=claim
+    )
+    found = {str(row.hash): row for row in rows}
+    if len(found) != len(operations):
+        raise UnableToSendBundle("Another relay holds the operations now.", code="operations_lost")
+    bundle.save()
+    for row in found.values():
+        row.bundle, row.broadcast_at = bundle, row.broadcast_at or now
+        change_state.move(operation=row, state=models.UserOperation.State.BUNDLED, detail="", now=now)
+
+
+def _encode(operations: Sequence[models.UserOperation], beneficiary: bytes) -> bytes:
+    return user_operations.encode_handle_ops(
+        operations=[to_binding(row) for row in operations], beneficiary=beneficiary
+    )
+
+
+def _gas_of(row: models.UserOperation) -> int:
+    paymaster_gas = bytes(row.paymaster_and_data)[20:52]
+    return (
+        row.verification_gas_limit
+        + row.call_gas_limit
+        + row.pre_verification_gas
+        + int.from_bytes(paymaster_gas[:16], "big")
+        + int.from_bytes(paymaster_gas[16:], "big")
+        + _GAS_PER_OPERATION
+    )
+
+
+def _gas_limit(operations: Sequence[models.UserOperation]) -> int:
+    gas = _BASE_GAS + sum(_gas_of(row) for row in operations)
+    return gas + gas // (_KEPT_BACK - 1)
