@@ -8,6 +8,7 @@ import numpy as np
 from billing.domain import bill, loads, local_time, tariffs, terms
 
 _NANO_KW_PER_HP = 745_699_872
+_MONTHS_OF_A_YEAR_BACK = 11
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ def billing_demand_milliw(
     *,
     peak_milliw: int,
     ratchet: tariffs.Ratchet | None,
+    reading: terms.RatchetReading,
     month: tuple[int, int],
     history: tuple[PastPeak, ...],
 ) -> int:
@@ -46,16 +48,16 @@ def billing_demand_milliw(
     if ratchet is None:
         return peak_milliw
     now = month[0] * 12 + month[1]
-    reach = ratchet.range_months
-    if not reach and ratchet.reading is tariffs.RatchetReading.AT_LEAST_CURRENT_PEAK:
-        reach = 11
+    if reading is terms.RatchetReading.REFERENCE:
+        reach = ratchet.range_months + (ratchet.range_months >= month[1] - 1)
+        past = [item.peak_milliw for item in history if 0 < now - (item.year * 12 + item.month) <= reach]
+        return max([peak_milliw, *past]) * ratchet.percent_micro // tariffs.MICRO
+    reach = ratchet.range_months or _MONTHS_OF_A_YEAR_BACK
     past = [
         item.peak_milliw
         for item in history
         if 0 < now - (item.year * 12 + item.month) <= reach and ratchet.months[item.month - 1]
     ]
-    if ratchet.reading is tariffs.RatchetReading.PERCENT_OF_WINDOW:
-        return max([peak_milliw, *past]) * ratchet.percent_micro // tariffs.MICRO
     return max([peak_milliw, *(peak * ratchet.percent_micro // tariffs.MICRO for peak in past)])
 
 

@@ -1,10 +1,11 @@
 """Energy: mWh by time-of-use period, tiers met as the tariff says, whole mWh in every line."""
 
 import fractions
+from typing import cast
 
 import numpy as np
 
-from billing.domain import bill, loads, local_time, tariffs
+from billing.domain import bill, loads, local_time, tariffs, terms
 
 
 def by_period(*, energy: loads.Int64s, times: local_time.LocalTimes, schedule: tariffs.TimeOfUse) -> dict[int, int]:
@@ -22,7 +23,12 @@ def periods_of(*, times: local_time.LocalTimes, schedule: tariffs.TimeOfUse) -> 
 
 
 def upper_bounds(
-    *, tiers: tuple[tariffs.EnergyTier, ...], demand_milliw: int, days: int, factor: fractions.Fraction
+    *,
+    tiers: tuple[tariffs.EnergyTier, ...],
+    reading: terms.TierReading,
+    demand_milliw: int,
+    days: int,
+    factor: fractions.Fraction,
 ) -> list[tuple[int, int | None]]:
     """Return (tier, upper bound in mWh or None when open), in the order in which energy fills them.
 
@@ -30,22 +36,26 @@ def upper_bounds(
     A tier per kW that is followed by tiers in kWh is a block: the kWh tiers are steps inside it and end with
     it, and the block's own price is not used.
     """
-    bounds = [_bound(tier=tier, demand_milliw=demand_milliw, days=days, factor=factor) for tier in tiers]
+    counts_kw = reading is terms.TierReading.AS_WORDED or tiers[0].unit.is_per_kw
+    bounds = [
+        _bound(tier=tier, demand_milliw=demand_milliw if counts_kw else None, days=days, factor=factor)
+        for tier in tiers
+    ]
+    if not tiers[0].unit.is_per_kw:
+        return list(enumerate(bounds))
     filled: list[tuple[int, int | None]] = []
     limit: int | None = None
     for index, tier in enumerate(tiers):
         bound = bounds[index]
         if tier.unit.is_per_kw:
             limit = bound
-            is_header = index + 1 < len(tiers) and not tiers[index + 1].unit.is_per_kw
-            if not is_header:
+            is_block = index + 1 < len(tiers) and not tiers[index + 1].unit.is_per_kw
+            if not is_block:
                 filled.append((index, bound))
-        elif not tiers[0].unit.is_per_kw:
+        elif _is_below(bound, limit):
             filled.append((index, bound))
-        else:
-            step = limit if bound is None else bound if limit is None else min(bound, limit)
-            if not filled or _is_below(filled[-1][1], step):
-                filled.append((index, step))
+        elif not filled or _is_below(filled[-1][1], limit):
+            filled.append((index, limit))
     return filled
 
 
@@ -54,6 +64,7 @@ def lines(
     charge: tariffs.EnergyCharge,
     energy_milliwh: dict[int, int],
     allocation: tariffs.TierAllocation,
+    reading: terms.TierReading,
     demand_milliw: int,
     days: int,
     factor: fractions.Fraction,
@@ -67,8 +78,8 @@ def lines(
             continue
         tiers = charge.tiers[period]
         filling = used if allocation is tariffs.TierAllocation.EACH_PERIOD else total
-        bounds = upper_bounds(tiers=tiers, demand_milliw=demand_milliw, days=days, factor=factor)
-        for index, quantity in _fill(bounds=bounds, filling=filling, used=used):
+        bounds = upper_bounds(tiers=tiers, reading=reading, demand_milliw=demand_milliw, days=days, factor=factor)
+        for index, quantity in fill(bounds=bounds, reading=reading, filling=filling, used=used):
             tier = tiers[index]
             found.append(
                 bill.priced(
@@ -101,31 +112,35 @@ def fuel_lines(
     ]
 
 
-def _fill(*, bounds: list[tuple[int, int | None]], filling: int, used: int) -> list[tuple[int, int]]:
-    """Fill the tiers with `filling` mWh and return the part of each that `used` of it takes.
+def fill(
+    *, bounds: list[tuple[int, int | None]], reading: terms.TierReading, filling: int, used: int
+) -> list[tuple[int, int]]:
+    """Fill the tiers with `filling` mWh and return (tier, part) for the `used` of it.
 
-    Shares are rounded on their running sum, so that they add up to `used`. Energy beyond a last bound stays
-    in the last tier.
+    Shares are rounded on their running sum, so that they add up to `used` wherever every mWh has a price.
     """
+    is_worded = reading is terms.TierReading.AS_WORDED
     parts: list[tuple[int, int]] = []
     below = taken = 0
     for place, (index, bound) in enumerate(bounds):
-        is_last = place == len(bounds) - 1
-        upper = filling if bound is None or is_last else min(filling, bound)
-        if upper <= below:
+        is_open = bound is None or filling <= bound or (is_worded and place == len(bounds) - 1)
+        upper = filling if is_open else cast("int", bound)
+        if upper <= below and is_worded:
             continue
         running = bill.divide_half_even(upper * used, filling)
-        if running > taken:
+        if running != taken:
             parts.append((index, running - taken))
         below, taken = upper, running
+        if is_open:
+            break
     return parts
 
 
-def _bound(*, tier: tariffs.EnergyTier, demand_milliw: int, days: int, factor: fractions.Fraction) -> int | None:
+def _bound(*, tier: tariffs.EnergyTier, demand_milliw: int | None, days: int, factor: fractions.Fraction) -> int | None:
     if tier.upper_micro is None:
         return None
     scale = fractions.Fraction(days) if tier.unit.is_daily else factor
-    if tier.unit.is_per_kw:
+    if tier.unit.is_per_kw and demand_milliw is not None:
         scale = fractions.Fraction(demand_milliw, tariffs.MICRO) * (days if tier.unit.is_daily else 1)
     return int(tier.upper_micro * scale)
 

@@ -59,6 +59,7 @@ def rate(
     billed_milliw = demand.billing_demand_milliw(
         peak_milliw=peak_milliw,
         ratchet=tariff.ratchet,
+        reading=reading.ratchet,
         month=(period.starts_on.year, period.starts_on.month),
         history=history.peaks,
     )
@@ -71,6 +72,7 @@ def rate(
             charge=tariff.energy,
             energy_milliwh=settled.bought_milliwh,
             allocation=tariff.tier_allocation,
+            reading=reading.tiers,
             demand_milliw=billed_milliw,
             days=period.days,
             factor=shares.factor,

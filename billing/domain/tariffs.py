@@ -73,19 +73,6 @@ class TierAllocation(enum.StrEnum):
     EACH_PERIOD = "each_period"
 
 
-class RatchetReading(enum.StrEnum):
-    """What a lookback percentage is taken of.
-
-    PERCENT_OF_WINDOW: billing demand is the percentage of the highest peak among this month and the months
-    looked back on; with a range of 0 that is the percentage of this month's own peak (the URDB reference's way).
-    AT_LEAST_CURRENT_PEAK: this month's own peak counts in full, and the percentage of the highest peak of the
-    months looked back on (eleven where the range is 0) is the least that is billed.
-    """
-
-    PERCENT_OF_WINDOW = "percent_of_window"
-    AT_LEAST_CURRENT_PEAK = "at_least_current_peak"
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class EnergyTier:
     """One step of an energy price.
@@ -193,7 +180,6 @@ class Ratchet:
     percent_micro: int
     months: tuple[bool, ...] = (True,) * MONTHS
     range_months: int = 0
-    reading: RatchetReading = RatchetReading.PERCENT_OF_WINDOW
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -42,6 +42,32 @@ class DailyDemand(enum.StrEnum):
     EACH_DAY = "each_day"
 
 
+class TierReading(enum.StrEnum):
+    """How tiers are read whose bounds mix kWh and kWh per kW, or do not rise.
+
+    AS_WORDED: every bound is what its unit says, a step inside a block ends with the block, and energy beyond
+    the last bound is in the last tier.
+    REFERENCE: as Utilityrate5 does: bounds per kW count only when the first tier is per kW, otherwise every bound
+    is a number of kWh; a bound below the one before it takes energy back; energy beyond the last bound is free.
+    """
+
+    AS_WORDED = "as_worded"
+    REFERENCE = "reference"
+
+
+class RatchetReading(enum.StrEnum):
+    """What a lookback percentage is taken of.
+
+    AT_LEAST_CURRENT_PEAK: this month's own peak counts in full, and the percentage of the highest peak of the
+    months looked back on (eleven where the tariff's range is 0) is the least that is billed.
+    REFERENCE: as Utilityrate5 does: the percentage of the highest peak among this month and the months looked
+    back on, whatever months the tariff names; a window that reaches into the year before takes one month more.
+    """
+
+    AT_LEAST_CURRENT_PEAK = "at_least_current_peak"
+    REFERENCE = "reference"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Terms:
     """A utility's reading of its tariff.
@@ -58,8 +84,13 @@ class Terms:
     daily_demand: DailyDemand = DailyDemand.MONTH_PEAK
     power_factor_micro: int = 1_000_000
     holidays: frozenset[datetime.date] = frozenset()
+    tiers: TierReading = TierReading.AS_WORDED
+    ratchet: RatchetReading = RatchetReading.AT_LEAST_CURRENT_PEAK
     meters: int = 1
     allow_gaps: bool = False
+
+
+AS_REFERENCE = Terms(tiers=TierReading.REFERENCE, ratchet=RatchetReading.REFERENCE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

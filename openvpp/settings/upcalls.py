@@ -3,13 +3,13 @@
 # Called in the transaction of whoever calls (openvpp.core.upcalls.call).
 UPCALLS: dict[str, list[str]] = {
     # relayer -> wallets: kwargs `user_operation_hash`, `state`, `detail`, `now`.
-    "user_operation.changed": [],
+    "user_operation.changed": ["wallets.usecases.follow_operation.follow"],
     # wallets -> the app that asked: kwargs `outcome` (wallets.domain.outcome.Outcome), `now`.
-    "operation.billing.payment": [],
+    "operation.billing.payment": ["billing.usecases.pay_bill.finish"],
     "operation.programs.payout": ["programs.usecases.settle_event.finish"],
     "operation.wallets.revoke_session": ["wallets.usecases.revoke_session_key.finish"],
     # customers -> wallets: kwargs `customer_id`, `account_id`, `now`.
-    "customers.account_claimed": [],
+    "customers.account_claimed": ["wallets.usecases.welcome_customer.on_account_claimed"],
     # ders -> programs: kwargs `command_id`, `state`, `now`.
     "ders.command_changed": ["programs.usecases.dispatch_event.note_command"],
     # ders -> programs: kwargs `device_id`, `now`.
@@ -18,6 +18,7 @@ UPCALLS: dict[str, list[str]] = {
 
 # Run by openvpp.core.jobs: kwargs are the job's JSON arguments and `now`.
 JOBS: dict[str, str] = {
+    "wallets.open_wallet": "wallets.operations.open_wallet",
     "wallets.revoke_session": "wallets.usecases.revoke_session_key.start",
     "ders.register_device": "ders.usecases.add_device.register",
     "ders.deliver_command": "ders.usecases.deliver_command.deliver",

@@ -1,0 +1,171 @@
+"""A person's bills, and one with its lines."""
+
+import uuid
+from typing import Any
+
+from drf_spectacular import utils as schema
+from rest_framework import generics, response, serializers, views
+from rest_framework import request as drf_request
+
+from billing import models, queries
+from openvpp.core import money, pages, scopes
+
+TAGS = ["Bills"]
+CENTS, NANO = 2, 9
+BILL_EXAMPLE = {
+    "id": "b3f3d6f2-6f0b-4d0f-9a86-2f5d1f0c9a11",
+    "account": "HL-100001",
+    "number": "HL-100001-20261101",
+    "source": "rated",
+    "state": "issued",
+    "starts_on": "2026-10-01",
+    "ends_on": "2026-11-01",
+    "time_zone": "America/New_York",
+    "amount_due": "84.12",
+    "amount_due_cents": 8412,
+    "currency": "USD",
+    "due_on": "2026-11-22",
+    "issued_at": "2026-11-01T05:00:02Z",
+    "paid_at": None,
+}
+LINE_EXAMPLE = {
+    "position": 1,
+    "kind": "energy",
+    "label": "Off-peak energy",
+    "quantity": "412.500000",
+    "unit": "kWh",
+    "unit_price": "0.143210000",
+    "factor": "1",
+    "amount": "59.074125000",
+    "starts_on": "2026-10-01",
+    "ends_on": "2026-11-01",
+    "service_point": "SP-100001",
+    "tariff": "RES-TOU",
+    "tariff_version": "2026-01-01",
+}
+
+
+class BillOutput(serializers.Serializer[models.Bill]):
+    """A bill without its lines."""
+
+    id = serializers.UUIDField()
+    account = serializers.CharField(source="account.number")
+    number = serializers.CharField()
+    source = serializers.ChoiceField(  # type: ignore[assignment] # a declared field is not an attribute
+        choices=models.Bill.Source.choices
+    )
+    state = serializers.ChoiceField(choices=models.Bill.State.choices)
+    starts_on = serializers.DateField(help_text="First local day of the period.")
+    ends_on = serializers.DateField(help_text="First local day after the period.")
+    time_zone = serializers.CharField()
+    amount_due = serializers.SerializerMethodField(help_text="In the currency; negative for a credit.")
+    amount_due_cents = serializers.IntegerField()
+    currency = serializers.CharField()
+    due_on = serializers.DateField()
+    issued_at = serializers.DateTimeField()
+    paid_at = serializers.DateTimeField(allow_null=True)
+
+    def get_amount_due(self, bill: models.Bill) -> str:
+        return f"{money.from_units(units=bill.amount_due_cents, decimals=CENTS):f}"
+
+
+class LineOutput(serializers.Serializer[models.BillLine]):
+    """One row: amount = quantity x unit price x factor, to the billionth of the currency."""
+
+    position = serializers.IntegerField()
+    kind = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # a declared field is not an attribute
+    quantity = serializers.DecimalField(max_digits=24, decimal_places=6)
+    unit = serializers.CharField()
+    unit_price = serializers.SerializerMethodField()
+    factor = serializers.SerializerMethodField(help_text="Share of a month, as a fraction.")
+    amount = serializers.SerializerMethodField()
+    starts_on = serializers.DateField()
+    ends_on = serializers.DateField()
+    service_point = serializers.CharField(source="service_point.number", default=None, allow_null=True)
+    tariff = serializers.CharField(source="tariff.code", default=None, allow_null=True)
+    tariff_version = serializers.DateField(source="tariff.effective_from", default=None, allow_null=True)
+
+    def get_unit_price(self, line: models.BillLine) -> str:
+        return f"{money.from_units(units=line.unit_price_nano, decimals=NANO):f}"
+
+    def get_factor(self, line: models.BillLine) -> str:
+        whole = line.factor_denominator == 1
+        return str(line.factor_numerator) if whole else f"{line.factor_numerator}/{line.factor_denominator}"
+
+    def get_amount(self, line: models.BillLine) -> str:
+        return f"{money.from_units(units=line.amount_nano, decimals=NANO):f}"
+
+
+class Pages(pages.CursorPagination):
+    """Newest first."""
+
+    ordering = ("-issued_at", "-id")
+
+
+class ListBills(generics.GenericAPIView[models.Bill]):
+    """The bills of the person's accounts."""
+
+    required_scopes = ["bills:read"]
+    pagination_class = Pages
+    serializer_class = BillOutput
+    queryset = models.Bill.objects.none()
+
+    class Input(serializers.Serializer[Any]):
+        account = serializers.CharField(required=False, max_length=32, help_text="Number of one account.")
+        state = serializers.ChoiceField(required=False, choices=models.Bill.State.choices)
+        period_from = serializers.DateField(required=False, help_text="Periods that end after this day.")
+        period_to = serializers.DateField(required=False, help_text="Periods that start before this day.")
+
+    @schema.extend_schema(
+        operation_id="bills_list",
+        summary="My bills",
+        tags=TAGS,
+        parameters=[Input],
+        responses={200: BillOutput(many=True)},
+        examples=[schema.OpenApiExample("A new bill", response_only=True, value=BILL_EXAMPLE)],
+    )
+    def get(self, request: drf_request.Request) -> response.Response:
+        asked = self.Input(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        lookups = {
+            "account": "account__number",
+            "state": "state",
+            "period_from": "ends_on__gt",
+            "period_to": "starts_on__lt",
+        }
+        rows = queries.get_bills(user=scopes.get_person(request)).filter(
+            **{lookups[name]: value for name, value in asked.validated_data.items()}
+        )
+        page: Any = self.paginate_queryset(rows)
+        return self.get_paginated_response(BillOutput(page, many=True).data)
+
+
+class ShowBill(views.APIView):
+    """One bill with its lines and payments."""
+
+    required_scopes = ["bills:read"]
+
+    class Output(BillOutput):
+        class PaymentOutput(serializers.Serializer[Any]):
+            id = serializers.UUIDField(source="payment.pk")
+            state = serializers.CharField(source="payment.state")
+            created_at = serializers.DateTimeField(source="payment.created_at")
+
+        lines = LineOutput(many=True)
+        payments = PaymentOutput(many=True, source="allocations")
+
+    @schema.extend_schema(
+        operation_id="bills_show",
+        summary="A bill",
+        tags=TAGS,
+        responses=Output,
+        examples=[
+            schema.OpenApiExample(
+                "A new bill", response_only=True, value={**BILL_EXAMPLE, "lines": [LINE_EXAMPLE], "payments": []}
+            )
+        ],
+    )
+    def get(self, request: drf_request.Request, bill_id: uuid.UUID) -> response.Response:
+        bill = queries.get_bill(user=scopes.get_person(request), bill_id=bill_id)
+        return response.Response(self.Output(bill).data)

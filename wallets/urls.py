@@ -1,0 +1,12 @@
+from django import urls
+
+from wallets.api import grants, operations, wallet
+
+urlpatterns = [
+    urls.path("wallet/", wallet.ShowWallet.as_view(), name="wallet"),
+    urls.path("wallet/balances/", wallet.ShowBalances.as_view(), name="wallet-balances"),
+    urls.path("wallet/activity/", wallet.ListActivity.as_view(), name="wallet-activity"),
+    urls.path("wallet/grants/", grants.ListGrants.as_view(), name="wallet-grants"),
+    urls.path("wallet/grants/<uuid:grant_id>/", grants.Grant.as_view(), name="wallet-grant"),
+    urls.path("operations/<uuid:operation_id>/", operations.ShowOperation.as_view(), name="operation"),
+]
