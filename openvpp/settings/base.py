@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "channels",
     "openvpp.core",
     "openvpp.seed",
+    "openvpp.demo",
     "customers",
     "custody",
     "notifications",

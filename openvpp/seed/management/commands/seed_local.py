@@ -63,7 +63,8 @@ class Command(base.BaseCommand):
         import_tariff.import_tariff(
             utility_id=utility_id,
             code=utility.TARIFF_CODE,
-            document=(DATA / "tariff_psegli_residential_tou.json").read_text(),
+            text=(DATA / "tariff_psegli_residential_tou.json").read_text(),
+            effective_from=utility.OPENED_ON,
             now=clock.get_now(),
         )
 
