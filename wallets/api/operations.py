@@ -64,7 +64,7 @@ class Output(serializers.Serializer[models.Operation]):
 
     def get_transaction_hash(self, operation: models.Operation) -> str | None:
         bundle = _bundle(operation)
-        return str(bundle.hash) if bundle is not None else None
+        return bundle.transaction_hash if bundle is not None else None
 
     def get_block_number(self, operation: models.Operation) -> int | None:
         bundle = _bundle(operation)
