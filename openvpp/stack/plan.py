@@ -54,7 +54,7 @@ class Plan:
             ],
             "worker": [
                 *celery,
-                *["worker", "--queues", "default,chain", "--concurrency", "2", "--loglevel", "warning"],
+                *["worker", "--queues", "default", "--concurrency", "2", "--loglevel", "warning"],
                 *["--hostname", "worker@stack", "--without-gossip", "--without-mingle"],
             ],
             "beat": [
