@@ -7,7 +7,6 @@ from customers import models as customer_models
 from openvpp.demo.adapters import listener, node, phone
 from openvpp.seed import run_file
 
-CONSENT = {"limit_per_payment": "2500", "limit_per_period": "10000", "limit_total": "100000"}
 CAUGHT_UP_S = 15.0
 
 
@@ -63,9 +62,7 @@ def sign_in(*, stack: Stack, key: str) -> SignedIn:
     """
     person = stack.people[key]
     browser = phone.Browser(base_url=stack.base_url)
-    tokens = browser.authorize(
-        client=stack.oauth["mobile"], email=person["email"], password=person["password"], answers=CONSENT
-    )
+    tokens = browser.authorize(client=stack.oauth["mobile"], email=person["email"], password=person["password"])
     api = phone.Api(base_url=stack.base_url, token=tokens.access)
     return SignedIn(
         api=api,

@@ -1,6 +1,7 @@
 """The first journey: a real month of meter data becomes a bill, and is paid without native coin."""
 
 import dataclasses
+import datetime
 import decimal
 import time
 import uuid
@@ -9,7 +10,7 @@ from typing import Any
 
 from billing.usecases import issue_bill
 from customers import models as customer_models
-from openvpp.core import clock, money
+from openvpp.core import clock
 from openvpp.demo import cast, meter_data, proof
 from openvpp.demo import stage as stages
 from openvpp.demo.adapters import phone
@@ -77,7 +78,7 @@ class Journey:
     def _sign_in(self) -> cast.SignedIn:
         self.stage.step("Ada", "signs in on her phone and lets the app pay, within limits")
         ada = cast.sign_in(stack=self.stack, key="ada")
-        self.stage.quote(ada.consent_words[:24])
+        self.stage.quote(ada.consent_words)
         me = ada.api.get("me/")
         self.stage.fact(f"signed in as {me['name']} by authorization code with PKCE; socket open")
         return ada
@@ -131,11 +132,11 @@ class Journey:
         started = time.monotonic()
         payment = ada.api.post(
             f"bills/{bill['id']}/payments/",
-            {"quote_id": quote["id"], "amount_units": quote["amount_units"]},
+            {"quote_id": quote["quote_id"], "amount_units": quote["amount_units"]},
             key=str(uuid.uuid4()),
         )
         self.stage.fact("202: accepted, to be followed")
-        operation = self._follow(ada, str(payment["operation_id"]))
+        operation = self._follow(ada, payment["operation_id"])
         settled_in_s = time.monotonic() - started
         notices = self._listen(ada, payment_id=str(payment["id"]), bill_id=str(bill["id"]))
         paid = ada.api.get(f"payments/{payment['id']}/")
@@ -151,7 +152,7 @@ class Journey:
             "amount_units": int(paid["amount_units"]),
             "token": token.symbol,
             "fee_units": int(paid["fee_units"]),
-            "fee_token": paid["fee_token"],
+            "fee_token": paid["fee_token"] and paid["fee_token"]["symbol"],
             "fee_mode": paid["fee_mode"],
             "user_operation_hash": operation["user_operation_hash"],
             "transaction_hash": paid["transaction_hash"],
@@ -203,9 +204,10 @@ class Journey:
     def _check(
         self, *, wallet: wallet_models.Wallet, paid: dict[str, Any], before: proof.Holdings, after: proof.Holdings
     ) -> None:
-        moved = {paid["token"]: int(paid["amount_units"])}
+        moved = {paid["token"]["symbol"]: int(paid["amount_units"])}
         if int(paid["fee_units"]):
-            moved[paid["fee_token"]] = moved.get(paid["fee_token"], 0) + int(paid["fee_units"])
+            symbol = paid["fee_token"]["symbol"]
+            moved[symbol] = moved.get(symbol, 0) + int(paid["fee_units"])
         found = proof.check_payment(
             stack=self.stack,
             payment=proof.Payment(
@@ -224,9 +226,11 @@ class Journey:
     def _show_fee(self, quote: dict[str, Any]) -> str:
         if not int(quote["fee_units"]):
             return f"no network fee: {quote.get('reason') or 'the utility pays it'}"
-        token = self.stack.utility.tokens.get(symbol=quote["fee_token"])
-        fee = money.from_units(units=int(quote["fee_units"]), decimals=token.decimals)
-        return f"{fee.normalize():f} {token.symbol} network fee, locked until {quote['expires_at']}"
+        expires_at = datetime.datetime.fromisoformat(quote["expires_at"])
+        left_s = (expires_at - clock.get_now()).total_seconds()
+        return (
+            f"{decimal.Decimal(quote['fee']):f} {quote['fee_token']['symbol']} network fee, locked for {left_s:.0f} s"
+        )
 
 
 def _money(amount: str) -> str:

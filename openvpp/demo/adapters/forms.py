@@ -14,11 +14,22 @@ class Form:
     buttons: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Page:
+    """What a person sees: forms, all words in order, and the terms of definition lists with their texts."""
+
+    forms: list[Form]
+    words: list[str]
+    terms: list[tuple[str, str]]
+
+
 class _Reader(parser.HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[Form] = []
         self.words: list[str] = []
+        self.terms: list[tuple[str, str]] = []
+        self._inside = ""
         self._select = ""
         self._silent = 0
 
@@ -26,6 +37,8 @@ class _Reader(parser.HTMLParser):
         given = {name: value or "" for name, value in attrs}
         if tag in {"script", "style"}:
             self._silent += 1
+        elif tag in {"dt", "dd"}:
+            self._inside = tag
         elif tag == "form":
             self.forms.append(Form(action=given.get("action", ""), method=given.get("method", "get").lower()))
         elif self.forms and given.get("name") and "disabled" not in given:
@@ -38,10 +51,19 @@ class _Reader(parser.HTMLParser):
             self._silent -= 1
         elif tag == "select":
             self._select = ""
+        elif tag == self._inside:
+            self._inside = ""
 
     def handle_data(self, data: str) -> None:
-        if not self._silent and data.strip():
-            self.words.append(" ".join(data.split()))
+        if self._silent or not data.strip():
+            return
+        words = " ".join(data.split())
+        self.words.append(words)
+        if self._inside == "dt":
+            self.terms.append((words, ""))
+        elif self._inside == "dd" and self.terms:
+            term, text = self.terms[-1]
+            self.terms[-1] = (term, f"{text} {words}".strip())
 
     def _field(self, tag: str, given: dict[str, str]) -> None:
         form, kind = self.forms[-1], given.get("type", "submit" if tag == "button" else "text")
@@ -58,8 +80,8 @@ class _Reader(parser.HTMLParser):
             form.fields[self._select] = given.get("value", "")
 
 
-def read(page: str, /) -> tuple[list[Form], list[str]]:
-    """Return a page's forms and its visible words, in order."""
+def read(page: str, /) -> Page:
+    """Return what a page shows."""
     reader = _Reader()
     reader.feed(page)
-    return reader.forms, reader.words
+    return Page(forms=reader.forms, words=reader.words, terms=reader.terms)

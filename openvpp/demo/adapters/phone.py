@@ -14,6 +14,7 @@ from openvpp.demo.adapters import forms
 
 TIMEOUT_SECONDS = 30.0
 MOST_PAGES = 12
+ALLOW = ("decision", "allow")
 
 
 class UnableToPlay(errors.UnableTo):
@@ -70,10 +71,8 @@ class Browser:
         )
         self.consent_words: list[str] = []
 
-    def authorize(
-        self, *, client: Mapping[str, Any], email: str, password: str, answers: Mapping[str, str]
-    ) -> "Tokens":
-        """Sign in, allow what is asked on the consent page with `answers` in its fields, and return the tokens.
+    def authorize(self, *, client: Mapping[str, Any], email: str, password: str) -> "Tokens":
+        """Sign in, allow what is asked on the consent page, and return the tokens.
 
         :raises UnableToPlay: a page is not what a browser expects, or access was refused.
         """
@@ -97,28 +96,25 @@ class Browser:
                     return self._redeem(target, client=client, state=state, verifier=verifier)
                 response = self._client.get(target)
             elif response.is_success:
-                response = self._fill_in(response, email=email, password=password, answers=answers)
+                response = self._fill_in(response, email=email, password=password)
             else:
                 raise UnableToPlay(_refusal(response), code="sign_in_refused")
         raise UnableToPlay("Signing in went round in circles.", code="sign_in_refused")
 
-    def _fill_in(
-        self, page: httpx.Response, *, email: str, password: str, answers: Mapping[str, str]
-    ) -> httpx.Response:
-        found, words = forms.read(page.text)
-        form = next((form for form in found if form.method == "post" and _is_known(form)), None)
+    def _fill_in(self, page: httpx.Response, *, email: str, password: str) -> httpx.Response:
+        found = forms.read(page.text)
+        form = next((form for form in found.forms if form.method == "post" and _is_known(form)), None)
+        words = " ".join(found.words)[:300]
         if form is None:
-            raise UnableToPlay(f"{page.url.path} shows no form to go on with: {' '.join(words)[:300]}", code="no_form")
+            raise UnableToPlay(f"{page.url.path} shows no form to go on with: {words}", code="no_form")
         fields = dict(form.fields)
         if "login" in fields or "password" in fields:
             if "login" in fields and fields["login"] == email:
-                raise UnableToPlay(f"The sign-in page refuses: {' '.join(words)[:300]}", code="sign_in_refused")
+                raise UnableToPlay(f"The sign-in page refuses: {words}", code="sign_in_refused")
             fields |= {"login": email, "password": password}
         else:
-            self.consent_words = words
-            fields |= {name: value for name, value in answers.items() if name in fields}
-            allow = next((button for button in form.buttons if "allow" in button), None)
-            fields |= dict([allow]) if allow else {}
+            self.consent_words = [f"{term}: {text}" for term, text in found.terms]
+            fields |= dict([ALLOW])
         target = urllib.parse.urljoin(str(page.url), form.action or str(page.url))
         return self._client.post(target, data=fields, headers={"Referer": str(page.url), "Origin": self._base_url})
 
@@ -174,7 +170,7 @@ def is_ready(*, base_url: str) -> str:
 
 
 def _is_known(form: forms.Form) -> bool:
-    return "login" in form.fields or "password" in form.fields or any(name == "allow" for name, _ in form.buttons)
+    return "login" in form.fields or "password" in form.fields or ALLOW in form.buttons
 
 
 def _tokens(response: httpx.Response) -> Tokens:
