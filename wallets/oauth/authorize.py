@@ -10,7 +10,7 @@ from allauth.account.internal.flows import reauthentication
 from allauth.headless.internal import sessionkit
 from django import http, shortcuts
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import DataError, IntegrityError
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 from oauth2_provider import exceptions as toolkit_errors
@@ -138,7 +138,7 @@ class Authorize(base.BaseAuthorizationView):
         """
         try:
             scopes, found = self.validate_authorization_request(self.request)
-        except ValueError as error:
+        except (ValueError, DataError) as error:
             raise toolkit_errors.FatalClientError(
                 error=oauth_errors.InvalidRequestFatalError(description="The query is not well encoded.")
             ) from error

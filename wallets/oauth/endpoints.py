@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from django import http
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.utils.decorators import method_decorator
 from django.views import generic
 from django.views.decorators.csrf import csrf_exempt
@@ -39,6 +39,8 @@ class Token(base.TokenView):
             with db.transaction():
                 answer: http.HttpResponseBase = self.authorization_flow_token_response(request)
                 return answer
+        except DataError:
+            return _refuse("invalid_request", "A parameter holds characters that no parameter may hold")
         except OperationalError:
             logger.warning("token endpoint: a lock was waited for too long", exc_info=True)
             return _refuse("temporarily_unavailable", "Try again shortly", status=503)
@@ -51,9 +53,12 @@ class Revoke(base.RevokeTokenView):
 
     def post(self, request: http.HttpRequest, *args: Any, **kwargs: Any) -> http.HttpResponseBase:
         """Answer 200 whether or not there was such a token."""
-        with db.transaction():
-            answer: http.HttpResponseBase = super().post(request, *args, **kwargs)
-            return answer
+        try:
+            with db.transaction():
+                answer: http.HttpResponseBase = super().post(request, *args, **kwargs)
+                return answer
+        except DataError:
+            return _refuse("invalid_request", "A parameter holds characters that no parameter may hold")
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -91,7 +96,10 @@ class Introspect(mixins.OAuthLibMixin, generic.View):
         core = self.get_oauthlib_core()
         uri, method, body, headers = core._extract_params(request)  # noqa: SLF001 - as the toolkit itself does
         asked = oauth_common.Request(uri, method, body, headers)
-        if not core.server.request_validator.authenticate_client(asked):
+        try:
+            if not core.server.request_validator.authenticate_client(asked):
+                return None
+        except DataError:
             return None
         client: models.Application = asked.client
         return client if client.client_type == models.Application.CLIENT_CONFIDENTIAL else None

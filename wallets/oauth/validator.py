@@ -162,6 +162,10 @@ class Validator(oauth2_validators.OAuth2Validator):
     def get_discovery_claims(self, request: Any) -> list[str]:
         return ["sub", "name", "email"]
 
+    def _save_bearer_token(self, token: Any, request: Any, *args: Any, **kw: Any) -> None:
+        request.refresh_token_instance = _own(request, "refresh_token_instance")
+        super()._save_bearer_token(token, request, *args, **kw)
+
     def _create_access_token(self, expires: Any, request: Any, token: Any, source_refresh_token: Any = None) -> Any:
         row = super()._create_access_token(expires, request, token, source_refresh_token)
         return _carry_spending_grant(row=row, request=request)

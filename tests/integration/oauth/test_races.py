@@ -1,0 +1,99 @@
+"""Whatever comes at once is decided: one code, one refresh token, one grant."""
+
+import concurrent.futures
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django import db, http
+
+from tests.integration.oauth import flow
+from wallets import models
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+AT_ONCE = 4
+ROUNDS = 5
+
+
+def at_once(act: Callable[[int], http.HttpResponse], times: int = AT_ONCE) -> list[http.HttpResponse]:
+    """Do the same thing from several threads, all starting together."""
+    start = threading.Barrier(times)
+
+    def run(number: int) -> http.HttpResponse:
+        start.wait(10)
+        try:
+            return act(number)
+        finally:
+            db.connections.close_all()
+
+    with concurrent.futures.ThreadPoolExecutor(times) as pool:
+        return list(pool.map(run, range(times)))
+
+
+def statuses(answers: list[http.HttpResponse]) -> Counter[int]:
+    return Counter(answer.status_code for answer in answers)
+
+
+def test_four_redemptions_of_one_code_are_one_success(app: flow.MobileApp) -> None:
+    for _ in range(ROUNDS):
+        code = app.get_code()
+        answers = at_once(lambda _number, code=code: app.redeem(code))
+        assert statuses(answers) == {200: 1, 400: 3}
+        assert all(answer["Content-Type"].startswith("application/json") for answer in answers)
+        (winner,) = (answer.json() for answer in answers if answer.status_code == 200)
+        assert flow.call("/api/v1/me/", winner["access_token"]).status_code == 200
+    assert models.AccessToken.objects.count() == models.RefreshToken.objects.count() == ROUNDS
+    assert models.SessionKeyGrant.objects.count() == ROUNDS
+
+
+def test_four_refreshes_at_once_are_one_success_and_end_the_family(app: flow.MobileApp) -> None:
+    for _ in range(ROUNDS):
+        tokens = app.get_tokens()
+        answers = at_once(lambda _number, tokens=tokens: app.refresh(tokens["refresh_token"]))
+        assert statuses(answers) == {200: 1, 400: 3}
+    assert models.AccessToken.objects.count() == 0
+    assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
+    assert set(models.SessionKeyGrant.objects.values_list("state", flat=True)) == {"revoked"}
+
+
+def test_four_answers_to_one_page_are_one_grant_and_one_code(app: flow.MobileApp) -> None:
+    page = app.open_consent()
+    browsers = [flow.MobileApp(application=app.application, user=None, verifier=app.verifier) for _ in range(AT_ONCE)]
+    for other in browsers:
+        other.browser.cookies = app.browser.cookies
+    answers = at_once(lambda number: browsers[number].answer(page))
+    assert statuses(answers)[302] == 1
+    assert set(statuses(answers)) <= {302, 400, 409}
+    assert models.SessionKeyGrant.objects.count() == models.Grant.objects.count() == 1
+
+
+def test_refresh_against_revocation_leaves_nothing_alive(app: flow.MobileApp) -> None:
+    for _ in range(ROUNDS):
+        tokens = app.get_tokens()
+        acts: list[Callable[[], Any]] = [
+            lambda tokens=tokens: app.refresh(tokens["refresh_token"]),
+            lambda tokens=tokens: app.revoke(tokens["refresh_token"]),
+        ]
+        answers = at_once(lambda number, acts=acts: acts[number](), times=2)
+        assert answers[0].status_code in {200, 400}
+        assert answers[1].status_code == 200
+        assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
+        assert not models.AccessToken.objects.exists()
+        assert set(models.SessionKeyGrant.objects.values_list("state", flat=True)) == {"revoked"}
+
+
+def test_replay_against_refresh_of_a_reading_family_leaves_nothing_alive(app: flow.MobileApp) -> None:
+    for _ in range(ROUNDS):
+        first = app.get_tokens(flow.READING)
+        second = app.refresh(first["refresh_token"]).json()
+        acts: list[Callable[[], Any]] = [
+            lambda second=second: app.refresh(second["refresh_token"]),
+            lambda first=first: app.refresh(first["refresh_token"]),
+        ]
+        answers = at_once(lambda number, acts=acts: acts[number](), times=2)
+        assert answers[1].status_code == 400
+        assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
+        assert not models.AccessToken.objects.exists()
