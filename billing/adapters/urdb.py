@@ -364,6 +364,8 @@ def _number(value: object, where: str) -> decimal.Decimal:
 
 
 def _whole(value: object, where: str) -> int:
+    if type(value) is int:
+        return value
     number = _number(value, where)
     if number != number.to_integral_value():
         raise UnableToReadTariff(f"`{where}` holds {value!r}, not a whole number.")

@@ -1,0 +1,299 @@
+"""The inner loops of rating many loads at once, compiled. `rating` is what they must agree with, nano for nano.
+
+Everything is int64. A month of a load is 48 cells: 24 hours of weekdays, then 24 of weekends; prices change by
+nothing finer. Products that could pass 63 bits are divided as they are made.
+"""
+
+# ruff: noqa: ANN001, ANN201, ANN202, PLR0917 - compiled functions take columns by place, typed at the call
+# mypy: disable-error-code="no-untyped-def, assignment"
+
+import numba
+import numpy as np
+
+CELLS = 48
+OPEN = -1
+MICRO = 1_000_000
+
+
+@numba.njit(cache=True, nogil=True)
+def aggregate(energy, cell_of, per_hour, sums, peaks):
+    """Add each load's intervals up by cell, and keep each cell's highest mean power in mW.
+
+    `energy` [loads, intervals] mWh, `cell_of` [intervals] month * 48 + cell, `per_hour` intervals an hour;
+    `sums`, `peaks` [loads, months * 48].
+    """
+    for load in range(energy.shape[0]):
+        for i in range(energy.shape[1]):
+            cell = cell_of[i]
+            value = energy[load, i]
+            sums[load, cell] += value
+            power = value * per_hour
+            peaks[load, cell] = max(peaks[load, cell], power)
+
+
+@numba.njit(cache=True, nogil=True)
+def aggregate_packed(counts, scales, hour_cells, per_hour, sums, peaks):
+    """Add packed months up by cell: `counts` [bills, days * intervals a day] int16, `scales` [bills, days].
+
+    `hour_cells` [days, 24] cell of each hour of a day without daylight saving. Powers in mW.
+    """
+    days = hour_cells.shape[0]
+    for bill in range(counts.shape[0]):
+        at = 0
+        for day in range(days):
+            scale = scales[bill, day]
+            for hour in range(24):
+                total = 0
+                highest = 0
+                for i in range(at, at + per_hour):
+                    value = np.int64(counts[bill, i])
+                    total += value
+                    highest = max(highest, value)
+                at += per_hour
+                cell = hour_cells[day, hour]
+                sums[bill, cell] += total * scale
+                peaks[bill, cell] = max(peaks[bill, cell], highest * scale * per_hour)
+
+
+@numba.njit(cache=True, nogil=True)
+def rate(
+    sums,
+    peaks,
+    months,
+    days,
+    before,
+    schedule,
+    upper,
+    per_kw,
+    daily,
+    price,
+    tiers,
+    each_period,
+    as_reference,
+    flat_period,
+    flat_upper,
+    flat_price,
+    flat_tiers,
+    tou_schedule,
+    tou_upper,
+    tou_price,
+    tou_tiers,
+    ratchet_percent,
+    ratchet_range,
+    ratchet_months,
+    ratchet_as_reference,
+    fuel,
+    quantities,
+    amounts,
+    demands,
+):
+    """Rate [loads, bills, 48] cells of whole calendar months on one tariff.
+
+    Energy, flat and time-of-use demand by slot go to `quantities` and `amounts` [loads, bills, slots]: energy
+    periods x tiers, then flat demand periods x steps, then time-of-use demand periods x steps, then fuel.
+    `demands` [loads, bills] is billing demand in mW. `before` [loads, 12] are the peaks of the months before the
+    first bill, latest last, for ratchets.
+    """
+    energy_width, flat_width, tou_width = upper.shape[1], flat_upper.shape[1], tou_upper.shape[1]
+    flat_base = upper.shape[0] * energy_width
+    tou_base = flat_base + flat_upper.shape[0] * flat_width
+    fuel_slot = tou_base + tou_upper.shape[0] * tou_width
+    used = np.zeros(upper.shape[0], dtype=np.int64)
+    touched = np.zeros(max(tou_upper.shape[0], 1), dtype=np.int64)
+    history = np.zeros(12 + sums.shape[1], dtype=np.int64)
+    bounds = np.zeros(energy_width, dtype=np.int64)
+    indices = np.zeros(energy_width, dtype=np.int64)
+    for load in range(sums.shape[0]):
+        history[:12] = before[load]
+        for row in range(sums.shape[1]):
+            month = months[row]
+            total, peak = np.int64(0), np.int64(0)
+            used[:] = 0
+            for cell in range(CELLS):
+                used[schedule[month, cell]] += sums[load, row, cell]
+                total += sums[load, row, cell]
+                peak = max(peak, peaks[load, row, cell])
+            history[12 + row] = peak
+            demand = _ratcheted(
+                peak, history, row + 12, month, ratchet_percent, ratchet_range, ratchet_months, ratchet_as_reference
+            )
+            demands[load, row] = demand
+            for period in range(upper.shape[0]):
+                if used[period] == 0:
+                    continue
+                filling = used[period] if each_period else total
+                count = _bounds(
+                    upper[period],
+                    per_kw[period],
+                    daily[period],
+                    tiers[period],
+                    demand,
+                    days[row],
+                    as_reference,
+                    indices,
+                    bounds,
+                )
+                _fill(
+                    indices,
+                    bounds,
+                    count,
+                    filling,
+                    used[period],
+                    as_reference,
+                    price[period],
+                    quantities[load, row],
+                    amounts[load, row],
+                    period * energy_width,
+                )
+            period = flat_period[month]
+            if period >= 0:
+                _step(
+                    demand,
+                    flat_upper[period],
+                    flat_price[period],
+                    flat_tiers[period],
+                    quantities[load, row],
+                    amounts[load, row],
+                    flat_base + period * flat_width,
+                )
+            if tou_tiers.shape[0]:
+                touched[:] = -1
+                for cell in range(CELLS):
+                    period = tou_schedule[month, cell]
+                    touched[period] = max(touched[period], peaks[load, row, cell])
+                for period in range(tou_tiers.shape[0]):
+                    if touched[period] >= 0:
+                        _step(
+                            demand if ratchet_percent > 0 else touched[period],
+                            tou_upper[period],
+                            tou_price[period],
+                            tou_tiers[period],
+                            quantities[load, row],
+                            amounts[load, row],
+                            tou_base + period * tou_width,
+                        )
+            if fuel[month] != 0:
+                quantities[load, row, fuel_slot] = total
+                amounts[load, row, fuel_slot] = _priced(total, fuel[month])
+
+
+@numba.njit(cache=True, nogil=True)
+def _ratcheted(peak, history, now, month, percent, reach, named, as_reference):
+    if percent <= 0:
+        return peak
+    highest = np.int64(0)
+    if as_reference:
+        back = reach + (1 if reach >= month else 0)
+        for i in range(max(now - back, 0), now):
+            highest = max(highest, history[i])
+        return max(highest, peak) * percent // MICRO
+    back = reach or 11
+    for i in range(max(now - back, 0), now):
+        if named[(month - (now - i)) % 12]:
+            highest = max(highest, history[i] * percent // MICRO)
+    return max(highest, peak)
+
+
+@numba.njit(cache=True, nogil=True)
+def _bounds(upper, per_kw, daily, count, demand, days, as_reference, indices, bounds):
+    """Write the tiers that energy fills and their bounds in mWh; see `energy.upper_bounds`."""
+    counts_kw = not as_reference or per_kw[0]
+    if not per_kw[0]:
+        for tier in range(count):
+            indices[tier] = tier
+            bounds[tier] = _bound(upper[tier], per_kw[tier] and counts_kw, daily[tier], demand, days)
+        return count
+    filled = 0
+    limit = np.int64(OPEN)
+    for tier in range(count):
+        bound = _bound(upper[tier], per_kw[tier], daily[tier], demand, days)
+        if per_kw[tier]:
+            limit = bound
+            if tier + 1 < count and not per_kw[tier + 1]:
+                continue
+        elif not _is_below(bound, limit):
+            if filled and not _is_below(bounds[filled - 1], limit):
+                continue
+            bound = limit
+        indices[filled] = tier
+        bounds[filled] = bound
+        filled += 1
+    return filled
+
+
+@numba.njit(cache=True, nogil=True)
+def _bound(upper, per_kw, daily, demand, days):
+    if upper == OPEN:
+        return upper
+    scaled = upper * days if daily else upper
+    return _multiply_divide(scaled, demand, MICRO) if per_kw else scaled
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_below(bound, other):
+    return bound != OPEN and (other == OPEN or bound < other)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill(indices, bounds, count, filling, used, as_reference, price, quantities, amounts, base):
+    below, taken = np.int64(0), np.int64(0)
+    for place in range(count):
+        bound = bounds[place]
+        is_open = bound == OPEN or filling <= bound or (not as_reference and place == count - 1)
+        upper = filling if is_open else bound
+        if upper <= below and not as_reference:
+            continue
+        running = upper if used == filling else _multiply_divide_half_even(upper, used, filling)
+        if running != taken:
+            tier = indices[place]
+            quantities[base + tier] = running - taken
+            amounts[base + tier] = _priced(running - taken, price[tier])
+        below, taken = upper, running
+        if is_open:
+            break
+
+
+@numba.njit(cache=True, nogil=True)
+def _step(demand, upper, price, count, quantities, amounts, base):
+    lower = np.int64(0)
+    for tier in range(count):
+        reached = demand if upper[tier] == OPEN else min(demand, upper[tier])
+        if reached > lower and price[tier] != 0:
+            quantities[base + tier] = reached - lower
+            amounts[base + tier] = _priced(reached - lower, price[tier])
+        lower = max(lower, reached)
+
+
+@numba.njit(cache=True, nogil=True)
+def _priced(quantity, price):
+    """Return quantity (millionths) x price (nano), half to even, without passing 63 bits."""
+    whole, part = quantity // MICRO, quantity % MICRO
+    product = part * price
+    amount = whole * price + product // MICRO
+    twice = 2 * (product % MICRO)
+    if twice > MICRO or (twice == MICRO and amount % 2 != 0):
+        amount += 1
+    return amount
+
+
+@numba.njit(cache=True, nogil=True)
+def _multiply_divide(a, b, c):
+    """Return floor(a * b / c): an estimate in floats, set right by its remainder, which wraps without harm."""
+    quotient = np.int64(np.float64(a) * np.float64(b) / np.float64(c))
+    remainder = a * b - quotient * c
+    while remainder < 0:
+        quotient -= 1
+        remainder += c
+    while remainder >= c:
+        quotient += 1
+        remainder -= c
+    return quotient
+
+
+@numba.njit(cache=True, nogil=True)
+def _multiply_divide_half_even(a, b, c):
+    quotient = _multiply_divide(a, b, c)
+    twice = 2 * (a * b - quotient * c)
+    if twice > c or (twice == c and quotient % 2 != 0):
+        quotient += 1
+    return quotient
