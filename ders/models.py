@@ -135,6 +135,7 @@ class Command(models.Model):
 class WebhookEvent(models.Model):
     """An event that a provider told us; its id is used once."""
 
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="webhook_events")
     event_id = models.CharField(max_length=100)
     kind = models.CharField(max_length=40)
