@@ -149,9 +149,10 @@ def record_telemetry(*, device_id: uuid.UUID, intervals: Sequence[telemetry.Inte
 
 @db.transaction
 def seed_history(*, device_id: uuid.UUID, until: datetime.datetime, days: int, now: datetime.datetime) -> None:
-    """Write what a simulated device used by itself on the local days before `until`'s and up to `until`.
+    """Write what a simulated device used by itself, from `days` local days before `until`'s and up to `until`.
 
-    The numbers are those that the simulated provider sends of the same device.
+    The numbers are those that the simulated provider sends of the same device. A day of which anything is known stays
+    as it is, so that doing it again only adds the days since.
     """
     device = models.Device.objects.select_related("customer__utility").get(pk=device_id)
     zone = zoneinfo.ZoneInfo(device.customer.utility.time_zone)
@@ -163,8 +164,17 @@ def seed_history(*, device_id: uuid.UUID, until: datetime.datetime, days: int, n
         time_zone=zone.key,
     )
     starts_at = period.local_midnight(day=first, zone=zone).astimezone(datetime.UTC)
-    intervals = list(simulation.usual_intervals(device=simulated, starts_at=starts_at, ends_at=until))
-    record_telemetry(device_id=device.pk, intervals=intervals, now=now)
+    known = queries.get_net_wh(
+        device_id=device.pk, starts_at=starts_at, ends_at=until, interval_seconds=simulation.INTERVAL_SECONDS
+    )
+    known_days = {start.astimezone(zone).date() for start in known}
+    intervals = [
+        interval
+        for interval in simulation.usual_intervals(device=simulated, starts_at=starts_at, ends_at=until)
+        if interval.starts_at.astimezone(zone).date() not in known_days
+    ]
+    if intervals:
+        record_telemetry(device_id=device.pk, intervals=intervals, now=now)
 
 
 @db.durable

@@ -18,7 +18,7 @@ HOUR_SECONDS = 3600
 STANDBY_WH = 4
 # A device whose id starts so never answers a command and goes on as usual.
 MUTE_PREFIX = "mute-"
-# A device whose id starts so acknowledges a command and goes on as usual all the same.
+# A device whose id starts so acknowledges a command and goes on as usual all the same; a battery is switched off.
 IDLE_PREFIX = "idle-"
 
 # Permille of rated power by local hour, on an average day.
@@ -79,7 +79,7 @@ def _usual_wh(*, device: Device, starts_at: datetime.datetime) -> int:
     local = starts_at.astimezone(zoneinfo.ZoneInfo(device.time_zone))
     curve = {"battery": _BATTERY, "charger": _CHARGER, "thermostat": _THERMOSTAT}[device.kind]
     permille = curve[local.hour]
-    if permille == 0:
+    if permille == 0 or (device.kind == "battery" and not device.responds):
         return STANDBY_WH
     day = 880 + _draw(device, f"day {local.date()}") % 241
     quarter = 950 + _draw(device, f"interval {starts_at.astimezone(datetime.UTC).isoformat()}") % 101

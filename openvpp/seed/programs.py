@@ -79,7 +79,10 @@ def seed_devices(
 ) -> list[der_models.Device]:
     """Connect a battery and a thermostat, with what they used on the days before today."""
     provider = ders.open_provider(
-        utility_id=utility.pk, slug=PROVIDER_SLUG, name="Harbor Devices (simulated)", base_url=settings.PROVIDER_URL
+        utility_id=utility.pk,
+        slug=PROVIDER_SLUG,
+        name="Harbor Devices (simulated)",
+        base_url=f"{settings.PROVIDER_URL}/{PROVIDER_SLUG}",
     )
     found = []
     for wanted in DEVICES:
@@ -88,7 +91,7 @@ def seed_devices(
         ).first()
         if device is None:
             device = _add(wanted=wanted, customer=customer, provider=provider, now=now)
-            ders.seed_history(device_id=device.pk, until=_today(utility, now=now), days=HISTORY_DAYS, now=now)
+        ders.seed_history(device_id=device.pk, until=_today(utility, now=now), days=HISTORY_DAYS, now=now)
         found.append(device)
     return found
 
