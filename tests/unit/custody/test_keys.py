@@ -1,0 +1,62 @@
+"""Signatures and transactions, checked against independent implementations."""
+
+import os
+
+import eth_account
+import pytest
+
+from contracts.bindings import words
+from custody.domain import keys, transactions
+
+HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
+
+def test_200_random_signatures_recover_to_their_key_with_low_s() -> None:
+    for _ in range(200):
+        key, digest = keys.PrivateKey.generate(), os.urandom(32)
+        signature = key.sign(digest=digest)
+        assert len(signature) == 65
+        assert signature[64] in {27, 28}
+        assert int.from_bytes(signature[32:64]) <= HALF_ORDER
+        assert keys.recover(digest=digest, signature=signature) == key.address
+        recovered = eth_account.Account._recover_hash(digest, signature=signature)
+        assert recovered == key.address
+
+
+def test_only_32_bytes_are_signed() -> None:
+    with pytest.raises(ValueError, match="a digest has 32 bytes"):
+        keys.PrivateKey.generate().sign(digest=b"text")
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"\x7f", b"\x80", os.urandom(55), os.urandom(56), os.urandom(70_000)])
+@pytest.mark.parametrize("nonce", [0, 1, 127, 128, 2**40])
+def test_a_transaction_is_encoded_as_eth_account_does(data: bytes, nonce: int) -> None:
+    secret = os.urandom(32)
+    key = keys.PrivateKey(keys.Secret(secret))
+    transaction = transactions.Transaction(
+        chain_id=31337,
+        nonce=nonce,
+        max_priority_fee_per_gas_wei=10**9,
+        max_fee_per_gas_wei=3 * 10**9 + 7,
+        gas_limit=1_234_567,
+        to=os.urandom(20),
+        value_wei=0,
+        data=data,
+    )
+    expected = eth_account.Account.from_key(secret).sign_transaction(
+        {
+            "type": 2,
+            "chainId": 31337,
+            "nonce": nonce,
+            "maxPriorityFeePerGas": 10**9,
+            "maxFeePerGas": 3 * 10**9 + 7,
+            "gas": 1_234_567,
+            "to": words.checksummed(transaction.to),
+            "value": 0,
+            "data": data,
+        }
+    )
+    raw = transaction.signed(signature=key.sign(digest=transaction.digest()))
+    assert raw == bytes(expected.raw_transaction)
+    assert words.keccak(raw) == bytes(expected.hash)
+    assert transaction.max_cost_wei == 1_234_567 * (3 * 10**9 + 7)

@@ -1,0 +1,300 @@
+"""What each kind of key signs, and every refusal."""
+
+import dataclasses
+import os
+from typing import Any
+
+import pytest
+
+from contracts.bindings import accounts, paymaster, payments, tokens, user_operations, words
+from custody.domain import intents, policies, transactions
+
+CHAIN = 31337
+NOW = 1_800_000_000
+KEY = bytes.fromhex("aa" * 20)
+ACCOUNT = bytes.fromhex("11" * 20)
+OTHER = bytes.fromhex("99" * 20)
+PAYEE = bytes.fromhex("22" * 20)
+TOKEN = bytes.fromhex("33" * 20)
+FEE_TOKEN = bytes.fromhex("44" * 20)
+PAYOUTS = bytes.fromhex("55" * 20)
+PAYMASTER = bytes.fromhex("66" * 20)
+ENTRY_POINT = bytes.fromhex("4337084D9E255Ff0702461CF8895CE9E3b5Ff108")
+
+SESSION = policies.Session(
+    chain_id=CHAIN,
+    account=ACCOUNT,
+    payee=PAYEE,
+    token=TOKEN,
+    fee_token=FEE_TOKEN,
+    max_per_payment_units=100,
+    max_per_period_units=150,
+    max_total_units=1000,
+    max_fee_units=5,
+    max_fee_in_fee_token_units=50,
+    starts_at=NOW - 100,
+    ends_at=NOW + 100,
+    period_seconds=86400,
+    salt=7,
+)
+OWNER = policies.WalletOwner(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT)
+TREASURY = policies.TreasuryOwner(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT, payouts=PAYOUTS)
+RELAYER = policies.Relayer(chain_id=CHAIN, entry_point=ENTRY_POINT, max_cost_wei=10**15)
+SPONSOR = policies.Sponsor(chain_id=CHAIN, paymaster=PAYMASTER, max_cost_wei=10**15)
+
+
+def operation(call_data: bytes = b"", **changes: Any) -> intents.UserOperation:
+    built = user_operations.UserOperation(
+        sender=ACCOUNT,
+        nonce=0,
+        call_data=call_data,
+        verification_gas_limit=100_000,
+        call_gas_limit=100_000,
+        pre_verification_gas=50_000,
+        max_priority_fee_per_gas=1,
+        max_fee_per_gas=1000,
+        paymaster_and_data=PAYMASTER + bytes(133),
+    )
+    chain_id = changes.pop("chain_id", CHAIN)
+    return intents.UserOperation(
+        chain_id=chain_id, entry_point=ENTRY_POINT, operation=dataclasses.replace(built, **changes)
+    )
+
+
+def payment(policy: dict[str, Any] | None = None, **changes: Any) -> bytes:
+    made = payments.BillPayment(
+        policy=dataclasses.replace(SESSION.on_chain(key=KEY), **(policy or {})),
+        reference=bytes(16),
+        amount_units=90,
+        fee_units=5,
+    )
+    return payments.encode_pay_bill(payment=dataclasses.replace(made, **changes))
+
+
+def verdict(policy: Any, intent: intents.Intent, timestamp: int = NOW) -> str:
+    answer = policy.check(intent=intent, address=KEY, timestamp=timestamp)
+    return "allowed" if isinstance(answer, policies.Allowed) else answer.code
+
+
+def test_a_session_key_pays_within_its_limits_to_the_unit() -> None:
+    assert verdict(SESSION, operation(payment())) == "allowed"
+    assert verdict(SESSION, operation(payment(amount_units=95, fee_units=5))) == "allowed"
+    assert verdict(SESSION, operation(payment(amount_units=100, fee_units=50, in_fee_token=True))) == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("intent", "code"),
+    [
+        (operation(payment(amount_units=96)), "above_limit"),
+        (operation(payment(amount_units=101, fee_units=0)), "above_limit"),
+        (operation(payment(amount_units=0)), "nothing_to_pay"),
+        (operation(payment(amount_units=1, fee_units=6)), "above_fee_limit"),
+        (operation(payment(amount_units=1, fee_units=51, in_fee_token=True)), "above_fee_limit"),
+        (operation(payment({"payee": OTHER})), "other_payee"),
+        (operation(payment({"token": OTHER})), "other_token"),
+        (operation(payment({"fee_token": OTHER})), "other_fee_token"),
+        (operation(payment({"max_total_units": 2000})), "other_policy"),
+        (operation(payment({"salt": 8})), "other_policy"),
+        (operation(payment({"key": OTHER})), "other_policy"),
+        (operation(payment({"ends_at": NOW + 101})), "other_policy"),
+        (operation(payment(), sender=OTHER), "other_account"),
+        (operation(payment(), chain_id=1), "other_chain"),
+        (operation(payment(), paymaster_and_data=b""), "not_sponsored"),
+        (operation(payment() + b"\x00"), "other_call"),
+        (operation(accounts.encode_execute_batch(calls=[accounts.Call(to=OTHER, value_wei=1)])), "other_call"),
+        (operation(accounts.encode_revoke_sessions(session_ids=[bytes(32)])), "other_call"),
+        (operation(tokens.encode_transfer(to=OTHER, amount_units=1)), "other_call"),
+    ],
+)
+def test_a_session_key_refuses(intent: intents.Intent, code: str) -> None:
+    assert verdict(SESSION, intent) == code
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "code"),
+    [(NOW - 101, "outside_session"), (NOW - 100, "allowed"), (NOW + 99, "allowed"), (NOW + 100, "outside_session")],
+)
+def test_a_session_key_signs_in_its_half_open_life_alone(timestamp: int, code: str) -> None:
+    assert verdict(SESSION, operation(payment()), timestamp) == code
+
+
+def test_a_session_without_a_second_fee_token_takes_no_fee_in_it() -> None:
+    without = dataclasses.replace(SESSION, fee_token=words.ZERO_ADDRESS)
+    call = payments.encode_pay_bill(
+        payment=payments.BillPayment(
+            policy=without.on_chain(key=KEY), reference=bytes(16), amount_units=1, fee_units=1, in_fee_token=True
+        )
+    )
+    assert verdict(without, operation(call)) == "no_fee_token"
+
+
+def install(account: bytes = ACCOUNT, chain_id: int = CHAIN, **changes: Any) -> intents.SessionInstall:
+    policy = dataclasses.replace(SESSION.on_chain(key=KEY), **changes)
+    return intents.SessionInstall(chain_id=chain_id, account=account, policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("intent", "code"),
+    [
+        (install(), "allowed"),
+        (operation(accounts.encode_revoke_sessions(session_ids=[bytes(32)])), "allowed"),
+        (operation(accounts.encode_freeze_sessions(session_ids=[bytes(32)])), "allowed"),
+        (install(account=OTHER), "other_account"),
+        (install(chain_id=1), "other_chain"),
+        (install(payee=words.ZERO_ADDRESS), "policy_not_enforceable"),
+        (install(period_seconds=60), "policy_not_enforceable"),
+        (operation(accounts.encode_unfreeze_sessions(session_ids=[bytes(32)])), "other_call"),
+        (operation(payment()), "other_call"),
+        (operation(accounts.encode_execute_batch(calls=[accounts.Call(to=OTHER, value_wei=1)])), "other_call"),
+        (operation(accounts.encode_revoke_sessions(session_ids=[]), sender=OTHER), "other_account"),
+        (operation(accounts.encode_revoke_sessions(session_ids=[]), chain_id=1), "other_chain"),
+        (operation(accounts.encode_revoke_sessions(session_ids=[]), paymaster_and_data=b""), "not_sponsored"),
+    ],
+)
+def test_a_wallet_owner(intent: intents.Intent, code: str) -> None:
+    assert verdict(OWNER, intent) == code
+
+
+BATCH = tokens.PayoutBatch(reference=bytes(16), token=TOKEN, recipients=(OTHER, PAYEE), amounts_units=(3, 4))
+PAY = accounts.Call(to=PAYOUTS, data=tokens.encode_pay_batch(batch=BATCH))
+
+
+def approve(units: int = 7, spender: bytes = PAYOUTS, token: bytes = TOKEN, value_wei: int = 0) -> accounts.Call:
+    return accounts.Call(to=token, value_wei=value_wei, data=tokens.encode_approve(spender=spender, amount_units=units))
+
+
+def batch(*calls: accounts.Call, **changes: Any) -> intents.UserOperation:
+    return operation(accounts.encode_execute_batch(calls=calls), **changes)
+
+
+@pytest.mark.parametrize(
+    ("intent", "code"),
+    [
+        (batch(approve(), PAY), "allowed"),
+        (batch(approve(8), PAY), "other_approval"),
+        (batch(approve(6), PAY), "other_approval"),
+        (batch(approve(spender=OTHER), PAY), "other_approval"),
+        (batch(approve(token=OTHER), PAY), "other_approval"),
+        (batch(approve(value_wei=1), PAY), "other_contract"),
+        (batch(approve(), dataclasses.replace(PAY, to=OTHER)), "other_contract"),
+        (batch(approve(), dataclasses.replace(PAY, value_wei=1)), "other_contract"),
+        (batch(PAY), "other_call"),
+        (batch(approve(), PAY, accounts.Call(to=OTHER, value_wei=1)), "other_call"),
+        (batch(approve(), approve()), "other_call"),
+        (operation(accounts.encode_execute_batch(calls=[approve(), PAY]) + bytes(32)), "other_encoding"),
+        (batch(approve(), dataclasses.replace(PAY, data=PAY.data + bytes(32))), "other_encoding"),
+        (batch(approve(), PAY, sender=OTHER), "other_account"),
+        (batch(approve(), PAY, paymaster_and_data=b""), "not_sponsored"),
+        (operation(payment()), "other_call"),
+        (install(), "other_intent"),
+    ],
+)
+def test_a_treasury_owner(intent: intents.Intent, code: str) -> None:
+    assert verdict(TREASURY, intent) == code
+
+
+def transaction(**changes: Any) -> intents.Transaction:
+    built = transactions.Transaction(
+        chain_id=CHAIN,
+        nonce=0,
+        max_priority_fee_per_gas_wei=1,
+        max_fee_per_gas_wei=10**9,
+        gas_limit=10**6,
+        to=ENTRY_POINT,
+        value_wei=0,
+        data=user_operations.encode_handle_ops(operations=[operation().operation], beneficiary=KEY),
+    )
+    return intents.Transaction(transaction=dataclasses.replace(built, **changes))
+
+
+@pytest.mark.parametrize(
+    ("intent", "code"),
+    [
+        (transaction(), "allowed"),
+        (transaction(gas_limit=10**6 + 1), "above_cost_limit"),
+        (transaction(chain_id=1), "other_chain"),
+        (transaction(to=OTHER), "other_call"),
+        (transaction(value_wei=1), "other_call"),
+        (transaction(data=b""), "other_call"),
+        (transaction(data=user_operations.encode_deposit_of(holder=KEY)), "other_call"),
+        (transaction(data=user_operations.encode_handle_ops(operations=[], beneficiary=OTHER)), "other_beneficiary"),
+        (operation(payment()), "other_intent"),
+        (install(), "other_intent"),
+    ],
+)
+def test_a_relayer_key(intent: intents.Intent, code: str) -> None:
+    assert verdict(RELAYER, intent) == code
+
+
+def sponsorship(chain_id: int = CHAIN, max_fee_per_gas: int = 1000, **changes: Any) -> intents.Sponsorship:
+    granted = paymaster.Sponsorship(
+        paymaster=PAYMASTER,
+        mode=paymaster.FeeMode.UTILITY,
+        utility_id=1,
+        valid_after=0,
+        valid_until=NOW + 60,
+        fee_units=0,
+        verification_gas_limit=60_000,
+        post_op_gas_limit=25_000,
+    )
+    return intents.Sponsorship(
+        chain_id=chain_id,
+        operation=operation(payment(), max_fee_per_gas=max_fee_per_gas).operation,
+        sponsorship=dataclasses.replace(granted, **changes),
+    )
+
+
+@pytest.mark.parametrize(
+    ("intent", "code"),
+    [
+        (sponsorship(), "allowed"),
+        (sponsorship(chain_id=1), "other_chain"),
+        (sponsorship(paymaster=OTHER), "other_paymaster"),
+        (sponsorship(valid_until=NOW), "expired"),
+        (sponsorship(max_fee_per_gas=10**10), "above_cost_limit"),
+        (transaction(), "other_intent"),
+    ],
+)
+def test_a_sponsor(intent: intents.Intent, code: str) -> None:
+    assert verdict(SPONSOR, intent) == code
+
+
+@pytest.mark.parametrize("policy", [SESSION, OWNER, TREASURY, RELAYER, SPONSOR])
+def test_a_policy_reads_back_as_it_was_written_and_takes_no_unknown_field(policy: Any) -> None:
+    written = policy.to_json()
+    purpose = written["tag"].partition("/")[0]
+    assert policies.parse(purpose=purpose, value=written) == policy
+    for wrong in (
+        written | {"more": 1},
+        written | {"tag": "session/2"},
+        written | {"chain_id": -1},
+        written | {"chain_id": True},
+    ):
+        with pytest.raises(policies.UnableToReadPolicy):
+            policies.parse(purpose=purpose, value=wrong)
+    for name in written.keys() - {"tag", "fee_token", "max_fee_in_fee_token_units"}:
+        with pytest.raises(policies.UnableToReadPolicy):
+            policies.parse(purpose=purpose, value={key: value for key, value in written.items() if key != name})
+
+
+@pytest.mark.parametrize("intent", [operation(payment()), install(), transaction(), sponsorship()])
+def test_an_intent_crosses_the_wire_unchanged(intent: intents.Intent) -> None:
+    assert intents.parse(intent.to_json()) == intent
+    assert intents.parse(intent.to_json()).digest() == intent.digest()
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {},
+        {"kind": "hash", "digest": "0x" + os.urandom(32).hex()},
+        {"kind": "user_operation"},
+        {"kind": "session_install", "chain_id": 1, "account": "0x11", "policy": "0x"},
+        transaction().to_json() | {"nonce": -1},
+        transaction().to_json() | {"nonce": "1"},
+        transaction().to_json() | {"data": "deadbeef"},
+    ],
+)
+def test_what_is_no_intent_is_refused(wish: dict[str, Any]) -> None:
+    with pytest.raises(intents.UnableToReadIntent):
+        intents.parse(wish)
