@@ -24,6 +24,7 @@ CONTRACTS = (
     "OpenVPPAccountFactory",
     "OpenVPPPaymaster",
     "Payouts",
+    "RelayPaymaster",
 )
 
 _EXPORTED = ROOT / "abi"

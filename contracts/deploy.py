@@ -7,6 +7,7 @@ deterministic deployer), so running it twice changes nothing and running it on a
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pathlib
 import sys
@@ -64,7 +65,8 @@ def deploy(
             deposit_wei=deposit_wei if deposit_wei is not None else 10 * 10**18 * is_development,
             stake_wei=stake_wei if stake_wei is not None else 10**18 * is_development,
         )
-        deployed_block = _known_block(out, chain_id) or client.eth.block_number
+        block = client.eth.block_number
+        deployed_block = min(block, _known_block(out, chain_id, otherwise=block))
         found = plan.deployment(steps, chain_id=chain_id, deployed_block=deployed_block)
         if out is not None:
             hashes = {step.name: "0x" + sending.code_hash(step.address).hex() for step in steps.creations}
@@ -89,10 +91,14 @@ def _fund(
     sending.send_all(calls)
 
 
-def _known_block(out: pathlib.Path | None, chain_id: int) -> int | None:
+def _known_block(out: pathlib.Path | None, chain_id: int, *, otherwise: int) -> int:
     """Return the block of an earlier run on the same chain."""
     path = None if out is None else out / f"{chain_id}.json"
-    return deployments.read(path).deployed_block if path is not None and path.exists() else None
+    try:
+        return int(json.loads(path.read_text())["deployed_block"]) if path is not None and path.exists() else otherwise
+    except (ValueError, KeyError, TypeError):
+        # The record is about to be written anew.
+        return otherwise
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -35,6 +35,7 @@ class Deployment:
     account_factory: bytes
     account_implementation: bytes
     paymaster: bytes
+    relay_paymaster: bytes
     ovpp: bytes
     stablecoin: bytes
     payouts: bytes

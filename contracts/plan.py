@@ -58,6 +58,7 @@ def make(*, deployer: bytes, treasury: bytes, external: External | None) -> Plan
         implementation,
         _creation("account_factory", "OpenVPPAccountFactory", words.address(implementation.address)),
         _creation("paymaster", "OpenVPPPaymaster", words.address(entry_point.address) + words.address(deployer)),
+        _creation("relay_paymaster", "RelayPaymaster", words.address(entry_point.address) + words.address(deployer)),
         _creation("ovpp", "OVPP", words.address(treasury)),
         _creation("payouts", "Payouts", b""),
         _creation("bill_lane", "BillLane", b""),

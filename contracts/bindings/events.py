@@ -141,6 +141,15 @@ class BudgetCharged(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IntentRefused(Event):
+    """An account refused a payment of the bill lane; `reason` is the error's selector, or zeros."""
+
+    index: int
+    account: bytes
+    reason: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Deposited(Event):
     """Somebody's deposit at the EntryPoint grew."""
 
@@ -342,6 +351,16 @@ def _budget_charged(log: _Log) -> BudgetCharged:
     )
 
 
+def _intent_refused(log: _Log) -> IntentRefused:
+    return IntentRefused(
+        emitter=log.emitter,
+        log_index=log.log_index,
+        index=words.read_uint(log.topics[1], 0),
+        account=log.topic_address(2),
+        reason=words.read_word(log.data, 0)[:4],
+    )
+
+
 def _deposited(log: _Log) -> Deposited:
     return Deposited(emitter=log.emitter, log_index=log.log_index, holder=log.topic_address(1), total_wei=log.uint(0))
 
@@ -363,5 +382,6 @@ _DECODERS: dict[bytes, tuple[int, Callable[[_Log], Event]]] = {
     topic_of("SessionRevoked(bytes32)"): (2, _session_revoked),
     topic_of("SessionFrozen(bytes32,bool)"): (2, _session_frozen),
     topic_of("BudgetCharged(bytes32,uint64,uint256)"): (3, _budget_charged),
+    topic_of("IntentRefused(uint256,address,bytes4)"): (3, _intent_refused),
     topic_of("Deposited(address,uint256)"): (2, _deposited),
 }

@@ -12,6 +12,7 @@ _SPONSORED_TYPEHASH = words.keccak(
     b"SponsoredOperation(address sender,uint256 nonce,bytes32 initCodeHash,bytes32 callDataHash,"
     b"bytes32 accountGasLimits,uint256 preVerificationGas,bytes32 gasFees,bytes32 paymasterFieldsHash)"
 )
+_SET_ALLOWANCE = words.selector("setAllowance(address,uint96,uint128)")
 _SET_SPONSOR = words.selector("setSponsor(address,bool)")
 _IS_SPONSOR = words.selector("isSponsor(address)")
 _SET_BUDGET = words.selector("setBudget(uint64,uint256)")
@@ -97,6 +98,33 @@ def sponsored(
     """Return the operation with the sponsor's data in it, ready to be hashed and signed by the customer's key."""
     data = encode_paymaster_data(sponsorship=sponsorship, sponsor_signature=sponsor_signature)
     return dataclasses.replace(operation, paymaster_and_data=data)
+
+
+def encode_relayed_data(
+    *, relay_paymaster: bytes, verification_gas_limit: int, post_op_gas_limit: int = 0, utility_id: int | None = None
+) -> bytes:
+    """Return `paymaster_and_data` for the relayer keys' own paymaster, which asks for no signature.
+
+    With `utility_id` that utility's budget is charged, in a `postOp` that needs gas; without, nobody's is.
+    """
+    return b"".join(
+        (
+            words.exactly(relay_paymaster, words.ADDRESS_BYTES, "the paymaster"),
+            verification_gas_limit.to_bytes(16, "big"),
+            post_op_gas_limit.to_bytes(16, "big"),
+            b"" if utility_id is None else utility_id.to_bytes(8, "big"),
+        )
+    )
+
+
+def encode_set_allowance(*, relayer: bytes, max_fee_per_gas_wei: int, max_cost_wei: int) -> bytes:
+    """Return the calldata by which the relay paymaster's owner says what a relayer key may spend on an operation."""
+    return (
+        _SET_ALLOWANCE
+        + words.address(relayer)
+        + words.uint(max_fee_per_gas_wei, bits=96)
+        + words.uint(max_cost_wei, bits=128)
+    )
 
 
 def encode_set_sponsor(*, sponsor: bytes, is_allowed: bool) -> bytes:

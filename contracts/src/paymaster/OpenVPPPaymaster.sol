@@ -4,12 +4,10 @@ pragma solidity ^0.8.28;
 import {IEntryPoint} from "@account-abstraction/contracts/interfaces/IEntryPoint.sol";
 import {IPaymaster} from "@account-abstraction/contracts/interfaces/IPaymaster.sol";
 import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
-import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {IBillPayer} from "../interfaces/IBillPayer.sol";
 import {Signers} from "../account/Signers.sol";
+import {DepositOwner} from "./DepositOwner.sol";
 
 /// @title The paymaster of OpenVPP
 /// @notice Pays the gas of operations that a sponsor has signed for, out of a deposit, within each utility's budget.
@@ -18,9 +16,7 @@ import {Signers} from "../account/Signers.sol";
 /// @dev Trusts its sponsors to have quoted and simulated what they sign; what a stolen sponsor key can burn is bounded
 /// by the budgets. Reads its own storage during validation, hence needs a stake (ERC-7562). Paymaster data: mode (1
 /// byte), utility (8), valid after (6), valid until (6), quoted fee (16), sponsor's r, s, v (65).
-contract OpenVPPPaymaster is IPaymaster, Ownable2Step, EIP712 {
-    using SafeERC20 for IERC20;
-
+contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
     /// @notice Fee modes: in the session's fee token, in the bill's token, or none as the utility absorbs it.
     uint8 public constant FEE_IN_FEE_TOKEN = 1;
     uint8 public constant FEE_IN_BILL_TOKEN = 2;
@@ -38,9 +34,6 @@ contract OpenVPPPaymaster is IPaymaster, Ownable2Step, EIP712 {
     bytes32 private constant SPONSORED_TYPEHASH = keccak256(
         "SponsoredOperation(address sender,uint256 nonce,bytes32 initCodeHash,bytes32 callDataHash,bytes32 accountGasLimits,uint256 preVerificationGas,bytes32 gasFees,bytes32 paymasterFieldsHash)"
     );
-
-    /// @notice EntryPoint v0.8 that holds the deposit.
-    IEntryPoint public immutable ENTRY_POINT;
 
     /// @notice Whether a key may sponsor operations.
     mapping(address sponsor => bool) public isSponsor;
@@ -71,10 +64,6 @@ contract OpenVPPPaymaster is IPaymaster, Ownable2Step, EIP712 {
     /// @param paused Whether it is stopped.
     event PausedSet(bool paused);
 
-    /// @notice Only the EntryPoint may call this.
-    /// @param caller Who called.
-    error NotEntryPoint(address caller);
-
     /// @notice Sponsoring is stopped.
     error SponsoringPaused();
 
@@ -99,14 +88,10 @@ contract OpenVPPPaymaster is IPaymaster, Ownable2Step, EIP712 {
 
     /// @param entryPoint EntryPoint v0.8.
     /// @param owner Who funds, sets sponsors and budgets, pauses and withdraws.
-    constructor(IEntryPoint entryPoint, address owner) Ownable(owner) EIP712("OpenVPP Paymaster", "1") {
-        ENTRY_POINT = entryPoint;
-    }
-
-    modifier onlyEntryPoint() {
-        if (msg.sender != address(ENTRY_POINT)) revert NotEntryPoint(msg.sender);
-        _;
-    }
+    constructor(IEntryPoint entryPoint, address owner)
+        DepositOwner(entryPoint, owner)
+        EIP712("OpenVPP Paymaster", "1")
+    {}
 
     /// @inheritdoc IPaymaster
     function validatePaymasterUserOp(PackedUserOperation calldata op, bytes32 userOpHash, uint256 maxCost)
@@ -151,16 +136,6 @@ contract OpenVPPPaymaster is IPaymaster, Ownable2Step, EIP712 {
         return _sponsorDigest(op, op.paymasterAndData);
     }
 
-    /// @notice Adds to the deposit that pays for gas.
-    function deposit() external payable {
-        ENTRY_POINT.depositTo{value: msg.value}(address(this));
-    }
-
-    /// @notice Deposit that pays for gas, in wei.
-    function getDeposit() external view returns (uint256) {
-        return ENTRY_POINT.balanceOf(address(this));
-    }
-
     /// @notice Lets a key sponsor, or not.
     /// @param sponsor The key.
     /// @param allowed Whether it may.
@@ -182,38 +157,6 @@ contract OpenVPPPaymaster is IPaymaster, Ownable2Step, EIP712 {
     function setPaused(bool paused_) external onlyOwner {
         paused = paused_;
         emit PausedSet(paused_);
-    }
-
-    /// @notice Takes from the deposit.
-    /// @param to Who gets it.
-    /// @param amountWei How much, in wei.
-    function withdrawTo(address payable to, uint256 amountWei) external onlyOwner {
-        ENTRY_POINT.withdrawTo(to, amountWei);
-    }
-
-    /// @notice Adds to the stake that bundlers ask for.
-    /// @param unstakeDelaySeconds Shortest wait between unlocking and withdrawing, in seconds.
-    function addStake(uint32 unstakeDelaySeconds) external payable onlyOwner {
-        ENTRY_POINT.addStake{value: msg.value}(unstakeDelaySeconds);
-    }
-
-    /// @notice Starts the wait for the stake.
-    function unlockStake() external onlyOwner {
-        ENTRY_POINT.unlockStake();
-    }
-
-    /// @notice Takes the stake after the wait.
-    /// @param to Who gets it.
-    function withdrawStake(address payable to) external onlyOwner {
-        ENTRY_POINT.withdrawStake(to);
-    }
-
-    /// @notice Takes tokens that somebody sent here.
-    /// @param token Which.
-    /// @param to Who gets them.
-    /// @param amount Base units.
-    function withdrawToken(IERC20 token, address to, uint256 amount) external onlyOwner {
-        token.safeTransfer(to, amount);
     }
 
     /// @dev A bill payment's fee must be the quoted one, in the quoted kind of token; other calls carry no fee.

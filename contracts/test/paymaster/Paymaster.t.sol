@@ -5,6 +5,7 @@ import {IEntryPoint} from "@account-abstraction/contracts/interfaces/IEntryPoint
 import {IPaymaster} from "@account-abstraction/contracts/interfaces/IPaymaster.sol";
 import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
+import {DepositOwner} from "../../src/paymaster/DepositOwner.sol";
 import {OpenVPPPaymaster} from "../../src/paymaster/OpenVPPPaymaster.sol";
 import {World} from "../support/World.sol";
 
@@ -129,9 +130,9 @@ contract ValidatePaymasterUserOpTest is World {
 
     function test_refusesOthersThanTheEntryPoint() public {
         PackedUserOperation memory op = sponsored(payCall(packed(), 9, 0, false), 3, 0);
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPPaymaster.NotEntryPoint.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(DepositOwner.NotEntryPoint.selector, address(this)));
         paymaster.validatePaymasterUserOp(op, 0, 0);
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPPaymaster.NotEntryPoint.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(DepositOwner.NotEntryPoint.selector, address(this)));
         paymaster.postOp(IPaymaster.PostOpMode.opSucceeded, "", 0, 0);
     }
 }

@@ -169,7 +169,6 @@ abstract contract World is Checks {
     function handle(PackedUserOperation memory op) internal {
         PackedUserOperation[] memory ops = new PackedUserOperation[](1);
         ops[0] = op;
-        // EntryPoint v0.8 takes bundles from plain addresses only.
         vm.prank(BENEFICIARY, BENEFICIARY);
         entryPoint.handleOps(ops, BENEFICIARY);
     }

@@ -127,7 +127,9 @@ class Relayer:
             init_code=b""
             if is_deployed
             else accounts.init_code(
-                factory=deployment.account_factory, owner=words.parse_address(str(wallet.owner.address)), salt=wallet.salt
+                factory=deployment.account_factory,
+                owner=words.parse_address(str(wallet.owner.address)),
+                salt=wallet.salt,
             ),
             call_data=payments.encode_pay_bill(payment=payment),
             verification_gas_limit=limits.verification_gas_limit,
@@ -202,7 +204,9 @@ class Relayer:
 
 
 @pytest.fixture
-def relayer(chain: chain_fixture.Chain, signer: str, settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Relayer:
+def relayer(
+    chain: chain_fixture.Chain, signer: str, settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> Relayer:
     """Provision the chain as `manage.py provision_chain` does."""
     from contracts import deployments  # noqa: PLC0415
 

@@ -2,8 +2,6 @@
 
 import pytest
 
-
-
 from relayer import models, queries
 from tests.integration.relayer.conftest import DUE_UNITS, TREASURY, Relayer
 

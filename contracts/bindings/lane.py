@@ -1,0 +1,122 @@
+"""The bill lane: many signed payments packed into one transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from contracts.bindings import accounts, payments, sessions, words
+
+_PAY_BILLS = words.selector("payBills(bytes)")
+_HEADER_BYTES = 63
+_INTENT_BYTES = 231
+_IN_FEE_TOKEN = 1
+_INSTALLS = 2
+
+
+class UnableToPackBundle(ValueError):
+    """Payments can't share a bundle, or one does not fit."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A payment signed for the lane: the account that pays, the first Unix second at which it is void, signatures."""
+
+    account: bytes
+    payment: payments.BillPayment
+    deadline: int
+    key_signature: bytes
+    owner_install_signature: bytes | None = None
+
+
+def encode_pay_bills(*, intents: Sequence[Intent], gas_for_each: int) -> bytes:
+    """Return the lane's calldata. Intents share payee, token and fee token; amounts and fees are below 2**96.
+
+    :raises UnableToPackBundle: if they don't, or one does not fit.
+    """
+    shared = {
+        (intent.payment.policy.payee, intent.payment.policy.token, intent.payment.policy.fee_token)
+        for intent in intents
+    }
+    if len(shared) != 1:
+        message = "payments of a bundle share payee, token and fee token"
+        raise UnableToPackBundle(message)
+    try:
+        bundle = gas_for_each.to_bytes(3, "big") + b"".join(shared.pop()) + b"".join(map(_pack, intents))
+    except OverflowError as error:
+        message = "a payment's amount, fee or deadline, or the gas for each, does not fit"
+        raise UnableToPackBundle(message) from error
+    return _PAY_BILLS + words.arguments((words.dynamic(bundle),))
+
+
+def decode_pay_bills(*, call_data: bytes) -> tuple[Intent, ...]:
+    """Return the intents of a bundle.
+
+    :raises accounts.UnableToReadCall: if it is none, or cut short.
+    """
+    message = "not a bundle of bill payments"
+    if call_data[:4] != _PAY_BILLS:
+        raise accounts.UnableToReadCall(message)
+    try:
+        bundle = words.read_bytes(call_data[4:], words.read_uint(call_data, 4))
+    except ValueError as error:
+        raise accounts.UnableToReadCall(message) from error
+    intents = []
+    at = _HEADER_BYTES
+    while at < len(bundle):
+        installs = bool(bundle[at] & _INSTALLS)
+        end = at + _INTENT_BYTES + words.SIGNATURE_BYTES * installs
+        if end > len(bundle):
+            raise accounts.UnableToReadCall(message)
+        intents.append(_unpack(bundle[3:_HEADER_BYTES], bundle[at:end], installs=installs))
+        at = end
+    return tuple(intents)
+
+
+def _pack(intent: Intent) -> bytes:
+    payment = intent.payment
+    policy = sessions.pack(policy=payment.policy)
+    install = intent.owner_install_signature
+    flags = _IN_FEE_TOKEN * payment.in_fee_token | (0 if install is None else _INSTALLS)
+    return b"".join(
+        (
+            bytes((flags,)),
+            words.exactly(intent.account, words.ADDRESS_BYTES, "an account"),
+            policy[:32],
+            policy[52:64],
+            policy[84:96],
+            policy[116:128],
+            policy[128:],
+            words.exactly(payment.reference, words.REFERENCE_BYTES, "a reference"),
+            payment.amount_units.to_bytes(12, "big"),
+            payment.fee_units.to_bytes(12, "big"),
+            intent.deadline.to_bytes(5, "big"),
+            words.signature(intent.key_signature),
+            b"" if install is None else words.signature(install),
+        )
+    )
+
+
+def _unpack(shared: bytes, packed: bytes, *, installs: bool) -> Intent:
+    policy = b"".join(
+        (
+            packed[21:53],
+            shared[:20] + packed[53:65],
+            shared[20:40] + packed[65:77],
+            shared[40:] + packed[77:89],
+            packed[89:121],
+        )
+    )
+    return Intent(
+        account=packed[1:21],
+        payment=payments.BillPayment(
+            policy=sessions.unpack(packed=policy),
+            reference=packed[121:137],
+            amount_units=int.from_bytes(packed[137:149], "big"),
+            fee_units=int.from_bytes(packed[149:161], "big"),
+            in_fee_token=bool(packed[0] & _IN_FEE_TOKEN),
+        ),
+        deadline=int.from_bytes(packed[161:166], "big"),
+        key_signature=packed[166:231],
+        owner_install_signature=packed[231:] if installs else None,
+    )
