@@ -37,7 +37,7 @@ SCOPE_WORDS = {
     "usage:read": gettext_lazy("See how much energy you use"),
     "bills:read": gettext_lazy("See your bills"),
     "wallet:read": gettext_lazy("See your balances and activity"),
-    "payments:write": gettext_lazy("Pay your bills, within the limits below"),
+    "payments:write": gettext_lazy("Pay your bills, within the limits above"),
     "notices:read": gettext_lazy("Read your notices"),
     "devices:read": gettext_lazy("See your devices"),
     "devices:write": gettext_lazy("Add and remove your devices"),
