@@ -317,7 +317,9 @@ def _count(
         )
         .update(
             reserved_in_period_units=Case(
-                When(period_started_at=started_at, then=F("reserved_in_period_units") + spend), default=spend
+                When(period_started_at=started_at, then=F("reserved_in_period_units") + spend),
+                default=spend,
+                output_field=fields.Uint256Field(),
             ),
             reserved_total_units=F("reserved_total_units") + spend,
             period_started_at=started_at,
@@ -386,6 +388,7 @@ def _give_back(*, operation: models.Operation, grant_id: uuid.UUID) -> None:
                 then=F("reserved_in_period_units") - spend,
             ),
             default=F("reserved_in_period_units"),
+            output_field=fields.Uint256Field(),
         ),
     )
     if given != 1:
