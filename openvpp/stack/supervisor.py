@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 
-from openvpp.stack import console, errors, layout, plan, process, reach
+from openvpp.stack import console, errors, layout, plan, prepared, process, reach
 
 SERVICE_ANSWERS_WITHIN_S = 60.0
 READY_WITHIN_S = 180.0
@@ -56,17 +56,20 @@ class Supervisor:
             self._start(self._plan.service_program(name))
         for name, service in self._plan.services.items():
             await self._until_answers(name, service.answers)
-        await asyncio.to_thread(self._fund_deployer)
-        await self._steps_together(
-            self._step("deploy", "-m", "contracts.deploy"),
-            self._step("migrate", "manage.py", "migrate", "--no-input", "--verbosity", "1"),
-        )
+        is_prepared = await asyncio.to_thread(prepared.is_done, self._plan)
+        if not is_prepared:
+            await asyncio.to_thread(self._fund_deployer)
+            await self._steps_together(
+                self._step("deploy", "-m", "contracts.deploy"),
+                self._step("migrate", "manage.py", "migrate", "--no-input", "--verbosity", "1"),
+            )
         await asyncio.to_thread(self._write_run_file)
         for program in self._plan.processes():
             self._start(program)
-            if program.name == "signer":  # the seed makes keys, and only the signer can
+            if program.name == "signer" and not is_prepared:  # the seed makes keys, and only the signer can
                 await self._until_answers("signer", self._signer_answers)
                 await self._step("seed", "manage.py", "seed_local")
+                await asyncio.to_thread(prepared.remember, self._plan)
         await self._until_ready()
 
     def _signer_answers(self) -> bool:
