@@ -22,9 +22,22 @@ async def lifespan(_scope: dict[str, Any], receive: sockets.Receive, send: socke
             return
 
 
+class Rest:
+    """Django over WSGI. The bridge wants coroutines where granian hands out futures."""
+
+    def __init__(self) -> None:
+        self._bridge: Any = a2wsgi.WSGIMiddleware(django_application, workers=16)  # type: ignore[arg-type] # is WSGI
+
+    async def __call__(self, scope: dict[str, Any], receive: sockets.Receive, send: sockets.Send) -> None:
+        async def receive_next() -> sockets.Message:
+            return await receive()
+
+        await self._bridge(scope, receive_next, send)
+
+
 application = routing.ProtocolTypeRouter(
     {
-        "http": a2wsgi.WSGIMiddleware(django_application, workers=16),  # type: ignore[arg-type] # WSGI all the same
+        "http": Rest(),
         "lifespan": lifespan,
         "websocket": routing.URLRouter(sockets.urlpatterns),
     }
