@@ -14,7 +14,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "openvpp.settings.test"
 services_fixture.start()
 django.setup()
 
-pytest_plugins = ["tests.quick_flush", "tests.signer_fixture"]
+pytest_plugins = ["tests.quick_flush", "tests.signer_fixture", "tests.provider_fixture"]
 pytest_plugins += ["tests.chain_fixture"] if importlib.util.find_spec("tests.chain_fixture") else []
 
 
