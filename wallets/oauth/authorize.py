@@ -50,7 +50,8 @@ class Authorize(base.BaseAuthorizationView):
         self.nonce = secrets.token_urlsafe(16)
         response: http.HttpResponseBase = super().dispatch(request, *args, **kwargs)
         add_never_cache_headers(response)
-        response["Referrer-Policy"] = "no-referrer"
+        # Not `no-referrer`: a browser would then post the form with `Origin: null`.
+        response["Referrer-Policy"] = "same-origin"
         if "Content-Security-Policy" not in response:
             response["Content-Security-Policy"] = self._content_security_policy(redirect_uri="")
         return response

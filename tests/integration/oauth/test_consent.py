@@ -54,7 +54,7 @@ def test_page_cannot_be_framed_scripted_cached_or_told_on(app: flow.MobileApp) -
     assert "form-action 'self' com.openvpp.demo:" in policy
     assert "script-src" not in policy
     assert "no-store" in page["Cache-Control"]
-    assert page["Referrer-Policy"] == "no-referrer"
+    assert page["Referrer-Policy"] == "same-origin"
 
 
 def test_allowing_stores_what_was_shown_and_what_the_owner_signed(
