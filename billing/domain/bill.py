@@ -83,8 +83,8 @@ class Usage:
 
     import_milliwh: int
     export_milliwh: int
-    peak_milliw: int | None
-    billing_demand_milliw: int | None
+    peak_milliw: int
+    billing_demand_milliw: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -25,6 +25,20 @@ class History:
     ends_year: bool = False
 
 
+def follow(*, history: History, rated: bill.RatedBill, ends_year: bool) -> History:
+    """Return the history for the period after a bill; `ends_year` is said of that next period.
+
+    A period's peak is remembered under the calendar month in which the period began.
+    """
+    began = rated.period.starts_on
+    return History(
+        peaks=(*history.peaks, demand.PastPeak(began.year, began.month, rated.usage.peak_milliw)),
+        carried_milliwh=rated.carried_milliwh,
+        billed_in_year_nano=0 if history.ends_year else history.billed_in_year_nano + rated.exact_nano,
+        ends_year=ends_year,
+    )
+
+
 class UnableToRate(errors.UnableTo):
     """The load and the tariff do not make a bill; the detail says what is missing."""
 
