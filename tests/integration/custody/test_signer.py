@@ -1,18 +1,16 @@
 """The signer over HTTP, with PostgreSQL behind it."""
 
+import os
 import threading
-import time
 
-import coincurve
 import httpx
 import pytest
 from django import db as django_db
 
-from contracts.bindings import sessions, words
+from contracts.bindings import words
 from custody import models, operations, queries
-from custody.adapters import signer as signer_adapter
-from custody.domain import keys, sealing
-from custody.usecases import rewrap_keys
+from custody.domain import intents, keys, sealing, transactions
+from custody.usecases import rewrap_keys, sign
 from openvpp.core import clock, db, errors
 from tests import signer_fixture
 
@@ -67,3 +65,192 @@ def test_a_policy_with_an_unknown_field_makes_no_key(signer: str) -> None:
         operations.create_key(purpose="session", subject="grant:1", policy=session_policy(anything=1))
     assert refusal.value.code == "bad_policy"
     assert models.SealedKey.objects.count() == 0
+
+
+def bundle(key: models.SealedKey, **changes: object) -> transactions.Transaction:
+    handle_ops = bytes.fromhex("765e827f") + words.uint(64) + words.address(words.parse_address(str(key.address)))
+    fields: dict[str, object] = {
+        "chain_id": CHAIN_ID,
+        "nonce": 0,
+        "max_priority_fee_per_gas_wei": 1,
+        "max_fee_per_gas_wei": 10**9,
+        "gas_limit": 10**6,
+        "to": ENTRY_POINT,
+        "value_wei": 0,
+        "data": handle_ops + words.uint(0),
+    }
+    return transactions.Transaction(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_a_relayer_key_signs_a_bundle_and_each_signature_stands_in_its_log(signer: str) -> None:
+    key = relayer_key()
+    for nonce in range(3):
+        transaction = bundle(key, nonce=nonce)
+        raw = operations.sign_transaction(key_id=key.pk, transaction=transaction)
+        entry = models.SignatureLog.objects.get(key=key, sequence=nonce + 1)
+        assert entry.digest == "0x" + transaction.digest().hex()
+        assert entry.statement["nonce"] == nonce
+        assert raw[:1] == b"\x02"
+    assert queries.first_broken_link(key=key) is None
+
+
+def test_a_refusal_tells_its_rule_and_logs_no_signature(signer: str) -> None:
+    key = relayer_key()
+    with pytest.raises(operations.UnableToSign) as refusal:
+        operations.sign_transaction(key_id=key.pk, transaction=bundle(key, value_wei=1))
+    assert refusal.value.code == "other_call"
+    assert models.SignatureLog.objects.count() == 0
+
+
+def test_a_disabled_key_signs_nothing_from_that_commit_on(signer: str) -> None:
+    key = relayer_key()
+    operations.sign_transaction(key_id=key.pk, transaction=bundle(key))
+    with db.transaction():
+        operations.disable_key(key_id=key.pk, now=clock.get_now())
+    with pytest.raises(operations.UnableToSign) as refusal:
+        operations.sign_transaction(key_id=key.pk, transaction=bundle(key, nonce=1))
+    assert refusal.value.code == "key_disabled"
+    assert models.SignatureLog.objects.count() == 1
+
+
+def test_a_policy_altered_in_the_database_signs_nothing(signer: str) -> None:
+    key = relayer_key()
+    models.SealedKey.objects.filter(pk=key.pk).update(policy=key.policy | {"max_cost_wei": 10**30})
+    with pytest.raises(operations.UnableToSign) as refusal:
+        operations.sign_transaction(key_id=key.pk, transaction=bundle(key))
+    assert refusal.value.code == "key_not_open"
+    assert models.SignatureLog.objects.count() == 0
+
+
+def test_a_ciphertext_moved_to_another_row_signs_nothing(signer: str) -> None:
+    first, second = relayer_key("relayer:1"), relayer_key("relayer:2")
+    moved = ("ciphertext", "nonce", "wrapped_data_key", "wrap_nonce", "key_encryption_key_id")
+    models.SealedKey.objects.filter(pk=second.pk).update(**{name: getattr(first, name) for name in moved})
+    with pytest.raises(operations.UnableToSign) as refusal:
+        operations.sign_transaction(key_id=second.pk, transaction=bundle(second))
+    assert refusal.value.code == "key_not_open"
+
+
+def test_the_log_refuses_change_and_shows_a_change_made_past_the_trigger(signer: str) -> None:
+    key = relayer_key()
+    for nonce in range(3):
+        operations.sign_transaction(key_id=key.pk, transaction=bundle(key, nonce=nonce))
+    for statement in ("UPDATE custody_signaturelog SET kind = 'other'", "DELETE FROM custody_signaturelog"):
+        with pytest.raises(django_db.IntegrityError, match="append only"), django_db.connection.cursor() as cursor:
+            cursor.execute(statement)
+    with django_db.connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("UPDATE custody_signaturelog SET kind = 'other' WHERE sequence = 2")
+        cursor.execute("SET session_replication_role = DEFAULT")
+    assert queries.first_broken_link(key=key) == 2
+
+
+def test_signatures_of_one_key_at_once_make_one_unbroken_chain(signer: str) -> None:
+    key = relayer_key()
+    failures: list[Exception] = []
+
+    def work(number: int) -> None:
+        try:
+            operations.sign_transaction(key_id=key.pk, transaction=bundle(key, nonce=number))
+        except Exception as error:  # noqa: BLE001 - shown below
+            failures.append(error)
+        finally:
+            django_db.connections.close_all()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert models.SignatureLog.objects.filter(key=key).count() == 12
+    assert queries.first_broken_link(key=key) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "content", "status", "code"),
+    [
+        ("/v1/keys", {}, b"{}", 401, "unauthorized"),
+        ("/v1/keys", {"Authorization": "Bearer wrong"}, b"{}", 401, "unauthorized"),
+        ("/v1/other", {"Authorization": f"Bearer {signer_fixture.TOKEN}"}, b"{}", 404, "not_found"),
+        ("/v1/keys", {"Authorization": f"Bearer {signer_fixture.TOKEN}"}, b"{", 400, "malformed"),
+        ("/v1/keys", {"Authorization": f"Bearer {signer_fixture.TOKEN}"}, b"[]", 400, "malformed"),
+        ("/v1/signatures", {"Authorization": f"Bearer {signer_fixture.TOKEN}"}, b"{}", 400, "malformed"),
+        (
+            "/v1/signatures",
+            {"Authorization": f"Bearer {signer_fixture.TOKEN}"},
+            b'{"key_id": 1, "intent": {"kind": "hash", "digest": "0x00"}}',
+            400,
+            "bad_intent",
+        ),
+        (
+            "/v1/signatures",
+            {"Authorization": f"Bearer {signer_fixture.TOKEN}"},
+            b" " * (1024 * 1024 + 1),
+            413,
+            "too_large",
+        ),
+    ],
+)
+def test_what_is_no_request_of_ours_is_refused_in_json(  # noqa: PLR0917 - one a column of the table
+    signer: str, path: str, headers: dict[str, str], content: bytes, status: int, code: str
+) -> None:
+    answer = httpx.post(signer + path, headers=headers, content=content)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert models.SealedKey.objects.count() == 0
+
+
+def test_keys_are_wrapped_anew_while_they_sign_and_the_old_key_opens_them_no_more(
+    signer: str, ring: sealing.Ring
+) -> None:
+    key = relayer_key()
+    new = sealing.KeyEncryptionKey(keys.Secret(os.urandom(32)))
+    both = sealing.Ring(current=new, older=(ring.current,))
+    assert rewrap_keys.rewrap_keys(ring=both) == 1
+    assert rewrap_keys.rewrap_keys(ring=both) == 0
+    assert httpx.get(signer + "/health").json()["keys_that_do_not_open"] == 1
+    with pytest.raises(operations.UnableToSign) as refusal:
+        operations.sign_transaction(key_id=key.pk, transaction=bundle(key))
+    assert refusal.value.code == "key_not_open"
+    signature = sign.sign(
+        key_id=key.pk,
+        intent=intents.Transaction(transaction=bundle(key)),
+        ring=sealing.Ring(current=new),
+        now=clock.get_now(),
+    )
+    assert keys.recover(digest=bundle(key).digest(), signature=signature) == str(key.address)
+
+
+def test_a_signer_that_is_away_is_unreachable_and_not_a_refusal(signer: str, settings: object) -> None:
+    key = relayer_key()
+    settings.SIGNER_URL = "http://127.0.0.1:1"  # type: ignore[attr-defined]
+    with pytest.raises(errors.Unreachable):
+        operations.sign_transaction(key_id=key.pk, transaction=bundle(key))
+
+
+def test_no_private_key_stands_in_the_database_or_the_log(
+    signer: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    canaries: list[bytes] = []
+    generate = keys.PrivateKey.generate
+
+    def remember() -> keys.PrivateKey:
+        key = generate()
+        canaries.append(key.secret().reveal())
+        return key
+
+    monkeypatch.setattr(keys.PrivateKey, "generate", remember)
+    key = relayer_key()
+    operations.sign_transaction(key_id=key.pk, transaction=bundle(key))
+    with pytest.raises(operations.UnableToSign):
+        operations.sign_transaction(key_id=key.pk, transaction=bundle(key, value_wei=1))
+    with django_db.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT row_to_json(t)::text FROM custody_sealedkey t UNION ALL "
+            "SELECT row_to_json(t)::text FROM custody_signaturelog t"
+        )
+        dump = "\n".join(row[0] for row in cursor.fetchall())
+    assert len(canaries) == 1
+    for text in (dump, caplog.text):
+        assert canaries[0].hex() not in text.lower()
+        assert str(int.from_bytes(canaries[0])) not in text
