@@ -44,11 +44,19 @@ class Wallet(factory_django.DjangoModelFactory[wallet_models.Wallet]):
     created_at = NOW
 
 
-class TreasuryWallet(Wallet):
+class TreasuryWallet(factory_django.DjangoModelFactory[wallet_models.Wallet]):
+    class Meta:
+        model = wallet_models.Wallet
+
     kind = wallet_models.Wallet.Kind.TREASURY
     customer = None
     utility = factory.SubFactory(customers.Utility)
     label = "program"
+    chain_id = 31337
+    owner_key = factory.SubFactory(SealedKey)
+    salt = factory.LazyFunction(lambda: "0x" + secrets.token_hex(32))
+    address = factory.LazyFunction(lambda: "0x" + secrets.token_hex(20))
+    created_at = NOW
 
 
 class Program(factory_django.DjangoModelFactory[models.Program]):

@@ -48,7 +48,8 @@ class World:
         ders.seed_history(device_id=part.device_id, until=self.starts_at, days=30, now=self.ends_at)
         rows = der_models.Device.objects.filter(pk=part.device_id)
         until(lambda: rows.filter(state=der_models.Device.State.CONNECTED).exists(), "registration")
-        return rows.get()
+        device: der_models.Device = rows.get()
+        return device
 
 
 @pytest.fixture

@@ -65,7 +65,8 @@ def transfer(token: str, sender: str, recipient: str, units: int, index: int) ->
 
 def end(settlement: models.Settlement, *logs: receipts.Log, succeeded: bool = True, reason: str = "") -> None:
     """Tell what the chain said, as wallets do."""
-    operation = wallet_models.Operation.objects.get(pk=settlement.operation_id)
+    operation = settlement.operation
+    assert operation is not None
     receipt = receipts.Receipt(
         user_operation_hash="0x" + secrets.token_hex(32),
         succeeded=succeeded,

@@ -5,7 +5,7 @@ import zoneinfo
 
 import pytest
 
-from ders.domain import simulation
+from ders.domain import simulation, telemetry
 
 ZONE = "America/New_York"
 START = datetime.datetime(2026, 7, 15, 17, tzinfo=zoneinfo.ZoneInfo(ZONE)).astimezone(datetime.UTC)
@@ -16,31 +16,37 @@ def device(device_id: str = "one", kind: str = "battery", power_w: int = 5000) -
     return simulation.Device(device_id=device_id, kind=kind, power_w=power_w, time_zone=ZONE)
 
 
+def usual(of: simulation.Device) -> list[telemetry.Interval]:
+    return list(simulation.usual_intervals(device=of, starts_at=START, ends_at=END))
+
+
+def commanded(of: simulation.Device, reduction_w: int) -> list[telemetry.Interval]:
+    return list(simulation.commanded_intervals(device=of, starts_at=START, ends_at=END, reduction_w=reduction_w))
+
+
 def test_the_same_device_has_the_same_day() -> None:
-    asked = {"device": device(kind="thermostat"), "starts_at": START, "ends_at": END}
-    assert list(simulation.usual_intervals(**asked)) == list(simulation.usual_intervals(**asked))
+    assert usual(device(kind="thermostat")) == usual(device(kind="thermostat"))
 
 
 def test_an_idle_battery_stands_by_in_the_evening() -> None:
-    intervals = list(simulation.usual_intervals(device=device(), starts_at=START, ends_at=END))
-    assert [interval.net_wh for interval in intervals] == [4, 4, 4, 4]
+    assert [interval.net_wh for interval in usual(device())] == [4, 4, 4, 4]
 
 
 def test_a_battery_gives_94_to_100_percent_of_what_was_asked() -> None:
-    intervals = list(simulation.commanded_intervals(device=device(), starts_at=START, ends_at=END, reduction_w=4000))
+    intervals = commanded(device(), 4000)
     assert all(-1000 + 4 <= interval.net_wh <= -940 + 4 for interval in intervals)
     assert all(interval.delivered_wh == 0 and interval.received_wh > 0 for interval in intervals)
 
 
 def test_a_thermostat_sheds_no_more_than_it_uses() -> None:
-    asked = {"device": device(kind="thermostat", power_w=1000), "starts_at": START, "ends_at": END}
-    assert all(i.net_wh == 0 for i in simulation.commanded_intervals(**asked, reduction_w=50_000))
+    shed = commanded(device(kind="thermostat", power_w=1000), 50_000)
+    assert [interval.net_wh for interval in shed] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("prefix", [simulation.MUTE_PREFIX, simulation.IDLE_PREFIX])
 def test_a_device_that_does_nothing_goes_on_as_usual(prefix: str) -> None:
-    asked = {"device": device(f"{prefix}1", kind="thermostat"), "starts_at": START, "ends_at": END}
-    assert list(simulation.commanded_intervals(**asked, reduction_w=500)) == list(simulation.usual_intervals(**asked))
+    still = device(f"{prefix}1", kind="thermostat")
+    assert commanded(still, 500) == usual(still)
 
 
 def test_only_a_mute_device_leaves_commands_unanswered() -> None:

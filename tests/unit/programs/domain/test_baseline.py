@@ -89,15 +89,19 @@ def test_days_of_other_events_and_days_with_a_gap_are_left_out() -> None:
 
 def test_fewer_than_ten_days_are_said_to_be_too_few() -> None:
     measured = measure(TEN[:9], lambda *_: 200)
-    asked = {
-        "window": window(EVENT_DAY),
-        "zone": ZONE,
-        "holidays": {FOURTH},
-        "excluded": set(),
-        "measured_wh": measured,
-    }
-    assert baseline.compute(**asked, min_days=10) == baseline.TooFewDays(days=tuple(TEN[:9]))
-    assert baseline.compute(**asked, min_days=9) == baseline.Baseline(days=tuple(TEN[:9]), interval_wh=(F(200),) * 4)
+
+    def compute(min_days: int) -> baseline.Baseline | baseline.TooFewDays:
+        return baseline.compute(
+            window=window(EVENT_DAY),
+            zone=ZONE,
+            holidays={FOURTH},
+            excluded=set(),
+            measured_wh=measured,
+            min_days=min_days,
+        )
+
+    assert compute(10) == baseline.TooFewDays(days=tuple(TEN[:9]))
+    assert compute(9) == baseline.Baseline(days=tuple(TEN[:9]), interval_wh=(F(200),) * 4)
 
 
 def test_the_search_ends_after_sixty_days() -> None:
