@@ -19,6 +19,12 @@ class UnableToRepeatRequest(errors.UnableTo):
     """The key was used with another body, or its first request is still being answered."""
 
 
+class KeyReused(UnableToRepeatRequest):
+    """The key was used with another body."""
+
+    status = 422
+
+
 def answer_once(
     *,
     user_id: int | None,
@@ -69,7 +75,7 @@ def _claim(
     rows.bulk_create([made], ignore_conflicts=True)
     row = rows.select_for_update().get(application_id=application_id, user_id=user_id, key=key)
     if row.fingerprint != fingerprint:
-        raise UnableToRepeatRequest(
+        raise KeyReused(
             "This Idempotency-Key was used with another body. Send a new key for a new request.",
             code="idempotency_key_reused",
         )
