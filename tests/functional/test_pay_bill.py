@@ -3,9 +3,12 @@
 import pytest
 
 from billing import models, queries
+from contracts.bindings import tokens, words
 from notifications import models as notification_models
+from openvpp.core import clock
 from tests.functional.conftest import DUE_CENTS, DUE_UNITS, OVPP, STABLECOINS, TREASURY, Person, Town
 from wallets import models as wallet_models
+from wallets.usecases import submit_waiting
 
 STEPS = ["reserved", "queued", "submitted", "mined", "succeeded"]
 
@@ -60,3 +63,81 @@ def test_a_bill_is_paid_to_the_unit_in_each_fee_mode(town: Town, ada: Person, mo
     assert list(kinds) == ["bill.issued", "payment.pending", "payment.paid"]
     grant = wallet_models.SessionKeyGrant.objects.get()
     assert (grant.state, grant.reserved_total_units) == ("active", DUE_UNITS + own_fee)
+
+
+def test_the_second_payment_needs_no_deployment_and_counts_in_the_same_period(town: Town, ada: Person) -> None:
+    for month in (9, 10):
+        bill = town.bill(ada, month=month)
+        quote = ada.post(f"bills/{bill.pk}/quotes/", {"token": "USDX", "fee_mode": "utility"}).json()
+        body = {"quote_id": quote["quote_id"], "amount_units": quote["amount_units"]}
+        assert ada.post(f"bills/{bill.pk}/payments/", body).status_code == 202
+        town.finish()
+        bill.refresh_from_db()
+        assert bill.state == "paid"
+    grant = wallet_models.SessionKeyGrant.objects.get()
+    assert (grant.reserved_in_period_units, grant.reserved_total_units) == (2 * DUE_UNITS, 2 * DUE_UNITS)
+    assert town.held(TREASURY)[0] == 2 * DUE_UNITS
+
+
+def test_two_bills_at_once_go_one_after_the_other(town: Town, ada: Person) -> None:
+    answers = []
+    for month in (9, 10):
+        bill = town.bill(ada, month=month)
+        quote = ada.post(f"bills/{bill.pk}/quotes/", {"token": "USDX", "fee_mode": "utility"}).json()
+        body = {"quote_id": quote["quote_id"], "amount_units": quote["amount_units"]}
+        answers.append(ada.post(f"bills/{bill.pk}/payments/", body))
+    assert [answer.status_code for answer in answers] == [202, 202]
+    states = wallet_models.Operation.objects.order_by("created_at").values_list("state", flat=True)
+    assert list(states) == ["queued", "reserved"]
+    town.finish()
+    assert submit_waiting.submit_waiting(now=clock.get_now()) == 1
+    town.finish()
+    assert list(states.all()) == ["succeeded", "succeeded"]
+    assert town.held(TREASURY)[0] == 2 * DUE_UNITS
+
+
+def test_a_call_that_the_chain_refuses_leaves_the_bill_payable_and_gives_the_limit_back(
+    town: Town, ada: Person
+) -> None:
+    bill = town.bill(ada, month=9)
+    quote = ada.post(f"bills/{bill.pk}/quotes/", {"token": "USDX", "fee_mode": "utility"}).json()
+    ada.post(f"bills/{bill.pk}/payments/", {"quote_id": quote["quote_id"], "amount_units": quote["amount_units"]})
+    town.finish()
+    spent = wallet_models.SessionKeyGrant.objects.get().reserved_total_units
+    books_before = queries.get_balances(utility_id=town.utility.pk)
+    bill = town.bill(ada, month=10)
+    quote = ada.post(f"bills/{bill.pk}/quotes/", {"token": "USDX", "fee_mode": "utility"}).json()
+    _take_everything_from(town, ada.wallet.address)
+    body = {"quote_id": quote["quote_id"], "amount_units": quote["amount_units"]}
+    paid = ada.post(f"bills/{bill.pk}/payments/", body)
+    assert paid.status_code == 202
+    before = town.held(TREASURY)
+    town.finish()
+
+    payment = ada.get(f"payments/{paid.json()['id']}/").json()
+    assert payment["state"] == "failed"
+    assert "ERC20InsufficientBalance" in payment["failure"]
+    assert town.held(TREASURY) == before
+    bill.refresh_from_db()
+    assert bill.state == "issued"
+    grant = wallet_models.SessionKeyGrant.objects.get()
+    assert (grant.state, grant.reserved_in_period_units, grant.reserved_total_units) == ("active", spent, spent)
+    kinds = notification_models.Notice.objects.filter(user=ada.user).order_by("sequence").values_list("kind", flat=True)
+    assert list(kinds)[3:] == ["bill.issued", "payment.pending", "payment.failed"]
+    gas = models.Payment.objects.get(state="failed").gas_cost_wei
+    assert gas
+    assert queries.get_balances(utility_id=town.utility.pk) == books_before | {
+        ("receivable", "USD"): DUE_CENTS,
+        ("revenue", "USD"): -2 * DUE_CENTS,
+        ("gas_expense", "31337:wei"): books_before["gas_expense", "31337:wei"] + gas,
+        ("gas_deposit", "31337:wei"): books_before["gas_deposit", "31337:wei"] - gas,
+    }
+    assert models.ProvenTransfer.objects.count() == 1
+
+
+def _take_everything_from(town: Town, address: str) -> None:
+    """Move a wallet's stablecoins to a stranger, as if it had paid elsewhere in between."""
+    stranger = bytes.fromhex("57" * 20)
+    town.chain.rpc("anvil_setBalance", address, hex(10**18))
+    data = tokens.encode_transfer(to=stranger, amount_units=STABLECOINS - DUE_UNITS)
+    assert town.chain.send(town.chain.deployment.stablecoin, data, sender=words.parse_address(address)).succeeded
