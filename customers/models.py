@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.contrib.auth import base_user
 from django.contrib.auth import models as auth_models
-from django.core import validators
+from django.core import exceptions, validators
 from django.db import models
 from django.db.models import F, Q, functions
 
@@ -278,6 +278,14 @@ class AccountAccess(models.Model):
     def __str__(self) -> str:
         return f"{self.customer} ({self.get_role_display()})"
 
+    def clean(self) -> None:
+        """Keep utilities apart in forms.
+
+        :raises ValidationError: customer and account belong to different utilities.
+        """
+        if self.customer_id and self.account_id and self.customer.utility_id != self.account.utility_id:
+            raise exceptions.ValidationError("Customer and account belong to different utilities.")
+
 
 class Premise(models.Model):
     """A place that is served."""
@@ -339,6 +347,16 @@ class ServiceAgreement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} at {self.service_point}"
+
+    def clean(self) -> None:
+        """Keep utilities apart in forms.
+
+        :raises ValidationError: account and service point belong to different utilities.
+        """
+        if not self.account_id or not self.service_point_id:
+            return
+        if self.account.utility_id != self.service_point.premise.utility_id:
+            raise exceptions.ValidationError("Account and service point belong to different utilities.")
 
 
 class MeterInstallation(models.Model):

@@ -8,6 +8,8 @@ UPCALLS: dict[str, list[str]] = {
     "operation.billing.payment": ["billing.usecases.pay_bill.finish"],
     "operation.programs.payout": ["programs.usecases.settle_event.finish"],
     "operation.wallets.revoke_session": ["wallets.usecases.revoke_session_key.finish"],
+    # customers -> wallets: kwargs `user_id`, `now`.
+    "customers.access_ended": ["wallets.usecases.revoke_session_key.on_access_ended"],
     # customers -> wallets: kwargs `customer_id`, `account_id`, `now`.
     "customers.account_claimed": ["wallets.usecases.welcome_customer.on_account_claimed"],
     # ders -> programs: kwargs `command_id`, `state`, `now`.

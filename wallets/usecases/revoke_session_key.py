@@ -47,6 +47,14 @@ def revoke(*, grant_id: uuid.UUID, now: datetime.datetime) -> models.SessionKeyG
     return grant
 
 
+@db.transaction_required
+def on_access_ended(*, user_id: int, now: datetime.datetime) -> None:
+    """End every grant of a person who may no longer act."""
+    live = models.SessionKeyGrant.objects.filter(user_id=user_id, state__in=models.SessionKeyGrant.LIVE_STATES)
+    for grant_id in live.order_by("pk").values_list("pk", flat=True):
+        revoke(grant_id=grant_id, now=now)
+
+
 @db.durable
 def start(*, grant_id: str, now: datetime.datetime) -> None:
     """Reserve and send the operation that ends the session on the chain; safe to run twice.
