@@ -53,12 +53,11 @@ class FeeQuote(models.Model):
 
 
 class RelayerKey(models.Model):
-    """A key that sends bundles; leased to one sender at a time. Its nonce is counted here, before broadcast."""
+    """A key that sends bundles; leased to one relay at a time."""
 
     key = models.OneToOneField("custody.SealedKey", on_delete=models.PROTECT, related_name="+")
     chain_id = models.PositiveBigIntegerField()
     address = fields.AddressField(unique=True)
-    next_nonce = models.PositiveBigIntegerField(default=0)
     leased_by = models.CharField(max_length=64, blank=True)
     leased_until = models.DateTimeField(null=True)
     is_enabled = models.BooleanField(default=True)
