@@ -151,7 +151,7 @@ abstract contract BillSessions {
         uint256 state = _sessionState(sessionId);
         bytes32 digest = _paymentDigest(sessionId, payment, state.laneSequence(), deadline);
         if (!Signers.isSigner(key, digest, signature[:65])) revert NotSignedBy(key);
-        _pay(policy, sessionId, state.nextInLane(), payment);
+        _pay(policy, sessionId, state.nextInLane(), payment.ref, payment.amount, payment.fee, payment.inFeeToken);
     }
 
     /// @notice Where a session stands.
@@ -202,30 +202,42 @@ abstract contract BillSessions {
     }
 
     /// @dev Writes what is spent, then moves tokens, then tells.
-    function _pay(bytes32[5] calldata policy, bytes32 sessionId, uint256 state, Payment memory payment) internal {
+    function _pay(
+        bytes32[5] calldata policy,
+        bytes32 sessionId,
+        uint256 state,
+        bytes16 ref,
+        uint256 amount,
+        uint256 fee,
+        bool inFeeToken
+    ) internal {
         if (!state.isLive()) revert SessionNotLive(sessionId, state.flags());
-        if (payment.amount == 0) revert NothingToPay();
-        uint256 feeLimit = uint256(policy[4]) >> 160;
-        uint256 leaving = payment.amount;
-        address feeToken;
-        if (payment.inFeeToken) {
-            feeToken = address(bytes20(policy[3]));
-            if (feeToken == address(0)) revert NoFeeToken();
-            feeLimit = uint96(uint256(policy[3]));
+        if (amount == 0) revert NothingToPay();
+        if (inFeeToken) {
+            _spendAndTransfer(policy, sessionId, state, amount);
+            emit BillPaid(ref, address(this), address(bytes20(policy[2])), amount, 0);
+            _payFee(policy, ref, fee);
         } else {
-            leaving += payment.fee;
+            uint256 limit = uint256(policy[4]) >> 160;
+            if (fee > limit) revert AboveFeeLimit(fee, limit);
+            _spendAndTransfer(policy, sessionId, state, amount + fee);
+            emit BillPaid(ref, address(this), address(bytes20(policy[2])), amount, fee);
         }
-        if (payment.fee > feeLimit) revert AboveFeeLimit(payment.fee, feeLimit);
-        _states()[sessionId] = _spend(policy, state, leaving);
+    }
 
-        address payee = address(bytes20(policy[1]));
-        IERC20 token = IERC20(address(bytes20(policy[2])));
-        token.safeTransfer(payee, leaving);
-        emit BillPaid(payment.ref, address(this), address(token), payment.amount, payment.inFeeToken ? 0 : payment.fee);
-        if (payment.inFeeToken && payment.fee != 0) {
-            IERC20(feeToken).safeTransfer(payee, payment.fee);
-            emit FeePaid(payment.ref, address(this), feeToken, payment.fee);
-        }
+    function _spendAndTransfer(bytes32[5] calldata policy, bytes32 sessionId, uint256 state, uint256 leaving) private {
+        _states()[sessionId] = _spend(policy, state, leaving);
+        IERC20(address(bytes20(policy[2]))).safeTransfer(address(bytes20(policy[1])), leaving);
+    }
+
+    function _payFee(bytes32[5] calldata policy, bytes16 ref, uint256 fee) private {
+        address feeToken = address(bytes20(policy[3]));
+        uint256 limit = uint96(uint256(policy[3]));
+        if (feeToken == address(0)) revert NoFeeToken();
+        if (fee > limit) revert AboveFeeLimit(fee, limit);
+        if (fee == 0) return;
+        IERC20(feeToken).safeTransfer(address(bytes20(policy[1])), fee);
+        emit FeePaid(ref, address(this), feeToken, fee);
     }
 
     function _revokeSession(bytes32 sessionId) internal {
@@ -289,25 +301,23 @@ abstract contract BillSessions {
         return true;
     }
 
-    function _paymentDigest(bytes32 sessionId, Payment memory payment, uint256 sequence, uint256 deadline)
+    function _paymentDigest(bytes32 sessionId, Payment calldata payment, uint256 sequence, uint256 deadline)
         private
         view
         returns (bytes32)
     {
-        return _typedDataHash(
-            keccak256(
-                abi.encode(
-                    PAYMENT_TYPEHASH,
-                    sessionId,
-                    payment.ref,
-                    payment.amount,
-                    payment.fee,
-                    payment.inFeeToken,
-                    sequence,
-                    deadline
-                )
-            )
-        );
+        bytes32 structHash;
+        bytes32 typehash = PAYMENT_TYPEHASH;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typehash)
+            mstore(add(free, 32), sessionId)
+            calldatacopy(add(free, 64), payment, 128)
+            mstore(add(free, 192), sequence)
+            mstore(add(free, 224), deadline)
+            structHash := keccak256(free, 256)
+        }
+        return _typedDataHash(structHash);
     }
 
     function _states() private view returns (mapping(bytes32 => uint256) storage) {

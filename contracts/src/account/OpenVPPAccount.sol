@@ -50,6 +50,11 @@ contract OpenVPPAccount is
         address owner;
     }
 
+    bytes32 private constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+    bytes32 private constant NAME_HASH = keccak256("OpenVPP Account");
+    bytes32 private constant VERSION_HASH = keccak256("1");
+
     address private immutable ENTRY_POINT;
     address private immutable SELF = address(this);
 
@@ -117,7 +122,7 @@ contract OpenVPPAccount is
     function payBill(bytes32[5] calldata policy, bytes16 ref, uint256 amount, uint256 fee, bool inFeeToken) external {
         if (msg.sender != ENTRY_POINT && msg.sender != address(this)) revert NotAuthorised(msg.sender);
         bytes32 sessionId = SessionPolicies.id(policy);
-        _pay(policy, sessionId, _sessionState(sessionId), Payment(ref, amount, fee, inFeeToken));
+        _pay(policy, sessionId, _sessionState(sessionId), ref, amount, fee, inFeeToken);
     }
 
     /// @notice Ends a session at the wish of its own key, sent directly or as a user operation.
@@ -227,8 +232,24 @@ contract OpenVPPAccount is
         return owner();
     }
 
-    function _typedDataHash(bytes32 structHash) internal view override returns (bytes32) {
-        return _hashTypedDataV4(structHash);
+    function _typedDataHash(bytes32 structHash) internal view override returns (bytes32 digest) {
+        // The domain of a proxy is never the one that EIP712 keeps ready, so it is made here with less ado.
+        bytes32 typehash = DOMAIN_TYPEHASH;
+        bytes32 nameHash = NAME_HASH;
+        bytes32 versionHash = VERSION_HASH;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typehash)
+            mstore(add(free, 32), nameHash)
+            mstore(add(free, 64), versionHash)
+            mstore(add(free, 96), chainid())
+            mstore(add(free, 128), address())
+            let domain := keccak256(free, 160)
+            mstore(free, shl(240, 0x1901))
+            mstore(add(free, 2), domain)
+            mstore(add(free, 34), structHash)
+            digest := keccak256(free, 66)
+        }
     }
 
     /// @dev ERC-1271 through ERC-7739: the owner signs for this account only.
