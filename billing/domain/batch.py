@@ -8,24 +8,29 @@ import dataclasses
 import datetime
 import functools
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from billing.domain import bill, kernels, loads, local_time, tariffs, terms
+from billing.domain import bill, kernels, loads, local_time, net_metering, tariffs, terms
 
 MONTHS = tariffs.MONTHS
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Cells:
-    """Loads by cell: energy in mWh and highest power in mW, both [loads, bills, 48]; each bill a calendar month."""
+    """Loads by cell, [loads, bills, 48], each bill a calendar month.
+
+    `sums` is what was taken less what was given, mWh; `peaks` the highest power taken, mW. Where something was
+    given, `apart` holds what was (bought, sold) by each rule that does not net a whole month.
+    """
 
     sums: loads.Int64s
     peaks: loads.Int64s
     months: loads.Int64s
     days: loads.Int64s
+    apart: Mapping[tariffs.Metering, tuple[loads.Int64s, loads.Int64s]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -68,6 +73,7 @@ class Compiled:
     """A tariff as arrays."""
 
     tariff: tariffs.Tariff
+    carry_targets: loads.Int64s
     arguments: tuple[object, ...]
     slots: tuple[Slot, ...]
 
@@ -88,6 +94,7 @@ def can_rate(*, tariff: tariffs.Tariff, reading: terms.Terms) -> bool:
 def aggregate(
     *,
     energy_milliwh: loads.Int64s,
+    export_milliwh: loads.Int64s | None = None,
     starts: loads.Int64s,
     interval_seconds: int,
     zone: zoneinfo.ZoneInfo,
@@ -102,24 +109,49 @@ def aggregate(
     times = local_time.to_local(starts=starts, zone=zone, holidays=holidays)
     month_of = times.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
     bills, row = np.unique(month_of, return_inverse=True)
-    cell_of = row * kernels.CELLS + times.is_weekend * tariffs.HOURS + times.hour
-    shape = (len(energy_milliwh), len(bills) * kernels.CELLS)
-    sums, peaks = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    kernels.aggregate(
-        np.ascontiguousarray(energy_milliwh, dtype=np.int64),
-        cell_of.astype(np.int64),
-        loads.SECONDS_PER_HOUR // interval_seconds,
-        sums,
-        peaks,
+    grid = _Grid(
+        cell_of=(row * kernels.CELLS + times.is_weekend * tariffs.HOURS + times.hour).astype(np.int64),
+        per_hour=loads.SECONDS_PER_HOUR // interval_seconds,
+        bills=len(bills),
     )
-    by_cell = (len(energy_milliwh), len(bills), kernels.CELLS)
+    sums, peaks = grid.add_up(energy_milliwh if export_milliwh is None else energy_milliwh - export_milliwh)
     lengths = np.diff(np.append(bills, bills[-1] + 1).astype("datetime64[M]").astype("datetime64[D]"))
     return Cells(
-        sums=sums.reshape(by_cell),
-        peaks=peaks.reshape(by_cell),
+        sums=sums,
+        peaks=peaks,
         months=bills % MONTHS,
         days=lengths.astype(np.int64),
+        apart={} if export_milliwh is None else grid.apart(energy_milliwh, export_milliwh),
     )
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class _Grid:
+    """Which cell each interval falls in, and how many intervals an hour has."""
+
+    cell_of: loads.Int64s
+    per_hour: int
+    bills: int
+
+    def add_up(self, energy: loads.Int64s) -> tuple[loads.Int64s, loads.Int64s]:
+        shape = (len(energy), self.bills * kernels.CELLS)
+        sums, peaks = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        kernels.aggregate(np.ascontiguousarray(energy, dtype=np.int64), self.cell_of, self.per_hour, sums, peaks)
+        by_cell = (len(energy), self.bills, kernels.CELLS)
+        return sums.reshape(by_cell), peaks.reshape(by_cell)
+
+    def apart(
+        self, taken: loads.Int64s, given: loads.Int64s
+    ) -> dict[tariffs.Metering, tuple[loads.Int64s, loads.Int64s]]:
+        net = taken - given
+        hourly = net.reshape(len(net), -1, self.per_hour).sum(axis=2).repeat(self.per_hour, axis=1)
+        hourly[:, np.arange(hourly.shape[1]) % self.per_hour != 0] = 0
+        rules = {
+            tariffs.Metering.NET_BILLING: (np.maximum(net, 0), np.maximum(-net, 0)),
+            tariffs.Metering.NET_BILLING_HOURLY: (np.maximum(hourly, 0), np.maximum(-hourly, 0)),
+            tariffs.Metering.BUY_ALL_SELL_ALL: (taken, given),
+        }
+        return {rule: (self.add_up(bought)[0], self.add_up(sold)[0]) for rule, (bought, sold) in rules.items()}
 
 
 def rate(
@@ -139,12 +171,16 @@ def rate(
     quantities = np.zeros((count, rows, len(compiled.slots)), dtype=np.int64)
     amounts = np.zeros_like(quantities)
     demands = np.zeros((count, rows), dtype=np.int64)
+    nothing_sold = np.zeros((0, rows, kernels.CELLS), dtype=np.int64)
+    bought, sold = cells.apart.get(compiled.tariff.metering, (cells.sums, nothing_sold))
     cast("Any", kernels.rate)(
-        cells.sums,
+        bought,
+        sold,
         cells.peaks,
         cells.months,
         cells.days,
         np.zeros((count, MONTHS), dtype=np.int64) if before is None else before,
+        compiled.carry_targets,
         *compiled.arguments,
         quantities,
         amounts,
@@ -182,14 +218,21 @@ def compile_tariff(*, tariff: tariffs.Tariff, reading: terms.Terms) -> Compiled:
     flat = _steps(tariff.flat_demand.tiers if tariff.flat_demand else ())
     tou = _steps(tariff.tou_demand.tiers if tariff.tou_demand else ())
     ratchet = tariff.ratchet or tariffs.Ratchet(percent_micro=0)
+    sell = np.zeros(upper.shape, dtype=np.int64)
+    for p, period in enumerate(tariff.energy.tiers):
+        sell[p, : len(period)] = [-(tier.sell_nano or 0) for tier in period]
     return Compiled(
         tariff=tariff,
+        carry_targets=_carry_targets(
+            schedule=tariff.energy.schedule, periods=len(tariff.energy.tiers), reading=reading
+        ),
         arguments=(
             _schedule(tariff.energy.schedule),
             upper,
             flags[0],
             flags[1],
             price,
+            sell,
             tiers,
             tariff.tier_allocation is tariffs.TierAllocation.EACH_PERIOD,
             reading.tiers is terms.TierReading.REFERENCE,
@@ -218,7 +261,26 @@ def _slots(*, tariff: tariffs.Tariff, widths: tuple[int, int, int]) -> tuple[Slo
         for p, period in enumerate(tiers):
             prices = [tier.total_nano for tier in period] + [0] * (width - len(period))
             found += [Slot(kind, p, t, unit, price) for t, price in enumerate(prices)]
-    return (*found, Slot(bill.LineKind.FUEL_ADJUSTMENT, 0, 0, "kWh", 0))
+    found.append(Slot(bill.LineKind.FUEL_ADJUSTMENT, 0, 0, "kWh", 0))
+    for p, tiers_of in enumerate(tariff.energy.tiers if tariff.energy else ()):
+        prices = [-(tier.sell_nano or 0) for tier in tiers_of] + [0] * (widths[0] - len(tiers_of))
+        found += [Slot(bill.LineKind.EXPORT_CREDIT, p, t, "kWh", price) for t, price in enumerate(prices)]
+    return tuple(found)
+
+
+def _carry_targets(*, schedule: tariffs.TimeOfUse, periods: int, reading: terms.Terms) -> loads.Int64s:
+    """Return, for the month that kWh arrive in (0 to 11) and the period they come from, where they go; -1 nowhere."""
+    targets = np.full((MONTHS, periods), -1, dtype=np.int64)
+    for month in range(MONTHS):
+        for period in range(periods):
+            target = net_metering.carry_target(
+                schedule=schedule,
+                period=period,
+                months=((month - 1) % MONTHS + 1, month + 1),
+                reading=reading.carry,
+            )
+            targets[month, period] = -1 if target is None else target
+    return targets
 
 
 def _demand_tiers(

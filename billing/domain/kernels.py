@@ -4,7 +4,7 @@ Everything is int64. A month of a load is 48 cells: 24 hours of weekdays, then 2
 nothing finer. Products that could pass 63 bits are divided as they are made.
 """
 
-# ruff: noqa: ANN001, ANN201, ANN202, PLR0917 - compiled functions take columns by place, typed at the call
+# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0915, PLR0917 - compiled functions take columns by place
 # mypy: disable-error-code="no-untyped-def, assignment"
 
 import numba
@@ -58,15 +58,18 @@ def aggregate_packed(counts, scales, hour_cells, per_hour, sums, peaks):
 @numba.njit(cache=True, nogil=True)
 def rate(
     sums,
+    sold,
     peaks,
     months,
     days,
     before,
+    carry_target,
     schedule,
     upper,
     per_kw,
     daily,
     price,
+    sell,
     tiers,
     each_period,
     as_reference,
@@ -90,7 +93,10 @@ def rate(
     """Rate [loads, bills, 48] cells of whole calendar months on one tariff.
 
     Energy, flat and time-of-use demand by slot go to `quantities` and `amounts` [loads, bills, slots]: energy
-    periods x tiers, then flat demand periods x steps, then time-of-use demand periods x steps, then fuel.
+    periods x tiers, then flat demand periods x steps, then time-of-use demand periods x steps, then fuel, then
+    energy sold by periods x tiers. `sums` may be negative where exports are netted: what a period then has left
+    goes to `carry_target` [12 of the month it goes to, periods] (-1 loses it). `sold` [loads or 0, bills, 48] is
+    energy that is sold instead. `sell` are the credits' prices, negative.
     `demands` [loads, bills] is billing demand in mW. `before` [loads, 12] are the peaks of the months before the
     first bill, latest last, for ratchets.
     """
@@ -99,20 +105,30 @@ def rate(
     tou_base = flat_base + flat_upper.shape[0] * flat_width
     fuel_slot = tou_base + tou_upper.shape[0] * tou_width
     used = np.zeros(upper.shape[0], dtype=np.int64)
+    carried = np.zeros(upper.shape[0], dtype=np.int64)
     touched = np.zeros(max(tou_upper.shape[0], 1), dtype=np.int64)
     history = np.zeros(12 + sums.shape[1], dtype=np.int64)
     bounds = np.zeros(energy_width, dtype=np.int64)
     indices = np.zeros(energy_width, dtype=np.int64)
     for load in range(sums.shape[0]):
         history[:12] = before[load]
+        carried[:] = 0
         for row in range(sums.shape[1]):
             month = months[row]
-            total, peak = np.int64(0), np.int64(0)
+            net, peak = np.int64(0), np.int64(0)
             used[:] = 0
             for cell in range(CELLS):
                 used[schedule[month, cell]] += sums[load, row, cell]
-                total += sums[load, row, cell]
+                net += sums[load, row, cell]
                 peak = max(peak, peaks[load, row, cell])
+            for period in range(upper.shape[0]):
+                if carried[period] > 0 and carry_target[month, period] >= 0:
+                    used[carry_target[month, period]] -= carried[period]
+            total = np.int64(0)
+            for period in range(upper.shape[0]):
+                carried[period] = max(-used[period], 0)
+                used[period] = max(used[period], 0)
+                total += used[period]
             history[12 + row] = peak
             demand = _ratcheted(
                 peak, history, row + 12, month, ratchet_percent, ratchet_range, ratchet_months, ratchet_as_reference
@@ -173,8 +189,40 @@ def rate(
                             tou_base + period * tou_width,
                         )
             if fuel[month] != 0:
-                quantities[load, row, fuel_slot] = total
-                amounts[load, row, fuel_slot] = _priced(total, fuel[month])
+                quantities[load, row, fuel_slot] = net
+                amounts[load, row, fuel_slot] = _priced(net, fuel[month])
+            if sold.shape[0]:
+                used[:] = 0
+                total = np.int64(0)
+                for cell in range(CELLS):
+                    used[schedule[month, cell]] += sold[load, row, cell]
+                    total += sold[load, row, cell]
+                for period in range(upper.shape[0]):
+                    if used[period] == 0:
+                        continue
+                    count = _bounds(
+                        upper[period],
+                        per_kw[period],
+                        daily[period],
+                        tiers[period],
+                        demand,
+                        days[row],
+                        as_reference,
+                        indices,
+                        bounds,
+                    )
+                    _fill(
+                        indices,
+                        bounds,
+                        count,
+                        total,
+                        used[period],
+                        as_reference,
+                        sell[period],
+                        quantities[load, row],
+                        amounts[load, row],
+                        fuel_slot + 1 + period * energy_width,
+                    )
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,10 +1,13 @@
 """What is bought and what is sold when a customer also gives energy to the grid."""
 
 import dataclasses
+import fractions
 
 import numpy as np
 
-from billing.domain import bill, energy, loads, local_time, tariffs
+from billing.domain import bill, energy, loads, local_time, tariffs, terms
+
+_REFERENCE_HOURS = (0, 5, 11, 17)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -15,6 +18,36 @@ class Settled:
     sold_milliwh: dict[int, int]
     carried_milliwh: dict[int, int]
     bought_per_interval: loads.Int64s
+
+
+def carry(
+    *,
+    carried_milliwh: dict[int, int],
+    schedule: tariffs.TimeOfUse,
+    months: tuple[int, int],
+    reading: terms.CarryReading,
+) -> dict[int, int]:
+    """Return what was left over in the first of two calendar months by the periods of the second."""
+    arrived: dict[int, int] = {}
+    for period, amount in carried_milliwh.items():
+        target = carry_target(schedule=schedule, period=period, months=months, reading=reading)
+        if target is not None:
+            arrived[target] = arrived.get(target, 0) + amount
+    return arrived
+
+
+def carry_target(
+    *, schedule: tariffs.TimeOfUse, period: int, months: tuple[int, int], reading: terms.CarryReading
+) -> int | None:
+    """Return the period of the second month that takes what the first month leaves in `period`; None loses it."""
+    before, after = months[0] - 1, months[1] - 1
+    if reading is terms.CarryReading.REFERENCE:
+        hours = [hour for hour in _REFERENCE_HOURS if schedule.weekday[before][hour] == period]
+        return schedule.weekday[after][hours[0]] if hours else None
+    for rows in (schedule.weekday, schedule.weekend):
+        if period in rows[before]:
+            return rows[after][rows[before].index(period)]
+    return period
 
 
 def settle(
@@ -56,20 +89,39 @@ def settle(
     )
 
 
-def credit_lines(*, charge: tariffs.EnergyCharge, sold_milliwh: dict[int, int]) -> list[bill.Line]:
-    """Return the credit for energy sold, at the sell price of each period's first tier; 0 where none is named."""
-    return [
-        bill.priced(
-            kind=bill.LineKind.EXPORT_CREDIT,
-            label=f"Energy to the grid, period {period + 1}" if len(sold_milliwh) > 1 else "Energy to the grid",
-            quantity_micro=sold,
-            unit="kWh",
-            unit_price_nano=-(charge.tiers[period][0].sell_nano or 0),
-            period=period,
+def credit_lines(
+    *,
+    charge: tariffs.EnergyCharge,
+    sold_milliwh: dict[int, int],
+    reading: terms.TierReading,
+    demand_milliw: int,
+    days: int,
+    factor: fractions.Fraction,
+) -> list[bill.Line]:
+    """Return the credit for energy sold at the sell prices of its tiers; 0 where the tariff names none."""
+    total = sum(sold_milliwh.values())
+    lines: list[bill.Line] = []
+    for period, sold in sorted(sold_milliwh.items()):
+        if not sold:
+            continue
+        tiers = charge.tiers[period]
+        bounds = energy.upper_bounds(
+            tiers=tiers, reading=reading, demand_milliw=demand_milliw, days=days, factor=factor
         )
-        for period, sold in sorted(sold_milliwh.items())
-        if sold
-    ]
+        label = f"Energy to the grid, period {period + 1}" if len(sold_milliwh) > 1 else "Energy to the grid"
+        lines += [
+            bill.priced(
+                kind=bill.LineKind.EXPORT_CREDIT,
+                label=f"{label}, tier {index + 1}" if len(bounds) > 1 else label,
+                quantity_micro=quantity,
+                unit="kWh",
+                unit_price_nano=-(tiers[index].sell_nano or 0),
+                period=period,
+                tier=index,
+            )
+            for index, quantity in energy.fill(bounds=bounds, reading=reading, filling=total, used=sold)
+        ]
+    return lines
 
 
 def _apart(*, load: loads.IntervalSeries, metering: tariffs.Metering) -> tuple[loads.Int64s, loads.Int64s]:

@@ -16,11 +16,13 @@ _TIME_OF_USE_RESOLUTION = 3600
 class History:
     """What earlier bills leave behind: peaks for ratchets, kWh carried over, and what the year has cost so far.
 
-    `ends_year` says that this period is the tariff year's last, when a yearly minimum falls due.
+    `carried_month` is the calendar month (1 to 12) that the kWh come from. `ends_year` says that this period is
+    the tariff year's last, when a yearly minimum falls due.
     """
 
     peaks: tuple[demand.PastPeak, ...] = ()
     carried_milliwh: tuple[tuple[int, int], ...] = ()
+    carried_month: int = 0
     billed_in_year_nano: int = 0
     ends_year: bool = False
 
@@ -34,6 +36,7 @@ def follow(*, history: History, rated: bill.RatedBill, ends_year: bool) -> Histo
     return History(
         peaks=(*history.peaks, demand.PastPeak(began.year, began.month, rated.usage.peak_milliw)),
         carried_milliwh=rated.carried_milliwh,
+        carried_month=(rated.period.ends_on - datetime.timedelta(days=1)).month,
         billed_in_year_nano=0 if history.ends_year else history.billed_in_year_nano + rated.exact_nano,
         ends_year=ends_year,
     )
@@ -94,7 +97,14 @@ def rate(
                 schedule=tariff.energy.schedule, months=frozenset(month for month, _ in shares.shares)
             ),
         )
-        lines += net_metering.credit_lines(charge=tariff.energy, sold_milliwh=settled.sold_milliwh)
+        lines += net_metering.credit_lines(
+            charge=tariff.energy,
+            sold_milliwh=settled.sold_milliwh,
+            reading=reading.tiers,
+            demand_milliw=billed_milliw,
+            days=period.days,
+            factor=shares.factor,
+        )
     if tariff.fuel_adjustments_nano is not None:
         lines += energy.fuel_lines(
             adjustments_nano=tariff.fuel_adjustments_nano, energy=settled.bought_per_interval, times=times
@@ -120,6 +130,19 @@ def rate(
         ),
         omissions=tuple(omissions),
         carried_milliwh=tuple(sorted(settled.carried_milliwh.items())),
+    )
+
+
+def _carried(
+    *, tariff: tariffs.Tariff, history: History, period: loads.BillingPeriod, reading: terms.Terms
+) -> dict[int, int]:
+    if not history.carried_milliwh or tariff.energy is None:
+        return {}
+    return net_metering.carry(
+        carried_milliwh=dict(history.carried_milliwh),
+        schedule=tariff.energy.schedule,
+        months=(history.carried_month, period.starts_on.month),
+        reading=reading.carry,
     )
 
 

@@ -68,6 +68,19 @@ class RatchetReading(enum.StrEnum):
     REFERENCE = "reference"
 
 
+class CarryReading(enum.StrEnum):
+    """To which period kWh are carried when the months' schedules differ.
+
+    SAME_HOURS: to the period that the next month's weekdays (for a period of weekends only, its weekends) have
+    at the first hour of the period that they come from.
+    REFERENCE: as Utilityrate5 does: the same, but it looks only at 0, 5, 11 and 17 h of weekdays; kWh of a period
+    that has none of these hours are lost.
+    """
+
+    SAME_HOURS = "same_hours"
+    REFERENCE = "reference"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Terms:
     """A utility's reading of its tariff.
@@ -86,11 +99,12 @@ class Terms:
     holidays: frozenset[datetime.date] = frozenset()
     tiers: TierReading = TierReading.AS_WORDED
     ratchet: RatchetReading = RatchetReading.AT_LEAST_CURRENT_PEAK
+    carry: CarryReading = CarryReading.SAME_HOURS
     meters: int = 1
     allow_gaps: bool = False
 
 
-AS_REFERENCE = Terms(tiers=TierReading.REFERENCE, ratchet=RatchetReading.REFERENCE)
+AS_REFERENCE = Terms(tiers=TierReading.REFERENCE, ratchet=RatchetReading.REFERENCE, carry=CarryReading.REFERENCE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -137,16 +137,20 @@ def test_lines_sum_to_the_total_and_energy_is_conserved(
         assert abs(exact - line.amount_nano) <= 1
 
 
-@given(tariff=any_tariff(), seed=st.integers(0, 2**32 - 1), reference=st.booleans())
+@given(tariff=any_tariff(), seed=st.integers(0, 2**32 - 1), reference=st.booleans(), exports=st.booleans())
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_kernel_gives_the_very_nanos_of_the_plain_computation(
-    tariff: tariffs.Tariff, seed: int, reference: bool
+    tariff: tariffs.Tariff, seed: int, reference: bool, exports: bool
 ) -> None:
     reading = terms.AS_REFERENCE if reference else terms.Terms()
     year = loads.BillingPeriod(YEAR[0].starts_on, YEAR[-1].ends_on, factory.NEW_YORK)
-    load = random_load(period=year, seconds=3600, seed=seed)
+    load = random_load(period=year, seconds=3600, seed=seed, exports=exports)
     cells = batch.aggregate(
-        energy_milliwh=load.import_milliwh[None, :], starts=load.starts, interval_seconds=3600, zone=factory.NEW_YORK
+        energy_milliwh=load.import_milliwh[None, :],
+        export_milliwh=None if load.export_milliwh is None else load.export_milliwh[None, :],
+        starts=load.starts,
+        interval_seconds=3600,
+        zone=factory.NEW_YORK,
     )
 
     many = batch.rate(compiled=batch.compile_tariff(tariff=tariff, reading=reading), cells=cells, reading=reading)
