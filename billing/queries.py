@@ -11,6 +11,7 @@ from billing import models
 from customers import models as customer_models
 from openvpp.core import errors
 from relayer import models as relayer_models
+from wallets import models as wallet_models
 
 
 class UnableToFindBill(errors.NotFound):
@@ -130,6 +131,11 @@ def get_balances(*, utility_id: int) -> dict[tuple[str, str], int]:
         .order_by("account__code", "account__commodity")
     )
     return {(code, commodity): int(balance) for code, commodity, balance in rows}
+
+
+def get_paying_addresses(*, utility_id: int) -> list[str]:
+    """Return the addresses of the wallets from which a utility's customers pay."""
+    return list(wallet_models.Wallet.objects.of_utility(utility_id).values_list("address", flat=True))
 
 
 def get_owed_cents(*, account_id: int, currency: str) -> int:

@@ -1,6 +1,7 @@
 """A customer pays a bill through the API, on a real chain, with everything between."""
 
 import pytest
+from django.core import management
 
 from billing import models, queries
 from contracts.bindings import tokens, words
@@ -141,3 +142,29 @@ def _take_everything_from(town: Town, address: str) -> None:
     town.chain.rpc("anvil_setBalance", address, hex(10**18))
     data = tokens.encode_transfer(to=stranger, amount_units=STABLECOINS - DUE_UNITS)
     assert town.chain.send(town.chain.deployment.stablecoin, data, sender=words.parse_address(address)).succeeded
+
+
+def test_the_books_equal_the_chain_and_one_stray_unit_is_found(
+    town: Town, ada: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for month, mode in ((8, "utility"), (9, "stablecoin"), (10, "ovpp")):
+        bill = town.bill(ada, month=month)
+        quote = ada.post(f"bills/{bill.pk}/quotes/", {"token": "USDX", "fee_mode": mode}).json()
+        body = {"quote_id": quote["quote_id"], "amount_units": quote["amount_units"]}
+        assert ada.post(f"bills/{bill.pk}/payments/", body).status_code == 202
+        town.finish()
+    town.chain.give(words.parse_address(TREASURY), 77)
+    management.call_command("check_books", "--utility", "town")
+    assert capsys.readouterr().out.count("equal") == 2
+
+    data = tokens.encode_transfer(to=words.parse_address(TREASURY), amount_units=1)
+    town.chain.rpc("anvil_setBalance", ada.wallet.address, hex(10**18))
+    account = words.parse_address(ada.wallet.address)
+    assert town.chain.send(town.chain.deployment.stablecoin, data, sender=account).succeeded
+    town.finish()
+    with pytest.raises(SystemExit) as end:
+        management.call_command("check_books")
+    assert end.value.code == 1
+    said = capsys.readouterr()
+    assert "DIFFERENT" in said.out
+    assert f"not booked: 1 from {ada.wallet.address}" in said.err

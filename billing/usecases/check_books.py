@@ -1,0 +1,78 @@
+"""The books against the chain: what customers paid is booked once, and nothing is booked that is not there."""
+
+import dataclasses
+
+from billing import models, queries
+from billing.adapters import chain
+from billing.domain import ledger
+from customers import models as customer_models
+from openvpp.core import db
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One token of one utility, in base units.
+
+    `received_units` is what the token's own `Transfer` logs say came from the utility's wallets into its treasury;
+    `unbooked` are those logs that no payment counted, `missing` counted logs that the chain does not show.
+    """
+
+    utility: str
+    token: str
+    booked_units: int
+    counted_units: int
+    received_units: int
+    balance_units: int
+    unbooked: tuple[chain.TransferLog, ...]
+    missing: tuple[tuple[str, int], ...]
+
+    @property
+    def holds(self) -> bool:
+        """Say whether books, counted logs and chain are equal to the unit, log by log."""
+        equal = self.booked_units == self.counted_units == self.received_units
+        return equal and not self.unbooked and not self.missing
+
+
+@db.durable
+def check_books(*, utility_id: int) -> list[Comparison]:
+    """Compare a utility's books with the chain, token by token, up to the last final block.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    utility = customer_models.Utility.objects.get(pk=utility_id)
+    head = chain.final_block(chain_id=utility.chain_id)
+    return [
+        _compare(utility=utility, token=token, head=head)
+        for token in customer_models.AcceptedToken.objects.of_utility(utility_id).order_by("symbol")
+    ]
+
+
+def _compare(*, utility: customer_models.Utility, token: customer_models.AcceptedToken, head: int) -> Comparison:
+    counted = {
+        (transfer.transaction_hash, transfer.log_index): transfer.units
+        for transfer in models.ProvenTransfer.objects.of_utility(utility.pk).filter(
+            token=token.address, recipient=utility.treasury_address
+        )
+    }
+    wallets = set(queries.get_paying_addresses(utility_id=utility.pk))
+    received = {
+        (log.transaction_hash, log.log_index): log
+        for log in chain.read_transfers(
+            chain_id=utility.chain_id, token=token.address, recipient=utility.treasury_address, last_block=head
+        )
+        if log.sender in wallets
+    }
+    commodity = ledger.token_commodity(chain_id=utility.chain_id, address=token.address)
+    balances = queries.get_balances(utility_id=utility.pk)
+    return Comparison(
+        utility=utility.slug,
+        token=token.symbol,
+        booked_units=balances.get((ledger.Code.TREASURY.value, commodity), 0),
+        counted_units=sum(counted.values()),
+        received_units=sum(log.units for log in received.values()),
+        balance_units=chain.read_balance(
+            chain_id=utility.chain_id, token=token.address, holder=utility.treasury_address
+        ),
+        unbooked=tuple(log for key, log in received.items() if key not in counted),
+        missing=tuple(key for key in counted if key not in received),
+    )
