@@ -264,6 +264,18 @@ class Payout(models.Model):
     def __str__(self) -> str:
         return f"{self.amount_units} for {self.event_device}"
 
+    # Properties
+
+    @property
+    def reason_words(self) -> str:
+        """Why nothing is due, for people."""
+        return self.reason.replace("_", " ").capitalize()
+
+    @property
+    def alone(self) -> "list[Payout]":
+        """This payout as a list of one."""
+        return [self]
+
 
 class PayoutTransfer(models.Model):
     """A token's own `Transfer` log that proves a settlement's payouts to one wallet; each log counts once."""

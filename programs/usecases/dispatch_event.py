@@ -45,16 +45,7 @@ def schedule(
     """
     program = queries.get_one(rows=models.Program.objects.all(), row_id=program_id)
     queries.require_manager(user=by, utility_id=program.utility_id)
-    try:
-        baseline.intervals(window=window)
-    except ValueError as error:
-        raise UnableToScheduleEvent(str(error), code="window_not_aligned") from error
-    if window.duration > LONGEST:
-        raise UnableToScheduleEvent("An event lasts at most 24 hours.", code="window_too_long")
-    if window.starts_at <= now and not settings.PROGRAMS_ALLOW_PAST_EVENTS:
-        raise UnableToScheduleEvent("The window has begun already.", code="window_has_begun")
-    if target_kw <= 0 or target_kw * shares.WATTS_PER_KW % 1:
-        raise UnableToScheduleEvent("The target is a positive number of whole watts.", code="bad_target")
+    require_schedulable(window=window, target_kw=target_kw, now=now)
     event: models.Event = models.Event.objects.create(
         program=program,
         name=name,
@@ -65,6 +56,23 @@ def schedule(
         created_at=now,
     )
     return event
+
+
+def require_schedulable(*, window: period.Period, target_kw: decimal.Decimal, now: datetime.datetime) -> None:
+    """Let only a window and a target pass that an event can have.
+
+    :raises UnableToScheduleEvent: see `schedule`.
+    """
+    try:
+        baseline.intervals(window=window)
+    except ValueError as error:
+        raise UnableToScheduleEvent(str(error), code="window_not_aligned") from error
+    if window.duration > LONGEST:
+        raise UnableToScheduleEvent("An event lasts at most 24 hours.", code="window_too_long")
+    if window.starts_at <= now and not settings.PROGRAMS_ALLOW_PAST_EVENTS:
+        raise UnableToScheduleEvent("The window has begun already.", code="window_has_begun")
+    if target_kw <= 0 or target_kw * shares.WATTS_PER_KW % 1:
+        raise UnableToScheduleEvent("The target is a positive number of whole watts.", code="bad_target")
 
 
 class UnableToDispatchEvent(errors.UnableTo):

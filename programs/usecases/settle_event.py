@@ -57,6 +57,12 @@ def start(
     return models.Settlement.objects.get(pk=settlement.pk)
 
 
+@db.durable
+def start_with_gaps(*, event_id: uuid.UUID, by: customer_models.User, now: datetime.datetime) -> models.Settlement:
+    """Settle like `start`, with leave to pay nothing for intervals that were not measured."""
+    return start(event_id=event_id, by=by, now=now, accept_gaps=True)
+
+
 class UnableToRetrySettlement(errors.UnableTo):
     """The settlement did not fail."""
 
