@@ -43,7 +43,7 @@ class Plan:
     def processes(self) -> Iterator[process.Program]:
         """The processes in the order in which they start; they stop in the reverse order."""
         manage = [sys.executable, "manage.py"]
-        celery = [sys.executable, "-m", "celery", "--app", "openvpp.celery"]
+        celery = [sys.executable, "-m", "celery", "--app", "openvpp.celery", "--quiet"]
         commands = {
             "signer": [*manage, "signer"],
             "provider": [*manage, "simulated_provider"],
@@ -149,6 +149,8 @@ def process_environment(
     own = {
         "PORT": str(web_port),
         "PYTHONUNBUFFERED": "1",
+        # Celery's about root and WhiteNoise's about files that are not collected: both are meant here.
+        "PYTHONWARNINGS": variables.get("PYTHONWARNINGS") or "ignore::UserWarning",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(layout.ROOT), variables.get("PYTHONPATH", "")])),
         "PATH": os.pathsep.join([str(pathlib.Path(sys.executable).parent), variables.get("PATH", os.defpath)]),
     }
