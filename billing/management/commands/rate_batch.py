@@ -76,7 +76,7 @@ def _lines(path: pathlib.Path) -> Iterator[tuple[str, int]]:
     """Yield each line that holds something, and how much of the file is read."""
     with path.open("rb") as raw:
         stream: TextIO = io.TextIOWrapper(
-            gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw,  # type: ignore[arg-type]
+            gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw,
             encoding="utf-8",
         )
         for line in stream:
