@@ -50,9 +50,13 @@ def revoke(*, grant_id: uuid.UUID, now: datetime.datetime) -> models.SessionKeyG
 @db.transaction_required
 def on_access_ended(*, user_id: int, now: datetime.datetime) -> None:
     """End every grant of a person who may no longer act."""
-    live = models.SessionKeyGrant.objects.filter(user_id=user_id, state__in=models.SessionKeyGrant.LIVE_STATES)
-    for grant_id in live.order_by("pk").values_list("pk", flat=True):
-        revoke(grant_id=grant_id, now=now)
+    _revoke_all(grants=models.SessionKeyGrant.objects.filter(user_id=user_id), now=now)
+
+
+@db.transaction_required
+def on_application_disabled(*, application_id: int, now: datetime.datetime) -> None:
+    """End every grant that an application was given."""
+    _revoke_all(grants=models.SessionKeyGrant.objects.filter(application_id=application_id), now=now)
 
 
 @db.durable
@@ -92,6 +96,12 @@ def finish(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
         return
     logger.error("a session was not removed", extra={"grant": str(grant.pk), "reason": outcome.reason})
     _enqueue(grant=grant, run_at=now + RETRY_AFTER)
+
+
+def _revoke_all(*, grants: "db_models.QuerySet[Any]", now: datetime.datetime) -> None:
+    live = grants.filter(state__in=models.SessionKeyGrant.LIVE_STATES)
+    for grant_id in live.order_by("pk").values_list("pk", flat=True):
+        revoke(grant_id=grant_id, now=now)
 
 
 def _removals(grant: models.SessionKeyGrant) -> "db_models.QuerySet[Any]":

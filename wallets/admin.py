@@ -1,0 +1,86 @@
+"""Wallets, what they did and who may spend from them, for staff to look at. Nothing here is written by hand."""
+
+from django.contrib import admin
+from django.db import models as db_models
+
+from openvpp.core import admin as tenant_admin
+from wallets import models
+
+Roles = tenant_admin.Roles
+VIEWERS = frozenset({Roles.CSR, Roles.BILLING_ANALYST, Roles.AUDITOR, Roles.ADMINISTRATOR})
+
+
+class _Operations(tenant_admin.ReadOnlyTenantInline):
+    """The latest operations of a wallet."""
+
+    model = models.Operation
+    viewed_by = VIEWERS
+    fields = ("kind", "state", "failure", "created_at", "updated_at")
+    ordering = ("-created_at",)
+
+
+class _Grants(tenant_admin.ReadOnlyTenantInline):
+    model = models.SessionKeyGrant
+    viewed_by = VIEWERS
+    fields = ("application", "state", "limit_per_period_units", "reserved_in_period_units", "starts_at", "ends_at")
+    ordering = ("-created_at",)
+
+
+class _History(tenant_admin.ReadOnlyTenantInline):
+    model = models.OperationTransition
+    viewed_by = VIEWERS
+    fields = ("made_at", "state", "detail")
+    show_change_link = False
+
+
+@admin.register(models.Wallet)
+class WalletAdmin(tenant_admin.ReadOnlyTenantAdmin):
+    viewed_by = VIEWERS
+    list_display = ("address", "kind", "customer", "label", "utility", "deployed_at", "created_at")
+    list_filter = ("kind",)
+    list_select_related = ("customer", "utility")
+    search_fields = ("customer__name", "customer__email", "label")
+    ordering = ("-created_at",)
+    exclude = ("owner_key", "salt")
+    inlines = (_Grants, _Operations)
+
+
+@admin.register(models.Operation)
+class OperationAdmin(tenant_admin.ReadOnlyTenantAdmin):
+    viewed_by = VIEWERS
+    list_display = ("id", "kind", "state", "wallet", "failure", "chain_state", "created_at", "updated_at")
+    list_filter = ("kind", "state")
+    list_select_related = ("wallet", "user_operation__bundle")
+    search_fields = ("id", "wallet__customer__name", "wallet__customer__email")
+    ordering = ("-created_at",)
+    readonly_fields = ("chain_state", "transaction_hash")
+    exclude = ("leased_until", "attempts")
+    inlines = (_History,)
+
+    @admin.display(description="On the chain")
+    def chain_state(self, operation: models.Operation) -> str:
+        """Return what the relayer says of it."""
+        sent = operation.user_operation
+        return sent.get_state_display() if sent is not None else "Not sent"
+
+    @admin.display(description="Transaction")
+    def transaction_hash(self, operation: models.Operation) -> str:
+        """Return the transaction that carried it."""
+        sent = operation.user_operation
+        bundle = sent.bundle if sent is not None else None
+        return str(bundle.transaction_hash or "") if bundle is not None else ""
+
+
+@admin.register(models.SessionKeyGrant)
+class SessionKeyGrantAdmin(tenant_admin.ReadOnlyTenantAdmin):
+    viewed_by = VIEWERS
+    list_display = ("user", "application", "state", "payee_name", "limit_per_period_units", "starts_at", "ends_at")
+    list_filter = ("state",)
+    list_select_related = ("user", "application")
+    search_fields = ("user__email", "user__name", "wallet__customer__name")
+    ordering = ("-created_at",)
+    exclude = ("key", "owner_signature")
+
+    def get_queryset(self, request: object) -> "db_models.QuerySet[models.SessionKeyGrant]":
+        """Return grants with what their names are made of."""
+        return super().get_queryset(request).select_related("wallet__utility", "application")  # type: ignore[arg-type]
