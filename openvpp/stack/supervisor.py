@@ -126,6 +126,12 @@ class Supervisor:
         environment = self._plan.environment
         chain_id = int(environment["CHAIN_ID"])
         deployment = layout.read_json(self._plan.paths.deployments / f"{chain_id}.json")
+        contracts = deployment.get("contracts", {})
+        if "people" in known and known.get("chain_id") == chain_id and known.get("contracts") != contracts:
+            raise errors.UnableToRunError(
+                "The contracts of this version stand at other addresses than those that the local data is about: start "
+                "over with `make reset`, or go back to the version that made the data."
+            )
         base_url = environment["BASE_URL"]
         layout.write_json(
             self._plan.paths.run_file,
@@ -136,7 +142,7 @@ class Supervisor:
                 "rpc_url": f"{base_url}/rpc/v1/{chain_id}",
                 "node_url": environment["CHAIN_RPC_URL"],
                 "chain_id": chain_id,
-                "contracts": deployment.get("contracts", deployment),
+                "contracts": contracts,
             },
         )
 
