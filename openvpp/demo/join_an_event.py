@@ -17,7 +17,8 @@ from programs.usecases import dispatch_event, enroll, settle_event
 from wallets import models as wallet_models
 
 HOUR = datetime.timedelta(hours=1)
-MOST_HOURS_BACK = 24 * 14
+PEAK_HOURS = range(17, 20)
+MOST_HOURS_BACK = 24 * 21
 TARGET_KW = decimal.Decimal(4)
 ANSWER_WITHIN_S = 60.0
 PAID_WITHIN_S = 60.0
@@ -86,9 +87,10 @@ class Journey:
 
     def _dispatch(self, program: program_models.Program, *, manager: customer_models.User) -> program_models.Event:
         zone = zoneinfo.ZoneInfo(self.stack.utility.time_zone)
-        window = _free_hour(program=program, now=clock.get_now())
+        window = _free_peak_hour(program=program, zone=zone, now=clock.get_now())
         local = f"{window.starts_at.astimezone(zone):%a %d %b %H:%M} to {window.ends_at.astimezone(zone):%H:%M}"
         self.stage.step("The program manager", f"dispatches an event of {TARGET_KW} kW for {local}")
+        self.stage.fact("that hour is over, so that nobody has to wait: the simulated provider plays it now")
         event = dispatch_event.schedule(
             program_id=program.pk,
             name=f"Peak of {local}",
@@ -230,15 +232,20 @@ class Journey:
         self.stage.notice(told)
 
 
-def _free_hour(*, program: program_models.Program, now: datetime.datetime) -> period.Period:
-    """Return the latest whole hour that is over and in which the program had no event yet.
+def _free_peak_hour(
+    *, program: program_models.Program, zone: zoneinfo.ZoneInfo, now: datetime.datetime
+) -> period.Period:
+    """Return the latest hour of an evening peak that is over and in which the program had no event yet.
 
-    :raises phone.UnableToPlay: there is none in two weeks.
+    :raises phone.UnableToPlay: there is none in three weeks.
     """
     taken = [(event.starts_at, event.ends_at) for event in program.events.exclude(state="cancelled")]
     starts_at = now.replace(minute=0, second=0, microsecond=0) - HOUR
     for _ in range(MOST_HOURS_BACK):
-        if not any(starts_at < ends and starts_at + HOUR > starts for starts, ends in taken):
+        is_peak = starts_at.astimezone(zone).hour in PEAK_HOURS
+        if is_peak and not any(starts_at < ends and starts_at + HOUR > starts for starts, ends in taken):
             return period.Period(starts_at, starts_at + HOUR)
         starts_at -= HOUR
-    raise phone.UnableToPlay("Every hour of two weeks had an event: start over with `make reset`.", code="no_hour")
+    raise phone.UnableToPlay(
+        "Every evening of three weeks had its events: start over with `make reset`.", code="no_hour"
+    )

@@ -1,4 +1,4 @@
-"""The seeded utility's program, its provider, and Ben's devices with four weeks of history."""
+"""The seeded utility's program, its provider, and Ben's devices with nine weeks of history."""
 
 import dataclasses
 import datetime
@@ -16,7 +16,8 @@ from wallets import models as wallet_models
 
 PROVIDER_SLUG = "harbor-simulated"
 PROGRAM_NAME = "Evening Peak Rewards"
-HISTORY_DAYS = 28
+# Ten weekend days without events, and as many working days, with room for a few events.
+HISTORY_DAYS = 63
 TERMS = (
     "When the evening peak strains the grid we ask your battery and thermostat to help for an hour or two. You are "
     "paid for each kWh that they save against their usual use on the ten latest days of the same kind. You may leave "
