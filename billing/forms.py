@@ -1,0 +1,38 @@
+"""Forms of the admin that end in one use case."""
+
+from django import forms
+
+from customers import models as customer_models
+
+
+class _Styled(forms.Form):
+    """Plain fields that fill their column."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type] # Django's own
+        for field in self.fields.values():
+            field.widget.attrs.setdefault(
+                "class", "border border-base-200 rounded-default px-3 py-2 w-full dark:bg-base-900 dark:border-base-700"
+            )
+
+
+class ImportTariff(_Styled):
+    """A URDB rate as a version of a tariff."""
+
+    utility = forms.ModelChoiceField(customer_models.Utility.objects.none())
+    code = forms.SlugField(max_length=64, help_text="The code that service agreements name.")
+    effective_from = forms.DateField(
+        required=False,
+        widget=forms.DateInput({"type": "date"}),
+        help_text="Needed if the sheet does not say its own start.",
+    )
+    file = forms.FileField(help_text="JSON of the Utility Rate Database, one rate.")
+
+
+class IssueBill(_Styled):
+    """The bill of one account for a period."""
+
+    account = forms.CharField(max_length=32, help_text="Number of the account.")
+    utility = forms.ModelChoiceField(customer_models.Utility.objects.none())
+    starts_on = forms.DateField(widget=forms.DateInput({"type": "date"}), help_text="First day of the period.")
+    ends_on = forms.DateField(widget=forms.DateInput({"type": "date"}), help_text="First day after the period.")
