@@ -228,7 +228,8 @@ class Journey:
             return f"no network fee: {quote.get('reason') or 'the utility pays it'}"
         expires_at = datetime.datetime.fromisoformat(quote["expires_at"])
         left_s = (expires_at - clock.get_now()).total_seconds()
-        return f"{decimal.Decimal(quote['fee']).normalize():f} {quote['fee_token']['symbol']} network fee, locked for {left_s:.0f} s"
+        fee = f"{decimal.Decimal(quote['fee']).normalize():f} {quote['fee_token']['symbol']}"
+        return f"{fee} network fee, locked for {left_s:.0f} s"
 
 
 def _money(amount: str) -> str:
