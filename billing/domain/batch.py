@@ -23,14 +23,16 @@ class Cells:
     """Loads by cell, [loads, bills, 48], each bill a calendar month.
 
     `sums` is what was taken less what was given, mWh; `peaks` the highest power taken, mW. Where something was
-    given, `apart` holds what was (bought, sold) by each rule that does not net a whole month.
+    given, `apart` holds what was (bought, sold) and the peaks by each rule that does not net a whole month.
     """
 
     sums: loads.Int64s
     peaks: loads.Int64s
     months: loads.Int64s
     days: loads.Int64s
-    apart: Mapping[tariffs.Metering, tuple[loads.Int64s, loads.Int64s]] = dataclasses.field(default_factory=dict)
+    apart: Mapping[tariffs.Metering, tuple[loads.Int64s, loads.Int64s, loads.Int64s]] = dataclasses.field(
+        default_factory=dict
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -142,7 +144,7 @@ class _Grid:
 
     def apart(
         self, taken: loads.Int64s, given: loads.Int64s
-    ) -> dict[tariffs.Metering, tuple[loads.Int64s, loads.Int64s]]:
+    ) -> dict[tariffs.Metering, tuple[loads.Int64s, loads.Int64s, loads.Int64s]]:
         net = taken - given
         hourly = net.reshape(len(net), -1, self.per_hour).sum(axis=2).repeat(self.per_hour, axis=1)
         hourly[:, np.arange(hourly.shape[1]) % self.per_hour != 0] = 0
@@ -151,7 +153,12 @@ class _Grid:
             tariffs.Metering.NET_BILLING_HOURLY: (np.maximum(hourly, 0), np.maximum(-hourly, 0)),
             tariffs.Metering.BUY_ALL_SELL_ALL: (taken, given),
         }
-        return {rule: (self.add_up(bought)[0], self.add_up(sold)[0]) for rule, (bought, sold) in rules.items()}
+        added = {rule: (self.add_up(bought), self.add_up(sold)[0]) for rule, (bought, sold) in rules.items()}
+        of_net = self.add_up(net)[1]
+        return {
+            rule: (sums, sold, peaks if rule is tariffs.Metering.BUY_ALL_SELL_ALL else of_net)
+            for rule, ((sums, peaks), sold) in added.items()
+        }
 
 
 def rate(
@@ -172,11 +179,11 @@ def rate(
     amounts = np.zeros_like(quantities)
     demands = np.zeros((count, rows), dtype=np.int64)
     nothing_sold = np.zeros((0, rows, kernels.CELLS), dtype=np.int64)
-    bought, sold = cells.apart.get(compiled.tariff.metering, (cells.sums, nothing_sold))
+    bought, sold, peaks = cells.apart.get(compiled.tariff.metering, (cells.sums, nothing_sold, cells.peaks))
     cast("Any", kernels.rate)(
         bought,
         sold,
-        cells.peaks,
+        peaks,
         cells.months,
         cells.days,
         np.zeros((count, MONTHS), dtype=np.int64) if before is None else before,
@@ -197,9 +204,10 @@ def rate(
     )
 
 
-def peaks_of_months(cells: Cells) -> loads.Int64s:
+def peaks_of_months(*, cells: Cells, metering: tariffs.Metering) -> loads.Int64s:
     """Return each month's peak in mW, [loads, bills]."""
-    return cells.peaks.max(axis=2)
+    peaks = cells.apart[metering][2] if metering in cells.apart else cells.peaks
+    return peaks.max(axis=2)
 
 
 @functools.lru_cache(maxsize=4096)

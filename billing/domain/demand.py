@@ -20,13 +20,16 @@ class PastPeak:
     peak_milliw: int
 
 
-def powers_milliw(*, load: loads.IntervalSeries, window_minutes: int | None) -> loads.Int64s:
+def powers_milliw(
+    *, load: loads.IntervalSeries, window_minutes: int | None, metering: tariffs.Metering
+) -> loads.Int64s:
     """Return the mean power of each interval taken from the grid, in mW, rounded down.
 
     With a window longer than the interval, the mean of the clock-aligned window that the interval lies in.
-    Exports do not lower demand below zero.
+    Exports lower demand, not below zero, unless all is bought and all is sold through meters of their own.
     """
-    energy = np.maximum(load.net_milliwh, 0)
+    is_apart = metering is tariffs.Metering.BUY_ALL_SELL_ALL
+    energy = load.import_milliwh if is_apart else np.maximum(load.net_milliwh, 0)
     seconds = load.seconds
     if window_minutes is not None and len(load) and window_minutes * 60 > int(seconds.min()):
         windows = load.starts // (window_minutes * 60)

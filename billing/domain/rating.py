@@ -71,7 +71,7 @@ def rate(
     shares = terms.month_shares(period=period, terms=reading)
     omissions: list[str] = list(_omissions(tariff=tariff, load=inside))
 
-    peaks = demand.powers_milliw(load=inside, window_minutes=tariff.demand_window_minutes)
+    peaks = demand.powers_milliw(load=inside, window_minutes=tariff.demand_window_minutes, metering=tariff.metering)
     peak_milliw = int(peaks.max()) if len(peaks) else 0
     billed_milliw = demand.billing_demand_milliw(
         peak_milliw=peak_milliw,

@@ -59,7 +59,7 @@ def rate(*, tariff: tariffs.Tariff, year: Year, reading: terms.Terms) -> dict[bi
             compiled=batch.compile_tariff(tariff=tariff, reading=reading),
             cells=year.cells,
             reading=reading,
-            before=batch.peaks_of_months(year.cells),
+            before=batch.peaks_of_months(cells=year.cells, metering=tariff.metering),
         )
         return {component: rated.component(component)[0].tolist() for component in bill.Component}
     return _one_by_one(tariff=tariff, year=year, reading=reading)
@@ -70,7 +70,7 @@ def bills(*, tariff: tariffs.Tariff, year: Year, reading: terms.Terms) -> list[b
 
     :raises rating.UnableToRate: see there.
     """
-    powers = demand.powers_milliw(load=year.load, window_minutes=tariff.demand_window_minutes)
+    powers = demand.powers_milliw(load=year.load, window_minutes=tariff.demand_window_minutes, metering=tariff.metering)
     before = tuple(
         demand.PastPeak(period.starts_on.year - 1, period.starts_on.month, int(powers[_inside(year, period)].max()))
         for period in year.periods

@@ -78,7 +78,7 @@ def rated(case: Case) -> dict[bill.Component, loads.Int64s]:
         compiled=batch.compile_tariff(tariff=case.tariff, reading=terms.AS_REFERENCE),
         cells=year,
         reading=terms.AS_REFERENCE,
-        before=batch.peaks_of_months(year),
+        before=batch.peaks_of_months(cells=year, metering=case.tariff.metering),
     )
     return {component: found.component(component)[0] for component in bill.Component}
 
@@ -137,7 +137,7 @@ def test_negative_price_of_energy_is_a_credit() -> None:
 @pytest.mark.parametrize("load", LOADS)
 def test_one_by_one_and_many_at_once_give_the_same_nanos(load: str) -> None:
     series = rating_factory.load_file(LOADS[load])
-    peaks = batch.peaks_of_months(cells(load))[0].tolist()
+    peaks = batch.peaks_of_months(cells=cells(load), metering=tariffs.Metering.NET_METERING)[0].tolist()
     history = tuple(demand.PastPeak(2017, month, peak) for month, peak in enumerate(peaks, start=1)) + tuple(
         demand.PastPeak(2018, month, peak) for month, peak in enumerate(peaks, start=1)
     )

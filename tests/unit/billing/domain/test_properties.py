@@ -107,7 +107,7 @@ def random_load(*, period: loads.BillingPeriod, seconds: int, seed: int, exports
     exports=st.booleans(),
 )
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_lines_sum_to_the_total_and_energy_is_conserved(
+def test_lines_sum_to_the_total_and_energy_is_conserved(  # noqa: PLR0917 - given by name
     tariff: tariffs.Tariff,
     zone: str,
     first: datetime.date,

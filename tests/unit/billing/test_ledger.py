@@ -1,0 +1,46 @@
+"""Whatever is booked is balanced in each commodity, and the treasury's account holds what the chain holds."""
+
+import hypothesis
+from hypothesis import strategies
+
+from billing.domain import ledger
+
+units = strategies.integers(0, 2**96)
+
+
+@hypothesis.given(cents=strategies.integers(-(10**9), 10**9))
+def test_a_bill_is_balanced(cents: int) -> None:
+    postings = ledger.bill_issued(currency="USD", amount_cents=cents)
+    assert ledger.is_balanced(postings)
+    assert sum(p.amount for p in postings if p.code is ledger.Code.RECEIVABLE) == cents
+
+
+@hypothesis.given(
+    cents=units, amount=units, fee=units, gas=units, fee_token=strategies.sampled_from([None, "1:A", "1:B"])
+)
+def test_a_payment_is_balanced_and_the_treasury_gets_amount_and_fee(
+    cents: int, amount: int, fee: int, gas: int, fee_token: str | None
+) -> None:
+    postings = ledger.payment_made(
+        currency="USD",
+        amount_cents=cents,
+        token="1:A",
+        amount_units=amount,
+        fee_token=fee_token,
+        fee_units=fee,
+        native="1:wei",
+        gas_cost_wei=gas,
+    )
+    assert ledger.is_balanced(postings)
+    held = {
+        token: sum(p.amount for p in postings if (p.code, p.commodity) == (ledger.Code.TREASURY, token))
+        for token in ("1:A", "1:B")
+    }
+    assert held == ({"1:A": amount, "1:B": fee} if fee_token == "1:B" else {"1:A": amount + fee, "1:B": 0})
+    assert all(p.amount for p in postings)
+
+
+def test_balance_is_asked_of_each_commodity() -> None:
+    debit = ledger.Posting(ledger.Code.TREASURY, "1:A", 5)
+    assert not ledger.is_balanced((debit, ledger.Posting(ledger.Code.CONVERSION, "1:B", -5)))
+    assert ledger.is_balanced((debit, ledger.Posting(ledger.Code.CONVERSION, "1:A", -5)))
