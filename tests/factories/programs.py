@@ -1,4 +1,4 @@
-"""Wallets without keys to sign with, programs, enrollments and events, as small as they may be."""
+"""Programs, enrollments and events, as small as they may be."""
 
 # mypy: disable-error-code="attr-defined,no-untyped-call"
 
@@ -9,39 +9,11 @@ import secrets
 import factory
 from factory import django as factory_django
 
-from custody import models as custody_models
 from programs import models
-from tests.factories import customers, ders
+from tests.factories import customers, ders, wallets
 from wallets import models as wallet_models
 
 NOW = ders.NOW
-
-
-class SealedKey(factory_django.DjangoModelFactory[custody_models.SealedKey]):
-    """A row in the place of a key; nothing can be signed with it."""
-
-    class Meta:
-        model = custody_models.SealedKey
-
-    purpose = custody_models.SealedKey.Purpose.WALLET_OWNER
-    subject = factory.Sequence(lambda n: f"test:{n}")
-    address = factory.LazyFunction(lambda: "0x" + secrets.token_hex(20))
-    ciphertext = nonce = wrapped_data_key = wrap_nonce = b"nothing"
-    key_encryption_key_id = "none"
-    created_at = NOW
-
-
-class Wallet(factory_django.DjangoModelFactory[wallet_models.Wallet]):
-    class Meta:
-        model = wallet_models.Wallet
-
-    customer = factory.SubFactory(customers.Customer)
-    utility = factory.SelfAttribute("customer.utility")
-    chain_id = 31337
-    owner_key = factory.SubFactory(SealedKey)
-    salt = factory.LazyFunction(lambda: "0x" + secrets.token_hex(32))
-    address = factory.LazyFunction(lambda: "0x" + secrets.token_hex(20))
-    created_at = NOW
 
 
 class TreasuryWallet(factory_django.DjangoModelFactory[wallet_models.Wallet]):
@@ -53,9 +25,9 @@ class TreasuryWallet(factory_django.DjangoModelFactory[wallet_models.Wallet]):
     utility = factory.SubFactory(customers.Utility)
     label = "program"
     chain_id = 31337
-    owner_key = factory.SubFactory(SealedKey)
+    owner_key = factory.SubFactory(wallets.SealedKey)
     salt = factory.LazyFunction(lambda: "0x" + secrets.token_hex(32))
-    address = factory.LazyFunction(lambda: "0x" + secrets.token_hex(20))
+    address = factory.LazyFunction(customers.address)
     created_at = NOW
 
 
@@ -107,7 +79,7 @@ class Event(factory_django.DjangoModelFactory[models.Event]):
 def join(*, program: models.Program, **device: object) -> models.EnrollmentDevice:
     """Return the part of a new device of a new customer who has a wallet and an approved enrollment."""
     customer = customers.Customer.create(utility=program.utility)
-    Wallet.create(customer=customer)
+    wallets.Wallet.create(customer=customer)
     enrollment = Enrollment.create(program=program, customer=customer)
     part: models.EnrollmentDevice = models.EnrollmentDevice.objects.create(
         enrollment=enrollment, device=ders.Device.create(customer=customer, **device)
