@@ -8,9 +8,8 @@ import secrets
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from django import http, test
+from django import test
 
-from customers import models as customer_models
 from tests.factories import wallets
 from wallets import models
 
@@ -23,7 +22,7 @@ class MobileApp:
     """One application on one person's phone."""
 
     application: models.Application
-    user: customer_models.User | None
+    user: Any
     redirect_uri: str = wallets.REDIRECT_URI
     secret: str = ""
     verifier: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(48))
@@ -37,7 +36,7 @@ class MobileApp:
     def challenge(self) -> str:
         return base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
 
-    def open_consent(self, scope: str = SPENDING, **changes: Any) -> http.HttpResponse:
+    def open_consent(self, scope: str = SPENDING, **changes: Any) -> Any:
         """Ask for consent; a change of None leaves the parameter out."""
         query = {
             "response_type": "code",
@@ -51,7 +50,7 @@ class MobileApp:
         kept = {name: value for name, value in query.items() if value is not None}
         return self.browser.get(f"/oauth/authorize/?{urlencode(kept)}")
 
-    def answer(self, page: http.HttpResponse, decision: str = "allow", **fields: Any) -> http.HttpResponse:
+    def answer(self, page: Any, decision: str = "allow", **fields: Any) -> Any:
         """Press a button of the page."""
         return self.browser.post("/oauth/authorize/", {"consent": consent_id(page), "decision": decision, **fields})
 
@@ -61,7 +60,7 @@ class MobileApp:
         assert answer.status_code == 302, answer.content
         return parameters(answer)["code"]
 
-    def redeem(self, code: str, **changes: Any) -> http.HttpResponse:
+    def redeem(self, code: str, **changes: Any) -> Any:
         """Redeem a code at the token endpoint."""
         return self.token(
             grant_type="authorization_code",
@@ -71,10 +70,10 @@ class MobileApp:
             **changes,
         )
 
-    def refresh(self, refresh_token: str, **changes: Any) -> http.HttpResponse:
+    def refresh(self, refresh_token: str, **changes: Any) -> Any:
         return self.token(grant_type="refresh_token", refresh_token=refresh_token, **changes)
 
-    def token(self, **body: Any) -> http.HttpResponse:
+    def token(self, **body: Any) -> Any:
         """Call the token endpoint as this application."""
         body = {"client_id": self.application.client_id} | body
         if self.secret:
@@ -89,22 +88,22 @@ class MobileApp:
         found: dict[str, Any] = answer.json()
         return found
 
-    def revoke(self, token: str) -> http.HttpResponse:
+    def revoke(self, token: str) -> Any:
         return test.Client().post("/oauth/revoke_token/", {"client_id": self.application.client_id, "token": token})
 
 
-def consent_id(page: http.HttpResponse) -> str:
+def consent_id(page: Any) -> str:
     """Return the id that the page carries."""
     found = re.search(r'name="consent" value="([0-9a-f-]+)"', page.content.decode())
     assert found, page.content.decode()
     return found[1]
 
 
-def parameters(answer: http.HttpResponse) -> dict[str, str]:
+def parameters(answer: Any) -> dict[str, str]:
     """Return what a redirect tells the application."""
     return {name: values[0] for name, values in parse_qs(urlsplit(answer["Location"]).query).items()}
 
 
-def call(path: str, access_token: str) -> http.HttpResponse:
+def call(path: str, access_token: str) -> Any:
     """Call the API with a token."""
     return test.Client().get(path, headers={"Authorization": f"Bearer {access_token}"})

@@ -1,6 +1,7 @@
 """Attacks by name: each refused, and nothing moved."""
 
 import datetime
+from typing import Any
 
 import pytest
 from django import test
@@ -47,7 +48,7 @@ def test_pkce_downgrade_by_leaving_the_verifier_out(app: flow.MobileApp) -> None
         {"code_challenge": "short"},
     ],
 )
-def test_pkce_downgrade_at_the_authorization_endpoint(app: flow.MobileApp, changes: dict[str, str | None]) -> None:
+def test_pkce_downgrade_at_the_authorization_endpoint(app: flow.MobileApp, changes: dict[str, Any]) -> None:
     answer = app.open_consent(**changes)
     assert answer.status_code == 302
     told = flow.parameters(answer)
@@ -241,7 +242,7 @@ def test_parameters_named_as_our_own_attributes_do_nothing(app: flow.MobileApp, 
         {"grant_type": "client_credentials", "client_id": "\x00"},
     ],
 )
-def test_token_endpoint_never_breaks(app: flow.MobileApp, body: dict[str, object]) -> None:
+def test_token_endpoint_never_breaks(app: flow.MobileApp, body: dict[str, Any]) -> None:
     answer = app.token(**body)
     assert answer.status_code in {400, 401}
     assert answer["Content-Type"].startswith("application/json")
@@ -263,7 +264,7 @@ def test_session_fixation_the_session_changes_at_sign_in(app: flow.MobileApp) ->
     session = browser.session
     session["planted"] = True
     session.save()
-    planted = session.session_key
+    planted = str(session.session_key)
     browser.cookies["sessionid"] = planted
     answer = browser.post("/accounts/login/", {"login": app.user.email, "password": "correct horse battery"})
     assert answer.status_code == 302

@@ -1,13 +1,14 @@
 """Whatever comes at once is decided: one code, one refresh token, one grant."""
 
 import concurrent.futures
+import functools
 import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django import db, http
+from django import db
 
 from tests.integration.oauth import flow
 from wallets import models
@@ -18,11 +19,11 @@ AT_ONCE = 4
 ROUNDS = 5
 
 
-def at_once(act: Callable[[int], http.HttpResponse], times: int = AT_ONCE) -> list[http.HttpResponse]:
+def at_once(act: Callable[[int], Any], times: int = AT_ONCE) -> list[Any]:
     """Do the same thing from several threads, all starting together."""
     start = threading.Barrier(times)
 
-    def run(number: int) -> http.HttpResponse:
+    def run(number: int) -> Any:
         start.wait(10)
         try:
             return act(number)
@@ -33,14 +34,26 @@ def at_once(act: Callable[[int], http.HttpResponse], times: int = AT_ONCE) -> li
         return list(pool.map(run, range(times)))
 
 
-def statuses(answers: list[http.HttpResponse]) -> Counter[int]:
+def redeem(app: flow.MobileApp, code: str, _number: int) -> Any:
+    return app.redeem(code)
+
+
+def refresh(app: flow.MobileApp, token: str, _number: int) -> Any:
+    return app.refresh(token)
+
+
+def nth(acts: list[Callable[[], Any]], number: int) -> Any:
+    return acts[number]()
+
+
+def statuses(answers: list[Any]) -> Counter[int]:
     return Counter(answer.status_code for answer in answers)
 
 
 def test_four_redemptions_of_one_code_are_one_success(app: flow.MobileApp) -> None:
     for _ in range(ROUNDS):
         code = app.get_code()
-        answers = at_once(lambda _number, code=code: app.redeem(code))
+        answers = at_once(functools.partial(redeem, app, code))
         assert statuses(answers) == {200: 1, 400: 3}
         assert all(answer["Content-Type"].startswith("application/json") for answer in answers)
         (winner,) = (answer.json() for answer in answers if answer.status_code == 200)
@@ -52,7 +65,7 @@ def test_four_redemptions_of_one_code_are_one_success(app: flow.MobileApp) -> No
 def test_four_refreshes_at_once_are_one_success_and_end_the_family(app: flow.MobileApp) -> None:
     for _ in range(ROUNDS):
         tokens = app.get_tokens()
-        answers = at_once(lambda _number, tokens=tokens: app.refresh(tokens["refresh_token"]))
+        answers = at_once(functools.partial(refresh, app, tokens["refresh_token"]))
         assert statuses(answers) == {200: 1, 400: 3}
     assert models.AccessToken.objects.count() == 0
     assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
@@ -74,10 +87,10 @@ def test_refresh_against_revocation_leaves_nothing_alive(app: flow.MobileApp) ->
     for _ in range(ROUNDS):
         tokens = app.get_tokens()
         acts: list[Callable[[], Any]] = [
-            lambda tokens=tokens: app.refresh(tokens["refresh_token"]),
-            lambda tokens=tokens: app.revoke(tokens["refresh_token"]),
+            functools.partial(app.refresh, tokens["refresh_token"]),
+            functools.partial(app.revoke, tokens["refresh_token"]),
         ]
-        answers = at_once(lambda number, acts=acts: acts[number](), times=2)
+        answers = at_once(functools.partial(nth, acts), times=2)
         assert answers[0].status_code in {200, 400}
         assert answers[1].status_code == 200
         assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
@@ -90,10 +103,10 @@ def test_replay_against_refresh_of_a_reading_family_leaves_nothing_alive(app: fl
         first = app.get_tokens(flow.READING)
         second = app.refresh(first["refresh_token"]).json()
         acts: list[Callable[[], Any]] = [
-            lambda second=second: app.refresh(second["refresh_token"]),
-            lambda first=first: app.refresh(first["refresh_token"]),
+            functools.partial(app.refresh, second["refresh_token"]),
+            functools.partial(app.refresh, first["refresh_token"]),
         ]
-        answers = at_once(lambda number, acts=acts: acts[number](), times=2)
+        answers = at_once(functools.partial(nth, acts), times=2)
         assert answers[1].status_code == 400
         assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
         assert not models.AccessToken.objects.exists()

@@ -1,0 +1,118 @@
+"""Signing up and in: the mobile app by JSON, a person by the pages, and from either to the consent page."""
+
+import json
+from typing import Any
+
+import pytest
+from django import test
+from django.core import cache
+
+from customers import models as customer_models
+from tests.factories import customers, wallets
+from tests.integration.oauth import flow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+AUTH = "/_allauth/app/v1/auth"
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _no_counts_of_other_tests() -> None:
+    cache.cache.clear()
+
+
+def call(path: str, body: dict[str, Any] | None = None, token: str = "", method: str = "post") -> Any:
+    headers = {"X-Session-Token": token} if token else {}
+    return test.Client().generic(
+        method, f"{AUTH}/{path}", json.dumps(body or {}), content_type="application/json", headers=headers
+    )
+
+
+def test_the_app_signs_a_person_up_and_opens_consent_with_their_session(app: flow.MobileApp) -> None:
+    answer = call("signup", {"email": "New@Example.com", "password": PASSWORD})
+    assert answer.status_code == 200
+    token = answer.json()["meta"]["session_token"]
+    person = customer_models.User.objects.get(email="new@example.com")
+    customers.Customer.create(user=person, utility=app.application.utility)
+    phone = flow.MobileApp(application=app.application, user=None)
+    phone.browser.defaults["HTTP_X_SESSION_TOKEN"] = token
+    page = phone.open_consent(flow.READING)
+    assert page.status_code == 200
+    assert "new@example.com" in page.content.decode()
+    del phone.browser.defaults["HTTP_X_SESSION_TOKEN"]
+    assert phone.browser.cookies["sessionid"].value
+    answer = phone.answer(page)
+    assert answer.status_code == 302
+    tokens = phone.redeem(flow.parameters(answer)["code"]).json()
+    assert flow.call("/api/v1/me/", tokens["access_token"]).json()["email"] == "new@example.com"
+
+
+def test_the_app_signs_a_person_in_and_out(app: flow.MobileApp) -> None:
+    answer = call("login", {"email": app.user.email, "password": PASSWORD})
+    token = answer.json()["meta"]["session_token"]
+    assert call("session", token=token, method="get").json()["data"]["user"]["email"] == app.user.email
+    assert call("session", token=token, method="delete").status_code == 401
+    assert call("session", token=token, method="get").status_code in {401, 410}
+    phone = flow.MobileApp(application=app.application, user=None)
+    phone.browser.defaults["HTTP_X_SESSION_TOKEN"] = token
+    assert phone.open_consent().status_code == 302
+
+
+def test_a_browser_is_sent_to_sign_in_and_comes_back_to_consent(app: flow.MobileApp) -> None:
+    stranger = flow.MobileApp(application=app.application, user=None)
+    to_sign_in = stranger.open_consent()
+    assert to_sign_in.status_code == 302
+    assert to_sign_in["Location"].startswith("/accounts/login/?next=/oauth/authorize/")
+    page = stranger.browser.get(to_sign_in["Location"])
+    assert "Harbor Light &amp; Power" in page.content.decode()
+    assert app.application.utility.brand_color in page.content.decode()
+    assert "http" not in page.content.decode().replace("https%3A", "").split("<main>")[0].replace("http-equiv", "")
+    back = stranger.browser.post(to_sign_in["Location"], {"login": app.user.email, "password": PASSWORD})
+    assert back.status_code == 302
+    assert back["Location"].startswith("/oauth/authorize/?")
+    consent = stranger.browser.get(back["Location"])
+    assert flow.consent_id(consent)
+
+
+def test_a_stranger_with_a_bad_request_is_not_sent_to_sign_in() -> None:
+    stranger = flow.MobileApp(application=wallets.Application.create(), user=None)
+    assert stranger.open_consent(redirect_uri="https://evil.example.com/").status_code == 400
+
+
+def test_neither_sign_up_nor_sign_in_nor_reset_tells_whether_an_account_exists(app: flow.MobileApp) -> None:
+    known, unknown = app.user.email, "nobody@example.com"
+    wrong = [call("login", {"email": email, "password": "wrong password"}) for email in (known, unknown)]
+    assert [answer.status_code for answer in wrong] == [400, 400]
+    assert wrong[0].json()["errors"] == wrong[1].json()["errors"]
+    resets = [call("password/request", {"email": email}) for email in (known, unknown)]
+    assert resets[0].status_code == resets[1].status_code
+
+
+def test_guessing_a_password_is_stopped(app: flow.MobileApp) -> None:
+    told = [
+        call("login", {"email": app.user.email, "password": f"guess number {n}"}).json()["errors"][0]["code"]
+        for n in range(7)
+    ]
+    assert told[0] == "email_password_mismatch"
+    assert told[-1] == "too_many_login_attempts"
+    right = call("login", {"email": app.user.email, "password": PASSWORD})
+    assert right.status_code == 400
+
+
+def test_a_deactivated_person_does_not_sign_in(app: flow.MobileApp) -> None:
+    app.user.is_active = False
+    app.user.save()
+    assert call("login", {"email": app.user.email, "password": PASSWORD}).status_code in {400, 401}
+    assert test.Client().get("/accounts/login/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/inactive/"]
+)
+def test_pages_cannot_be_framed_and_load_nothing_from_elsewhere(path: str) -> None:
+    page = test.Client().get(path)
+    assert page.status_code == 200
+    assert page["X-Frame-Options"] == "DENY"
+    assert 'src="http' not in page.content.decode()
+    assert 'href="http' not in page.content.decode()
