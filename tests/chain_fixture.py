@@ -4,6 +4,7 @@
 free. It mines each transaction at once; `OPENVPP_TEST_BLOCK_TIME_S` makes it mine by the clock.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -96,15 +97,7 @@ class Chain:
     def send(self, to: bytes, data: bytes, *, sender: bytes, value_wei: int = 0, gas: int = 15_000_000) -> Receipt:
         """Send a transaction from any address and wait until it is mined."""
         call = _call_object(to, data, sender, value_wei) | {"gas": hex(gas)}
-        transaction_hash = str(self.rpc("eth_sendTransaction", call))
-        deadline = threading.Event()
-        for _ in range(600):
-            receipt = self.rpc("eth_getTransactionReceipt", transaction_hash)
-            if isinstance(receipt, dict):
-                return _read_receipt(receipt)
-            deadline.wait(0.05)
-        message = f"{transaction_hash} was not mined"
-        raise AssertionError(message)
+        return _read_receipt(_mined(self, str(self.rpc("eth_sendTransaction", call))))
 
     def handle_ops(self, *operations: user_operations.UserOperation, sender: bytes = RELAYER.address) -> Receipt:
         """Send a bundle.
@@ -159,18 +152,24 @@ class Chain:
         return words.read_uint(self.call(self.deployment.paymaster, paymaster.encode_budget(utility_id=utility_id)), 0)
 
 
-@pytest.fixture(scope="session")
-def chain_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """Start a node and put the contracts on it, once."""
-    log = tmp_path_factory.mktemp("chain") / "anvil.log"
+@contextlib.contextmanager
+def running(directory: pathlib.Path) -> Iterator[Chain]:
+    """Start a node that logs into a directory, put the contracts on it, and end it afterwards."""
+    log = directory / "anvil.log"
     with log.open("wb") as output:
         process = subprocess.Popen(_command(), stdout=output, stderr=subprocess.STDOUT)
         try:
-            rpc_url = _wait_for_url(process, log)
-            yield _prepare(rpc_url)
+            yield _prepare(_wait_for_url(process, log))
         finally:
             process.terminate()
             process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def chain_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Start a node and put the contracts on it, once."""
+    with running(tmp_path_factory.mktemp("chain")) as started:
+        yield started
 
 
 @pytest.fixture
@@ -179,6 +178,27 @@ def chain(chain_node: Chain) -> Iterator[Chain]:
     snapshot = chain_node.rpc("evm_snapshot")
     yield chain_node
     assert chain_node.rpc("evm_revert", snapshot) is True
+
+
+def create(chain: Chain, contract: str, arguments: bytes) -> bytes:
+    """Create a contract that forge compiled for tests and return its address."""
+    built = json.loads((ROOT / "contracts" / "out" / "Peers.sol" / f"{contract}.json").read_text())
+    code = _from_hex(built["bytecode"]["object"]) + arguments
+    call = {"from": words.checksummed(DEPLOYER.address), "data": "0x" + code.hex(), "gas": hex(15_000_000)}
+    receipt = _mined(chain, str(chain.rpc("eth_sendTransaction", call)))
+    assert receipt["status"] == "0x1"
+    return words.parse_address(str(receipt["contractAddress"]))
+
+
+def _mined(chain: Chain, transaction_hash: str) -> dict[str, object]:
+    pause = threading.Event()
+    for _ in range(2_000):
+        receipt = chain.rpc("eth_getTransactionReceipt", transaction_hash)
+        if isinstance(receipt, dict):
+            return receipt
+        pause.wait(0.01)
+    message = f"{transaction_hash} was not mined"
+    raise AssertionError(message)
 
 
 def _command() -> list[str]:

@@ -1,0 +1,1 @@
+"""Benchmarks against the peers, one module each: `make bench NAME=...`."""
