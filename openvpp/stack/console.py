@@ -55,6 +55,10 @@ def hush(*, stack: bool) -> None:
     _SPEAKING.update(processes=False, stack=not stack)
 
 
+def is_hushed() -> bool:
+    return not _SPEAKING["processes"]
+
+
 def say(text: str) -> None:
     """Tell how the stack does; while it is hushed, beside what a journey prints."""
     if not _SPEAKING["stack"]:

@@ -165,9 +165,11 @@ class Supervisor:
                 console.complain(f"{running.program.name} keeps ending ({process.describe(running.last_exit)}).")
 
     def _say_ready(self) -> None:
+        console.say(f"Ready after {time.monotonic() - self._started:.0f} s.")
+        if console.is_hushed():
+            return
         base_url = self._plan.base_url
         lines = [
-            f"Ready after {time.monotonic() - self._started:.0f} s. Click:",
             f"  {base_url}/admin/         the utility's people",
             f"  {base_url}/api/v1/docs/   the API of the mobile app",
             f"  {base_url}/health/ready   what is up",
