@@ -32,27 +32,47 @@ def aggregate(energy, cell_of, per_hour, sums, peaks):
 
 
 @numba.njit(cache=True, nogil=True)
-def aggregate_packed(counts, scales, hour_cells, per_hour, sums, peaks):
+def aggregate_packed(counts, scales, first_cells, per_hour, sums, peaks):
     """Add packed months up by cell: `counts` [bills, days * intervals a day] int16, `scales` [bills, days].
 
-    `hour_cells` [days, 24] cell of each hour of a day without daylight saving. Powers in mW.
+    `first_cells` [days] is the cell of each day's midnight; days are of 24 hours. Powers in mW.
     """
-    days = hour_cells.shape[0]
+    totals = np.empty(24, dtype=np.int32)
+    highest = np.empty(24, dtype=np.int32)
+    width = 24 * per_hour
     for bill in range(counts.shape[0]):
-        at = 0
-        for day in range(days):
-            scale = scales[bill, day]
+        for day in range(first_cells.shape[0]):
+            part = counts[bill, day * width : (day + 1) * width]
+            if per_hour == 4:
+                _quarters(part, totals, highest)
+            else:
+                _hours(part, per_hour, totals, highest)
+            scale, first = scales[bill, day], first_cells[day]
             for hour in range(24):
-                total = 0
-                highest = 0
-                for i in range(at, at + per_hour):
-                    value = np.int64(counts[bill, i])
-                    total += value
-                    highest = max(highest, value)
-                at += per_hour
-                cell = hour_cells[day, hour]
-                sums[bill, cell] += total * scale
-                peaks[bill, cell] = max(peaks[bill, cell], highest * scale * per_hour)
+                sums[bill, first + hour] += np.int64(totals[hour]) * scale
+                power = np.int64(highest[hour]) * scale * per_hour
+                peaks[bill, first + hour] = max(peaks[bill, first + hour], power)
+
+
+@numba.njit(cache=True, nogil=True)
+def _quarters(part, totals, highest):
+    """Four to an hour, spelt out so that the compiler makes vectors of it."""
+    for hour in range(24):
+        a, b = np.int32(part[4 * hour]), np.int32(part[4 * hour + 1])
+        c, d = np.int32(part[4 * hour + 2]), np.int32(part[4 * hour + 3])
+        totals[hour] = a + b + c + d
+        highest[hour] = max(max(a, b), max(c, d))
+
+
+@numba.njit(cache=True, nogil=True)
+def _hours(part, per_hour, totals, highest):
+    for hour in range(24):
+        total, top = np.int32(0), np.int32(part[hour * per_hour])
+        for i in range(hour * per_hour, (hour + 1) * per_hour):
+            total += np.int32(part[i])
+            top = max(top, np.int32(part[i]))
+        totals[hour] = total
+        highest[hour] = top
 
 
 @numba.njit(cache=True, nogil=True)
