@@ -34,7 +34,7 @@ class ProviderAdmin(tenant_admin.TenantAdmin):
 class DeviceAdmin(tenant_admin.ReadOnlyTenantAdmin):
     viewed_by = EVERYBODY
     list_display = ("name", "kind", "customer", "provider", "power_kw", "energy_kwh", "state", "created_at")
-    list_filter = ("kind", "state", "provider")
+    list_filter = ("kind", "state")
     list_select_related = ("customer", "provider")
     search_fields = ("name", "provider_device_id", "customer__name", "customer__email")
 
@@ -52,7 +52,7 @@ class CommandAdmin(tenant_admin.ReadOnlyTenantAdmin):
 class WebhookEventAdmin(tenant_admin.ReadOnlyTenantAdmin):
     viewed_by = EVERYBODY
     list_display = ("kind", "event_id", "provider", "received_at")
-    list_filter = ("kind", "provider")
+    list_filter = ("kind",)
     list_select_related = ("provider",)
     search_fields = ("event_id",)
 

@@ -63,7 +63,7 @@ class EnrollmentAdmin(tenant_admin.ReadOnlyTenantAdmin):
 
     viewed_by = EVERYBODY
     list_display = ("customer", "program", "state", "applied_at", "decided_at", "decided_by")
-    list_filter = ("state", "program")
+    list_filter = ("state",)
     list_select_related = ("customer", "program", "decided_by")
     search_fields = ("customer__name", "customer__email", "program__name")
     inlines = (EnrollmentDeviceInline,)
@@ -151,7 +151,7 @@ class EventAdmin(tenant_admin.TenantAdmin):
     form = forms.Event
     fields = ("program", "name", "target_kw", "starts_at", "ends_at")
     list_display = ("name", "program", "state", "target_kw", "starts_at", "ends_at")
-    list_filter = ("state", "program")
+    list_filter = ("state",)
     list_select_related = ("program",)
     search_fields = ("name", "program__name")
     change_form_outer_after_template = "programs/event_page.html"
