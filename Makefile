@@ -39,6 +39,7 @@ lint: setup ## Everything that reads the code without running it
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(FORGE) fmt --check
+	$(FORGE) build --quiet
 	$(PY) -m contracts.abi --check
 	DJANGO_SETTINGS_MODULE=openvpp.settings.test $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(PY) -m openvpp.stack openapi --check
