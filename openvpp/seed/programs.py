@@ -50,6 +50,14 @@ DEVICES = (
         kind=der_models.Device.Kind.THERMOSTAT,
         power_kw="2.5",
     ),
+    # Its simulated maker lets it acknowledge commands and do nothing: it is asked, and it earns nothing.
+    Wanted(
+        provider_device_id="idle-ben-battery-2",
+        name="Cellar battery, switched off",
+        kind=der_models.Device.Kind.BATTERY,
+        power_kw="2.0",
+        energy_kwh="6.0",
+    ),
 )
 
 
@@ -78,7 +86,7 @@ def seed_program(
 def seed_devices(
     *, utility: customer_models.Utility, customer: customer_models.Customer, now: datetime.datetime
 ) -> list[der_models.Device]:
-    """Connect a battery and a thermostat, with what they used on the days before today."""
+    """Connect two batteries and a thermostat, with what they used on the days before today."""
     provider = ders.open_provider(
         utility_id=utility.pk,
         slug=PROVIDER_SLUG,
