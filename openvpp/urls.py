@@ -17,6 +17,7 @@ API_APPS = ["customers", "wallets", "notifications", "relayer", "meters", "ders"
 
 urlpatterns = [
     urls.path("", home.home, name="home"),
+    urls.path("admin/desk/", urls.include("openvpp.desk.urls")),
     urls.path("admin/", admin.site.urls),
     urls.path("accounts/", urls.include("allauth.urls")),
     urls.path("_allauth/", urls.include("allauth.headless.urls")),

@@ -5,6 +5,7 @@ import pathlib
 from openvpp.settings import environment
 from openvpp.settings.chain import *
 from openvpp.settings.oauth import *
+from openvpp.settings.staff import *
 from openvpp.settings.upcalls import *
 
 BASE_DIR = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -36,6 +37,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "channels",
     "openvpp.core",
+    "openvpp.desk",
     "openvpp.seed",
     "openvpp.demo",
     "customers",
@@ -190,7 +192,6 @@ SPECTACULAR_SETTINGS = {
     ],
     "SORT_OPERATIONS": True,
 }
-UNFOLD = {"SITE_TITLE": "OpenVPP", "SITE_HEADER": "OpenVPP", "SITE_SYMBOL": "bolt", "SHOW_VIEW_ON_SITE": False}
 
 SIGNER_URL = environment.text("SIGNER_URL", "http://127.0.0.1:8601")
 SIGNER_TOKEN = environment.secret("SIGNER_TOKEN", "")

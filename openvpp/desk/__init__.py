@@ -1,0 +1,1 @@
+"""The CSR's desk: one search box, and one page with everything about a customer."""

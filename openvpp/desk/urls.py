@@ -1,0 +1,10 @@
+from django import urls
+from django.contrib import admin
+
+from openvpp.desk import views
+
+app_name = "desk"
+urlpatterns = [
+    urls.path("", admin.site.admin_view(views.search), name="search"),
+    urls.path("customers/<int:customer_id>/", admin.site.admin_view(views.customer), name="customer"),
+]

@@ -1,0 +1,106 @@
+"""The admin as the utility's people see it: each entry only for whom its page opens."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import http, urls
+
+Permission = Callable[[http.HttpRequest], bool]
+
+
+def _may_view(model: str) -> Permission:
+    def permission(request: http.HttpRequest) -> bool:
+        from django.apps import apps  # noqa: PLC0415 - not while settings load
+        from django.contrib import admin  # noqa: PLC0415
+
+        return admin.site.get_model_admin(apps.get_model(model)).has_view_permission(request)
+
+    return permission
+
+
+def _page(title: str, icon: str, model: str) -> dict[str, Any]:
+    name = model.lower().replace(".", "_")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": urls.reverse_lazy(f"admin:{name}_changelist"),
+        "permission": _may_view(model),
+    }
+
+
+def _may_open_desk(request: http.HttpRequest) -> bool:
+    from openvpp.desk import reading  # noqa: PLC0415 - not while settings load
+
+    return reading.may_open(request.user)
+
+
+UNFOLD = {
+    "SITE_TITLE": "OpenVPP",
+    "SITE_HEADER": "OpenVPP",
+    "SITE_SYMBOL": "bolt",
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": "CSR desk",
+                "items": [
+                    {
+                        "title": "Find a customer",
+                        "icon": "search",
+                        "link": urls.reverse_lazy("desk:search"),
+                        "permission": _may_open_desk,
+                    },
+                    _page("Customers", "person", "customers.Customer"),
+                    _page("Accounts", "badge", "customers.CustomerAccount"),
+                    _page("Premises", "home", "customers.Premise"),
+                    _page("Service points", "electric_meter", "customers.ServicePoint"),
+                    _page("Notices", "notifications", "notifications.Notice"),
+                ],
+            },
+            {
+                "title": "Programs",
+                "items": [
+                    _page("Programs", "campaign", "programs.Program"),
+                    _page("Enrollments", "how_to_reg", "programs.Enrollment"),
+                    _page("Events", "event", "programs.Event"),
+                    _page("Settlements", "paid", "programs.Settlement"),
+                    _page("Devices", "battery_charging_full", "ders.Device"),
+                    _page("Providers", "hub", "ders.Provider"),
+                ],
+            },
+            {
+                "title": "Money",
+                "items": [
+                    _page("Bills", "receipt_long", "billing.Bill"),
+                    _page("Payments", "payments", "billing.Payment"),
+                    _page("Tariffs", "price_change", "billing.Tariff"),
+                    _page("Ledger accounts", "account_balance", "billing.LedgerAccount"),
+                    _page("Ledger", "menu_book", "billing.LedgerTransaction"),
+                ],
+            },
+            {
+                "title": "Chain",
+                "items": [
+                    _page("Wallets", "account_balance_wallet", "wallets.Wallet"),
+                    _page("Operations", "sync_alt", "wallets.Operation"),
+                    _page("Apps that may pay", "key", "wallets.SessionKeyGrant"),
+                    _page("User operations", "deployed_code", "relayer.UserOperation"),
+                    _page("Bundles", "inventory_2", "relayer.Bundle"),
+                    _page("Prices", "monitoring", "relayer.TokenPrice"),
+                ],
+            },
+            {
+                "title": "Utility",
+                "items": [
+                    _page("Utilities", "apartment", "customers.Utility"),
+                    _page("Tokens", "toll", "customers.AcceptedToken"),
+                    _page("Staff", "groups", "customers.StaffRole"),
+                    _page("Claims of accounts", "fact_check", "customers.ClaimAttempt"),
+                    _page("Sign-ins", "login", "customers.User"),
+                ],
+            },
+        ],
+    },
+}
