@@ -1,8 +1,15 @@
-"""Relayer keys: each is leased to one relay, which alone signs and sends with it."""
+"""Relayer keys: each is leased to one relay, which alone signs and sends with it.
+
+A relay that was killed leaves its keys at once: it holds an advisory lock that the database drops with its connection.
+The lease itself is what counts when a connection outlives its relay.
+"""
 
 import datetime
+import zlib
+from collections.abc import Collection
 
-from django.db.models import Max, Q
+from django.db import connection
+from django.db.models import Max
 
 from openvpp.core import db
 from relayer import models
@@ -10,17 +17,28 @@ from relayer.adapters import chain
 
 LEASE = datetime.timedelta(seconds=10)
 _OPEN = (models.Bundle.State.PENDING, models.Bundle.State.MINED)
+_LOCK_CLASS = 4337
 
 
 @db.transaction
 def hold_keys(*, chain_id: int, holder: str, now: datetime.datetime) -> list[models.RelayerKey]:
-    """Return the keys that `holder` may use for the next LEASE: its own, renewed, and those that nobody holds."""
-    free = Q(leased_by=holder) | Q(leased_until__isnull=True) | Q(leased_until__lt=now)
-    keys = list(
-        models.RelayerKey.objects.filter(free, chain_id=chain_id, is_enabled=True)
-        .select_for_update(skip_locked=True)
-        .order_by("pk")
-    )
+    """Return the keys that `holder` may use for the next LEASE: its own, renewed, and those that nobody holds.
+
+    What a relay that is gone had claimed is free with its keys.
+    """
+    _show_alive(holder)
+    rows = models.RelayerKey.objects.filter(chain_id=chain_id, is_enabled=True).order_by("pk")
+    known = list(rows.select_for_update(skip_locked=True))
+    gone = _gone({key.leased_by for key in known} - {"", holder})
+    for each in gone:
+        models.UserOperation.objects.filter(
+            chain_id=chain_id, state=models.UserOperation.State.QUEUED, leased_by__startswith=f"{each}:"
+        ).update(leased_by="", leased_until=None)
+    keys = [
+        key
+        for key in known
+        if key.leased_by in {"", holder, *gone} or key.leased_until is None or key.leased_until < now
+    ]
     for key in keys:
         key.leased_by, key.leased_until = holder, now + LEASE
         key.save(update_fields=["leased_by", "leased_until"])
@@ -50,3 +68,35 @@ def next_nonce(*, key: models.RelayerKey) -> int:
     (on_chain,) = chain.account_nonces(addresses=[str(key.address)])
     newest = models.Bundle.objects.filter(relayer_key=key, state__in=_OPEN).aggregate(newest=Max("nonce"))["newest"]
     return on_chain if newest is None else max(on_chain, newest + 1)
+
+
+def _show_alive(holder: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_try_advisory_lock(%s, %s) WHERE NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' "
+            "AND pid = pg_backend_pid() AND classid = %s AND objid = %s)",
+            [_LOCK_CLASS, _signed(_number(holder)), _LOCK_CLASS, _number(holder)],
+        )
+
+
+def _gone(holders: Collection[str]) -> set[str]:
+    """Return which of the relays have no connection to the database any more."""
+    if not holders:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [_LOCK_CLASS],
+        )
+        alive = {int(row[0]) for row in cursor.fetchall()}
+    return {holder for holder in holders if _number(holder) not in alive}
+
+
+def _number(holder: str) -> int:
+    return zlib.crc32(holder.encode())
+
+
+def _signed(number: int) -> int:
+    """Return the 32 bits as PostgreSQL's `integer`."""
+    return number - (1 << 32) if number >> 31 else number

@@ -45,7 +45,7 @@ def send_bundle(*, key: models.RelayerKey, holder: str, now: datetime.datetime) 
     waiting = models.Bundle.objects.filter(relayer_key=key, state=models.Bundle.State.PENDING).count()
     if waiting >= MAX_OPEN_BUNDLES:
         return 0
-    claim = uuid.uuid4().hex
+    claim = f"{holder}:{uuid.uuid4().hex}"
     claimed = _claim(chain_id=key.chain_id, claim=claim, now=now)
     if not claimed:
         return 0

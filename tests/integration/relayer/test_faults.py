@@ -9,7 +9,7 @@ from contracts.bindings import user_operations, words
 from openvpp.core import clock, errors
 from relayer import models, queries
 from relayer.adapters import chain as chain_adapter
-from relayer.usecases import send_bundle, watch_bundles
+from relayer.usecases import hold_keys, send_bundle, watch_bundles
 from tests import chain_fixture
 from tests.integration.relayer.conftest import DUE_UNITS, Relayer
 
@@ -295,3 +295,21 @@ def _after(function: Any) -> Any:
 
 def _unreachable(**kwargs: object) -> None:
     raise errors.Unreachable("A test cut the line.")
+
+
+def test_a_relay_without_a_connection_loses_its_keys_and_claims_at_once(relayer: Relayer) -> None:
+    operation = relayer.pay(relayer.wallet())
+    now = clock.get_now()
+    models.RelayerKey.objects.update(leased_by="relay-dead", leased_until=now + SOON)
+    send_bundle._claim(chain_id=relayer.chain.chain_id, claim="relay-dead:1", now=now)
+    relayer.finish("relay-2")
+    assert_paid_once(relayer, operation)
+
+
+def test_a_relay_with_a_connection_keeps_its_keys_until_its_lease_ends(relayer: Relayer) -> None:
+    now = clock.get_now()
+    chain_id = relayer.chain.chain_id
+    assert len(hold_keys.hold_keys(chain_id=chain_id, holder="relay-1", now=now)) == 1
+    assert hold_keys.hold_keys(chain_id=chain_id, holder="relay-2", now=now) == []
+    assert len(hold_keys.hold_keys(chain_id=chain_id, holder="relay-2", now=now + SOON)) == 1
+    assert hold_keys.hold_keys(chain_id=chain_id, holder="relay-1", now=now + SOON) == []

@@ -1,0 +1,180 @@
+"""`kill -9` of web, worker or relay at any moment of a payment: paid exactly once, and the books equal the chain."""
+
+import dataclasses
+import datetime
+import json
+import os
+import secrets
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.bindings import tokens, words
+from openvpp.demo.adapters import phone
+from tests import stack_fixture
+from tests.stack_fixture import stack
+
+__all__ = ["stack"]
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
+PAID_WITHIN_S = 90.0
+DUE_CENTS = 321
+DUE_UNITS = 3_210_000
+BOOKS = (
+    "import json; from billing import queries; from customers import models; "
+    "u = models.Utility.objects.get(slug='harbor'); t = u.tokens.get(pays_bills=True); "
+    "print(json.dumps(queries.get_balances(utility_id=u.pk).get(('treasury', f'{u.chain_id}:{t.address}'), 0)))"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Payer:
+    """Ada with her app, on a stack whose processes are about to be killed."""
+
+    stack: stack_fixture.Stack
+    app: phone.Api
+    billing_system: phone.Api
+    account: str
+
+    def bill(self) -> dict[str, Any]:
+        """Receive a new bill of DUE_CENTS."""
+        starts_on = datetime.date(2001, 1, 1) + datetime.timedelta(days=secrets.randbelow(8000))
+        body = {
+            "account": self.account,
+            "number": f"drill-{uuid.uuid4().hex[:12]}",
+            "starts_on": str(starts_on),
+            "ends_on": str(starts_on + datetime.timedelta(days=1)),
+            "due_on": "2030-01-01",
+            "currency": "USD",
+            "amount_due": f"{DUE_CENTS / 100:.2f}",
+            "lines": [{"label": "Energy", "amount": f"{DUE_CENTS / 100:.2f}"}],
+        }
+        key = str(uuid.uuid4())
+        return dict(patiently(lambda: self.billing_system.post("bills/received/", body, key=key)))
+
+    def start(self, bill: dict[str, Any], *, key: str) -> Callable[[], dict[str, Any]]:
+        """Quote a bill; return what sends the payment, the same request each time."""
+        quote = patiently(
+            lambda: self.app.post(f"bills/{bill['id']}/quotes/", {"token": "devUSD", "fee_mode": "utility"})
+        )
+        body = {"quote_id": quote["quote_id"], "amount_units": quote["amount_units"]}
+        return lambda: dict(self.app.post(f"bills/{bill['id']}/payments/", body, key=key))
+
+    def operation(self, payment: dict[str, Any]) -> dict[str, Any]:
+        return dict(patiently(lambda: self.app.get(f"operations/{payment['operation_id']}/")))
+
+    def wait_for(self, payment: dict[str, Any], *states: str) -> dict[str, Any]:
+        deadline = time.monotonic() + PAID_WITHIN_S
+        while (found := self.operation(payment))["state"] not in states:
+            assert time.monotonic() < deadline, f"still {found} after {PAID_WITHIN_S:.0f} seconds"
+            time.sleep(0.05)
+        return found
+
+    def treasury_units(self) -> int:
+        run = self.stack.run_file
+        data = tokens.encode_balance_of(holder=words.parse_address(run["utility"]["treasury_address"]))
+        call = {"to": run["contracts"]["stablecoin"], "data": "0x" + data.hex()}
+        return int(self.stack.call_chain("eth_call", call, "latest"), 16)
+
+    def executions(self, operation: dict[str, Any]) -> int:
+        """How often the chain executed an operation."""
+        run = self.stack.run_file
+        topic = "0x" + words.keccak(b"UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)").hex()
+        query = {
+            "address": run["contracts"]["entry_point"],
+            "topics": [topic, operation["user_operation_hash"]],
+            "fromBlock": "0x0",
+        }
+        return len(self.stack.call_chain("eth_getLogs", query))
+
+    def booked_units(self) -> int:
+        return int(json.loads(self.stack.manage("shell", "-v0", "-c", BOOKS).strip().splitlines()[-1]))
+
+    def kill(self, name: str) -> None:
+        os.killpg(self.stack.pids()[name], signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def payer(stack: stack_fixture.Stack) -> Payer:
+    run = stack.run_file
+    ada = run["people"]["ada"]
+    signed_in = phone.Browser(base_url=stack.base_url).authorize(
+        client=run["oauth"]["mobile"], email=ada["email"], password=ada["password"]
+    )
+    system = phone.system_token(base_url=stack.base_url, client=run["oauth"]["head_end"])
+    return Payer(
+        stack=stack,
+        app=phone.Api(base_url=stack.base_url, token=signed_in.access),
+        billing_system=phone.Api(base_url=stack.base_url, token=system.access),
+        account=ada["account"],
+    )
+
+
+@pytest.mark.parametrize("moment", ["reserved", "submitted", "mined"])
+@pytest.mark.parametrize("victim", ["relay", "worker", "web"])
+def test_a_process_killed_on_the_way_costs_time_and_nothing_else(payer: Payer, victim: str, moment: str) -> None:
+    before = payer.treasury_units()
+    bill = payer.bill()
+    payment = patiently(payer.start(bill, key=str(uuid.uuid4())))
+    if moment != "reserved":
+        payer.wait_for(payment, moment, "mined", "succeeded")
+    payer.kill(victim)
+    assert_paid_once(payer, bill=bill, payment=payment, before=before)
+
+
+def test_web_killed_while_it_answers_the_same_request_again_pays_once(payer: Payer) -> None:
+    before = payer.treasury_units()
+    bill = payer.bill()
+    send = payer.start(bill, key=str(uuid.uuid4()))
+    first = threading.Thread(target=lambda: _quietly(send))
+    first.start()
+    time.sleep(0.03)
+    payer.kill("web")
+    first.join()
+    assert_paid_once(payer, bill=bill, payment=patiently(send), before=before)
+
+
+def test_everything_killed_at_once_pays_once(payer: Payer) -> None:
+    before = payer.treasury_units()
+    bill = payer.bill()
+    payment = patiently(payer.start(bill, key=str(uuid.uuid4())))
+    for victim in ("relay", "worker", "signer", "web"):
+        payer.kill(victim)
+    assert_paid_once(payer, bill=bill, payment=payment, before=before)
+
+
+def assert_paid_once(payer: Payer, *, bill: dict[str, Any], payment: dict[str, Any], before: int) -> None:
+    operation = payer.wait_for(payment, "succeeded", "failed")
+    assert (operation["state"], operation["failure"]) == ("succeeded", "")
+    assert payer.executions(operation) == 1
+    assert payer.treasury_units() - before == DUE_UNITS
+    assert patiently(lambda: payer.app.get(f"bills/{bill['id']}/"))["state"] == "paid"
+    assert payer.booked_units() == payer.treasury_units()
+
+
+def patiently[T](call: Callable[[], T]) -> T:
+    """Call until a process that was killed is back."""
+    deadline = time.monotonic() + PAID_WITHIN_S
+    while True:
+        try:
+            return call()
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+        except phone.UnableToPlay as refusal:
+            is_passing = any(f"answered {status}" in refusal.detail for status in (500, 502, 503, 409))
+            if not is_passing or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+
+
+def _quietly(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except (httpx.TransportError, phone.UnableToPlay):
+        return
