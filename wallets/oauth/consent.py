@@ -27,6 +27,8 @@ from wallets.oauth import scopes as oauth_scopes
 SESSION_KEY = "oauth_consents"
 LIFETIME = datetime.timedelta(minutes=10)
 MOST_AT_ONCE = 5
+# A block may be stamped earlier than our clock reads; a grant that starts now could not pay in it.
+BLOCK_TIME_LAG = datetime.timedelta(minutes=1)
 CENTS = decimal.Decimal(100)
 
 SCOPE_WORDS = {
@@ -208,7 +210,7 @@ def _with_terms(*, consent: Consent, application: models.Application, wallet: mo
         raise UnableToAskForConsent(_("Your utility does not take payments here yet."), code="no_token")
     token = tokens[0]
     fee_token = _fee_token(utility=utility, bill_token=token)
-    starts_at = consent.asked_at.replace(microsecond=0)
+    starts_at = consent.asked_at.replace(microsecond=0) - BLOCK_TIME_LAG
     fee_cap = token.fee_cap_units if token.pays_fees and utility.offers_fee_in_stablecoin else 0
     unsigned = {
         "payee": str(utility.treasury_address),

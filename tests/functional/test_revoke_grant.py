@@ -1,0 +1,125 @@
+"""An app is allowed on the page, pays, and is stopped: the same transaction ends signing, the chain follows."""
+
+from typing import Any
+
+import pytest
+
+from contracts.bindings import accounts, words
+from openvpp.core import clock, db, jobs
+from tests.factories import wallets
+from tests.functional.conftest import DUE_UNITS, Person, Town
+from tests.integration.oauth import flow
+from wallets import models
+from wallets.usecases import submit_waiting
+
+SPENDING = "openid bills:read payments:write wallet:read"
+
+
+def on_chain(town: Town, grant: models.SessionKeyGrant) -> accounts.SessionState | None:
+    """Return where the session stands, or None while its account is not deployed."""
+    call = accounts.encode_session(session_id=bytes.fromhex(grant.policy_hash[2:]))
+    answer = town.chain.rpc("eth_call", {"to": grant.wallet.address, "data": "0x" + call.hex()}, "latest")
+    raw = bytes.fromhex(str(answer)[2:])
+    return accounts.decode_session(result=raw) if raw else None
+
+
+def pay(person: Person, bill_id: object) -> Any:
+    quote = person.post(f"bills/{bill_id}/quotes/", {"token": "USDX", "fee_mode": "utility"}).json()
+    return person.post(f"bills/{bill_id}/payments/", {"quote_id": quote["quote_id"], "amount_units": str(DUE_UNITS)})
+
+
+@pytest.fixture
+def phone(town: Town, ada: Person) -> tuple[flow.MobileApp, Person, dict[str, Any]]:
+    """Ada allows the app on the consent page, with the signer that keeps her owner key."""
+    app = flow.MobileApp(application=town.application, user=ada.user)
+    page = app.open_consent(SPENDING)
+    changed = app.answer(page, "change", per_payment="200", per_period="400", total="400", days="30")
+    tokens = app.redeem(flow.parameters(app.answer(changed))["code"]).json()
+    grant = models.SessionKeyGrant.objects.latest("created_at")
+    person = Person(
+        customer=ada.customer, account=ada.account, wallet=ada.wallet, grant=grant, token=tokens["access_token"]
+    )
+    return app, person, tokens
+
+
+def test_what_was_allowed_on_the_page_pays_and_stands_on_the_chain_as_it_was_read(
+    town: Town, phone: tuple[flow.MobileApp, Person, dict[str, Any]]
+) -> None:
+    _app, person, _tokens = phone
+    bill = town.bill(person)
+    answer = pay(person, bill.pk)
+    assert answer.status_code == 202, answer.json()
+    town.finish()
+    bill.refresh_from_db()
+    person.grant.refresh_from_db()
+    assert (bill.state, person.grant.state) == ("paid", "active")
+    state = on_chain(town, person.grant)
+    assert state is not None
+    assert (state.is_installed, state.is_revoked, state.spent_total_units) == (True, False, DUE_UNITS)
+    assert person.grant.policy.max_per_payment_units == 200_000_000
+    assert "at most $200.00" in person.grant.shown_text
+    assert "at most $400.00" in person.grant.shown_text
+    assert town.held(person.wallet.address)[2] == 0
+
+
+@pytest.mark.parametrize("by", ["token", "connected apps"])
+def test_ending_a_grant_stops_signing_at_once_and_takes_the_key_off_the_chain(
+    town: Town, phone: tuple[flow.MobileApp, Person, dict[str, Any]], by: str
+) -> None:
+    app, person, tokens = phone
+    first, second = town.bill(person, month=8), town.bill(person, month=9)
+    assert pay(person, first.pk).status_code == 202
+    town.finish()
+    if by == "token":
+        assert app.revoke(tokens["refresh_token"]).status_code == 200
+    else:
+        headers = {"Authorization": f"Bearer {person.token}"}
+        ended = app.browser.delete(f"/api/v1/wallet/grants/{person.grant.pk}/", headers=headers)
+        assert (ended.status_code, ended.json()["state"]) == (200, "revoking")
+    person.grant.refresh_from_db()
+    person.grant.key.refresh_from_db()
+    assert person.grant.state == "revoking"
+    assert person.grant.key.disabled_at is not None
+    refused = pay_with_new_token(town, person, second.pk)
+    assert (refused.status_code, refused.json()["code"]) == (401, "invalid_token")
+    state = on_chain(town, person.grant)
+    assert state is not None
+    assert not state.is_revoked
+    assert jobs.run_due(now=clock.get_now()) >= 1
+    submit_waiting.submit_waiting(now=clock.get_now())
+    town.finish()
+    state = on_chain(town, person.grant)
+    assert state is not None
+    assert state.is_revoked
+    person.grant.refresh_from_db()
+    assert person.grant.state == "revoked"
+    assert models.Operation.objects.get(kind="wallets.revoke_session").state == "succeeded"
+    assert jobs.run_due(now=clock.get_now()) == 0
+
+
+def test_a_grant_that_never_paid_leaves_no_trace_on_the_chain(
+    town: Town, phone: tuple[flow.MobileApp, Person, dict[str, Any]]
+) -> None:
+    app, person, tokens = phone
+    with db.transaction():
+        before = models.Operation.objects.count()
+    app.revoke(tokens["access_token"])
+    person.grant.refresh_from_db()
+    assert person.grant.state == "revoked"
+    assert jobs.run_due(now=clock.get_now()) == 0
+    assert models.Operation.objects.count() == before
+    assert on_chain(town, person.grant) is None
+    assert town.chain.nonce(words.parse_address(person.wallet.address)) == 0
+
+
+def pay_with_new_token(town: Town, person: Person, bill_id: object) -> Any:
+    """Try with a token that only the database could have made."""
+    token = wallets.AccessToken.create(application=town.application, user=person.user, session_key_grant=person.grant)
+    forged = Person(
+        customer=person.customer,
+        account=person.account,
+        wallet=person.wallet,
+        grant=person.grant,
+        token=str(token.token),
+    )
+    return forged.post(f"bills/{bill_id}/quotes/", {"token": "USDX", "fee_mode": "utility"})
