@@ -40,6 +40,8 @@ def hold_keys(*, chain_id: int, holder: str, now: datetime.datetime) -> list[mod
         if key.leased_by in {"", holder, *gone} or key.leased_until is None or key.leased_until < now
     ]
     for key in keys:
+        if key.leased_by == holder and key.leased_until is not None and key.leased_until > now + LEASE / 2:
+            continue
         key.leased_by, key.leased_until = holder, now + LEASE
         key.save(update_fields=["leased_by", "leased_until"])
     return keys

@@ -1,6 +1,7 @@
 """`manage.py signer`: the only process that opens sealed keys."""
 
 import pathlib
+import resource
 import urllib.parse
 from typing import Any
 
@@ -25,6 +26,7 @@ class Command(base.BaseCommand):
             ring = key_files.load_ring_from_environment()
         except key_files.UnableToReadKeyFile as error:
             raise base.CommandError(str(error)) from None
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the keys in clear
         url = urllib.parse.urlsplit(settings.SIGNER_URL)
         self.stdout.write(f"signer on {url.hostname}:{url.port}, key-encryption key {ring.current.id}")
         granian.Granian(
