@@ -202,7 +202,7 @@ def _require_unsent(operation: models.Operation) -> None:
 
 
 def _require_free_wallet(operation: models.Operation) -> None:
-    models.Wallet.objects.select_for_update().get(pk=operation.wallet_id)
+    models.Wallet.objects.select_for_update(no_key=True).get(pk=operation.wallet_id)
     if models.Operation.objects.filter(wallet_id=operation.wallet_id, state__in=operation_states.IN_FLIGHT).exists():
         raise UnableToSubmit("Another operation of this wallet is on its way; this one follows it.", code="wallet_busy")
 
