@@ -179,6 +179,13 @@ class MeterDay(PackedDay):
         return cls(account_id=account_id, channel=channel, batch=batch, version=version, **dataclasses.asdict(day))
 
     @classmethod
+    def copy_buffer(cls, *, buffer: bytes) -> None:
+        """Write new rows that `meters.domain.bulk` made."""
+        statement = f"COPY {cls._meta.db_table} ({', '.join(cls.COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(buffer)
+
+    @classmethod
     def copy_in(cls, *, rows: Sequence["MeterDay"]) -> None:
         """Write new rows by COPY, which costs a tenth of an INSERT."""
         if not rows:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from django import db as django_db
 
 from customers import models as customers_models
 from meters import models, queries
-from meters.domain import delivery, packing, units
+from meters.domain import bulk, delivery, packing, units
 from openvpp.core import db, errors
 
 _MAX_TELEMETRY_INTERVALS = 100_000
@@ -69,6 +70,43 @@ def store(
         done += _store_days(batch=batch, channel=channel, series=readings.series, now=now)
         done += _store_periods(batch=batch, channel=channel, values=readings.periods)
     return done
+
+
+@db.transaction_required
+def store_whole_days(
+    *,
+    batch: models.ImportBatch,
+    channel_ids: npt.NDArray[np.int64],
+    account_ids: npt.NDArray[np.int64],
+    dates: npt.NDArray[np.datetime64],
+    interval_seconds: int,
+    milli_units: npt.NDArray[np.int64],
+    quality: units.Quality,
+) -> None:
+    """Write days that are not there yet, complete and of one length: what a head-end delivers every morning.
+
+    One row of `milli_units` [rows, intervals] for each pair of channel and local day. The days of daylight saving
+    have another length and go in a call of their own.
+
+    :raises UnableToStoreReadings: a day is there already (store it by `store`, which keeps versions), or a value
+        does not fit.
+    """
+    try:
+        buffer = bulk.to_copy(
+            channel_ids=channel_ids,
+            account_ids=account_ids,
+            dates=dates,
+            batch_id=batch.pk,
+            interval_seconds=interval_seconds,
+            milli_units=milli_units,
+            quality=quality,
+        )
+        with db.savepoint():
+            models.MeterDay.copy_buffer(buffer=buffer)
+    except packing.Unpackable as error:
+        raise UnableToStoreReadings(str(error)) from error
+    except django_db.IntegrityError as error:
+        raise UnableToStoreReadings("Some of these days are stored already.", code="days_stored_already") from error
 
 
 @db.transaction_required
