@@ -98,8 +98,6 @@ def test_no_secret_shows_in_a_repr_a_pickle_or_a_traceback_with_its_locals() -> 
     seal = own.seal(secret=key.secret(), binding=binding(key))
     shown = _failure(own=own, seal=dataclasses.replace(seal, nonce=bytes(12)), key=key)
     said = shown + repr([own, key, key.secret(), own.current, seal.key_encryption_key_id])
-        [own, key, key.secret(), own.current, seal.key_encryption_key_id]
-    )
     for each in (secret, wrapper):
         assert each.hex() not in said
         assert repr(each)[2:-1] not in said
