@@ -15,9 +15,9 @@ DAYS = (30, 90, 180, 365)
 class Limits(forms.Form):
     """Amounts in the utility's currency; refused above the utility's bounds, and unless they grow in order."""
 
-    per_payment = forms.DecimalField(label=gettext_lazy("Each payment, at most"), decimal_places=2)
-    per_period = forms.DecimalField(label=gettext_lazy("Every 30 days, at most"), decimal_places=2)
-    total = forms.DecimalField(label=gettext_lazy("In total, at most"), decimal_places=2)
+    per_payment = forms.DecimalField(label=gettext_lazy("Each payment, at most"), decimal_places=2, localize=True)
+    per_period = forms.DecimalField(label=gettext_lazy("Every 30 days, at most"), decimal_places=2, localize=True)
+    total = forms.DecimalField(label=gettext_lazy("In total, at most"), decimal_places=2, localize=True)
     days = forms.TypedChoiceField(label=gettext_lazy("For how long"), coerce=int)
 
     def __init__(self, data: Any, *, highest: consent.Limits, currency: str, current: consent.Limits) -> None:

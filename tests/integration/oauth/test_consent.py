@@ -197,6 +197,8 @@ def test_spanish_page(app: flow.MobileApp) -> None:
     assert '<html lang="es">' in text
     assert "Permitir" in text
     assert "como máximo" in text
+    changed = app.answer(app.open_consent(), "change", per_payment="80,50", per_period="120,50", total="200", days="30")
+    assert "como máximo $80,50" in changed.content.decode()
 
 
 def test_the_page_is_posted_with_a_csrf_token_only(app: flow.MobileApp) -> None:
