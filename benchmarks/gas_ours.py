@@ -88,7 +88,7 @@ class Ours:
                 recipients=holders,
                 amounts_units=tuple(1_000 + i for i in range(size)),
             )
-            data = tokens.encode_pay_batch(batch=batch)
+            data = tokens.encode_pay_packed(batch=batch)
             used = self._sent(self.chain.send(deployment.payouts, data, sender=payer)).gas_used
         return used
 

@@ -65,6 +65,17 @@ class PayoutMade(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPaid(Event):
+    """A packed batch was paid: how many recipients, and the sum."""
+
+    reference: bytes
+    payer: bytes
+    token: bytes
+    count: int
+    total_units: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class UserOperationEvent(Event):
     """The EntryPoint ended an operation; `success` tells whether its call went through."""
 
@@ -147,14 +158,6 @@ class IntentRefused(Event):
     index: int
     account: bytes
     reason: bytes
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Deposited(Event):
-    """Somebody's deposit at the EntryPoint grew."""
-
-    holder: bytes
-    total_wei: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -278,6 +281,18 @@ def _payout_made(log: _Log) -> PayoutMade:
     )
 
 
+def _batch_paid(log: _Log) -> BatchPaid:
+    return BatchPaid(
+        emitter=log.emitter,
+        log_index=log.log_index,
+        reference=bytes(log.topics[1][:16]),
+        payer=log.topic_address(2),
+        token=log.topic_address(3),
+        count=log.uint(0),
+        total_units=log.uint(1),
+    )
+
+
 def _user_operation_event(log: _Log) -> UserOperationEvent:
     return UserOperationEvent(
         emitter=log.emitter,
@@ -361,15 +376,12 @@ def _intent_refused(log: _Log) -> IntentRefused:
     )
 
 
-def _deposited(log: _Log) -> Deposited:
-    return Deposited(emitter=log.emitter, log_index=log.log_index, holder=log.topic_address(1), total_wei=log.uint(0))
-
-
 _DECODERS: dict[bytes, tuple[int, Callable[[_Log], Event]]] = {
     topic_of("Transfer(address,address,uint256)"): (3, _transfer),
     topic_of("BillPaid(bytes16,address,address,uint256,uint256)"): (4, _bill_paid),
     topic_of("FeePaid(bytes16,address,address,uint256)"): (4, _fee_paid),
     topic_of("PayoutMade(bytes16,address,address,address,uint256)"): (4, _payout_made),
+    topic_of("BatchPaid(bytes16,address,address,uint256,uint256)"): (4, _batch_paid),
     topic_of("UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)"): (4, _user_operation_event),
     topic_of("UserOperationRevertReason(bytes32,address,uint256,bytes)"): (
         3,
@@ -383,5 +395,4 @@ _DECODERS: dict[bytes, tuple[int, Callable[[_Log], Event]]] = {
     topic_of("SessionFrozen(bytes32,bool)"): (2, _session_frozen),
     topic_of("BudgetCharged(bytes32,uint64,uint256)"): (3, _budget_charged),
     topic_of("IntentRefused(uint256,address,bytes4)"): (3, _intent_refused),
-    topic_of("Deposited(address,uint256)"): (2, _deposited),
 }

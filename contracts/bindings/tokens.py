@@ -15,6 +15,7 @@ _LATEST_ROUND_DATA = words.selector("latestRoundData()")
 _DECIMALS = words.selector("decimals()")
 _SET_ANSWER = words.selector("setAnswer(int256)")
 _PAY_BATCH = words.selector("payBatch(bytes16,address,address[],uint256[])")
+_PAY_PACKED = words.selector("payPacked(bytes16,address,bytes32[])")
 _IS_PAID = words.selector("isPaid(address,bytes16)")
 
 
@@ -103,6 +104,26 @@ def encode_pay_batch(*, batch: PayoutBatch) -> bytes:
         words.array([words.uint(amount) for amount in batch.amounts_units]),
     )
     return _PAY_BATCH + words.arguments(parts)
+
+
+def encode_pay_packed(*, batch: PayoutBatch) -> bytes:
+    """Return the calldata of `Payouts` that pays a batch with the least gas, with one `BatchPaid` for all of it.
+
+    :raises ValueError: if recipients and amounts don't pair up, there are none, or an amount is not below 2**96.
+    """
+    if not batch.recipients or len(batch.recipients) != len(batch.amounts_units):
+        message = "a batch needs recipients, and an amount for each"
+        raise ValueError(message)
+    paid = [
+        words.exactly(recipient, words.ADDRESS_BYTES, "a recipient") + words.uint(amount, bits=96)[20:]
+        for recipient, amount in zip(batch.recipients, batch.amounts_units, strict=True)
+    ]
+    parts = (
+        words.left_aligned(batch.reference, length=words.REFERENCE_BYTES),
+        words.address(batch.token),
+        words.array(paid),
+    )
+    return _PAY_PACKED + words.arguments(parts)
 
 
 def decode_pay_batch(*, call_data: bytes) -> PayoutBatch:
