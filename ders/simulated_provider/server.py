@@ -90,7 +90,8 @@ class Sender:
 
     def __init__(self, *, cloud: clouds.Cloud, webhook_base_url: str) -> None:
         self._cloud = cloud
-        self._http = outbound.Client(base_url=webhook_base_url)
+        # Nothing is held open between messages: whoever takes them may go away.
+        self._http = outbound.Client(base_url=webhook_base_url, headers={"Connection": "close"})
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="simulated-provider-sender", daemon=True)
 

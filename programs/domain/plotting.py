@@ -13,6 +13,7 @@ _BASELINE, _ACTUAL = "#9aa4b2", "#12805c"
 _QUARTERS_PER_HOUR, _WH_PER_KWH = 4, 1000
 _MOST_LABELS = 6
 _ROOM = 0.08
+_LABEL_HEIGHT = 12
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def to_svg(*, points: Sequence[Point], zone: zoneinfo.ZoneInfo) -> str:
         f'stroke-opacity="{0.5 if kw == 0 else 0.15}"/>'
         f'<text x="{_LEFT - 5}" y="{y(kw) + 4:.1f}" text-anchor="end">{kw:.2f}</text>'
         for kw in sorted({highest, 0.0, lowest})
+        if kw == 0 or abs(kw) * scale >= _LABEL_HEIGHT
     )
     return (
         f'<svg class="event-plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" width="100%" '

@@ -1,10 +1,12 @@
 """An event from schedule to settlement: real HTTP to and from the provider, the chain's word made by hand."""
 
+import concurrent.futures
 import datetime
 import decimal
 import secrets
 
 import pytest
+from django.db import connections
 
 from contracts.bindings import events
 from ders import models as der_models
@@ -297,3 +299,49 @@ def test_an_event_without_devices_is_not_dispatched(world: World) -> None:
     assert refused.value.code == "no_devices"
     event.refresh_from_db()
     assert event.state == "scheduled"
+
+
+def test_of_many_settlements_at_once_one_pays(world: World) -> None:
+    world.join("battery-1")
+    event = play(world, schedule(world))
+
+    def settle(_: int) -> str:
+        try:
+            settle_event.start(event_id=event.pk, by=world.manager, now=clock.get_now())
+        except settle_event.UnableToSettleEvent as refused:
+            return refused.code
+        finally:
+            connections.close_all()
+        return "settled"
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        answers = sorted(pool.map(settle, range(8)))
+
+    assert answers == ["already_settled"] * 7 + ["settled"]
+    assert (models.Settlement.objects.count(), wallet_models.Operation.objects.count()) == (1, 1)
+
+
+def test_an_event_on_a_holiday_is_compared_with_days_of_rest(world: World) -> None:
+    device = world.join("battery-1")
+    models.Program.objects.update(holidays=[world.starts_at.date().isoformat()], baseline_min_days=8)
+    event = play(world, schedule(world))
+    settle_event.start(event_id=event.pk, by=world.manager, now=clock.get_now())
+    days = [datetime.date.fromisoformat(day) for day in models.Payout.objects.get().baseline_days]
+    assert {day.weekday() for day in days} == {5, 6}
+    assert len(days) >= 8
+    assert models.Payout.objects.get().event_device.device_id == device.pk
+
+
+def test_too_few_like_days_earn_nothing_and_say_so(world: World) -> None:
+    world.join("battery-1")
+    # Thirty days of history have eight or nine days of rest.
+    models.Program.objects.update(holidays=[world.starts_at.date().isoformat()])
+    event = play(world, schedule(world))
+
+    settlement = settle_event.start(event_id=event.pk, by=world.manager, now=clock.get_now())
+
+    assert (settlement.state, settlement.total_units) == ("nothing_due", 0)
+    payout = models.Payout.objects.get()
+    assert (payout.reason, payout.baseline_wh, payout.amount_units) == ("too_few_like_days", None, 0)
+    event.refresh_from_db()
+    assert event.state == "settled"
