@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+from collections.abc import Mapping, Sequence
 
 from openvpp.core import db, upcalls
 from relayer import models
@@ -22,28 +23,63 @@ def settle(*, operation: models.UserOperation, state: str, detail: str, now: dat
     operation.save(
         update_fields=["state", "failure", "settled_at", "leased_by", "leased_until", "gas_cost_wei", "bundle"]
     )
-    _remember(operation=operation, detail=detail, now=now)
+    _transition(operation=operation, detail=detail, now=now).save()
     _tell(operation=operation, detail=detail, now=now)
 
 
 @db.transaction_required
-def move(*, operation: models.UserOperation, state: str, detail: str, now: datetime.datetime) -> None:
-    """Write a state on the way. The one who asked is told; if that fails, the operation goes its way all the same."""
-    operation.state = state
-    operation.leased_by, operation.leased_until = "", None
-    operation.save(update_fields=["state", "bundle", "broadcast_at", "leased_by", "leased_until", "gas_cost_wei"])
-    _remember(operation=operation, detail=detail, now=now)
+def move(
+    *,
+    operations: Sequence[models.UserOperation],
+    state: models.UserOperation.State,
+    details: Mapping[str, str],
+    now: datetime.datetime,
+) -> None:
+    """Write a state on the way, the same for all, with each one's detail by its hash.
+
+    The ones who asked are told; if that fails for an operation, it goes its way all the same.
+    """
+    if not operations:
+        return
+    for operation in operations:
+        operation.state = state
+        operation.leased_by, operation.leased_until = "", None
+    models.UserOperation.objects.bulk_update(
+        operations, ["state", "bundle", "broadcast_at", "leased_by", "leased_until", "gas_cost_wei"]
+    )
+    models.UserOperationTransition.objects.bulk_create(
+        _transition(operation=each, detail=details.get(str(each.hash), ""), now=now) for each in operations
+    )
+    try:
+        with db.savepoint():
+            _tell_all(operations=operations, details=details, now=now)
+    except Exception:
+        logger.exception("not everybody took word of %s operations: %s; each is told alone", len(operations), state)
+        for operation in operations:
+            _tell_alone(operation=operation, detail=details.get(str(operation.hash), ""), now=now)
+
+
+def _transition(
+    *, operation: models.UserOperation, detail: str, now: datetime.datetime
+) -> models.UserOperationTransition:
+    return models.UserOperationTransition(
+        user_operation=operation, state=operation.state, detail=detail[:_MAX_DETAIL], made_at=now
+    )
+
+
+def _tell_all(
+    *, operations: Sequence[models.UserOperation], details: Mapping[str, str], now: datetime.datetime
+) -> None:
+    for operation in operations:
+        _tell(operation=operation, detail=details.get(str(operation.hash), ""), now=now)
+
+
+def _tell_alone(*, operation: models.UserOperation, detail: str, now: datetime.datetime) -> None:
     try:
         with db.savepoint():
             _tell(operation=operation, detail=detail, now=now)
     except Exception:
-        logger.exception("nobody took word of %s: %s", operation.hash, state)
-
-
-def _remember(*, operation: models.UserOperation, detail: str, now: datetime.datetime) -> None:
-    models.UserOperationTransition.objects.create(
-        user_operation=operation, state=operation.state, detail=detail[:_MAX_DETAIL], made_at=now
-    )
+        logger.exception("nobody took word of %s: %s", operation.hash, operation.state)
 
 
 def _tell(*, operation: models.UserOperation, detail: str, now: datetime.datetime) -> None:

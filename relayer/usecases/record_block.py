@@ -2,7 +2,7 @@
 
 import datetime
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from openvpp.core import db
 from relayer import models
@@ -11,6 +11,16 @@ from relayer.usecases import change_state
 
 logger = logging.getLogger(__name__)
 
+_RECEIPT_FIELDS = [
+    "has_succeeded",
+    "reason",
+    "transaction_hash",
+    "block_number",
+    "block_hash",
+    "gas_used",
+    "gas_cost_wei",
+    "logs",
+]
 SETTLE_AGAIN_AFTER = datetime.timedelta(seconds=5)
 _UNSETTLED = (
     models.UserOperation.State.QUEUED,
@@ -109,41 +119,45 @@ def _write(*, bundle: models.Bundle, receipt: receipts.BundleReceipt, now: datet
     bundle.gas_used, bundle.gas_price_wei = receipt.gas_used, receipt.gas_price_wei
     bundle.save()
     executed = {operation.user_operation_hash: operation for operation in receipt.operations}
-    rows = models.UserOperation.objects.select_for_update(of=("self",)).filter(
-        hash__in=list(executed), state__in=_UNSETTLED
+    rows = list(
+        models.UserOperation.objects.select_for_update(of=("self",)).filter(
+            hash__in=list(executed), state__in=_UNSETTLED
+        )
     )
     for row in rows:
-        _record_execution(row=row, bundle=bundle, receipt=executed[str(row.hash)], now=now)
+        row.bundle, row.gas_cost_wei = bundle, executed[str(row.hash)].gas_cost_wei
+        row.broadcast_at = row.broadcast_at or now
+    models.UserOperationReceipt.objects.bulk_create(
+        [_receipt(row=row, receipt=executed[str(row.hash)]) for row in rows],
+        update_conflicts=True,
+        unique_fields=["user_operation"],
+        update_fields=_RECEIPT_FIELDS,
+    )
+    detail = f"Block {receipt.block_number}, transaction {receipt.transaction_hash}."
+    change_state.move(
+        operations=rows,
+        state=models.UserOperation.State.MINED,
+        details={str(row.hash): detail for row in rows},
+        now=now,
+    )
     left = [row for row in _members(bundle) if str(row.hash) not in executed]
     _step_back(rows=left, state=models.UserOperation.State.QUEUED, detail="Its bundle executed nothing.", now=now)
 
 
-def _record_execution(
-    *, row: models.UserOperation, bundle: models.Bundle, receipt: receipts.Receipt, now: datetime.datetime
-) -> None:
-    models.UserOperationReceipt.objects.update_or_create(
+def _receipt(*, row: models.UserOperation, receipt: receipts.Receipt) -> models.UserOperationReceipt:
+    return models.UserOperationReceipt(
         user_operation=row,
-        defaults={
-            "has_succeeded": receipt.succeeded,
-            "reason": receipt.reason[:500],
-            "transaction_hash": receipt.transaction_hash,
-            "block_number": receipt.block_number,
-            "block_hash": receipt.block_hash,
-            "gas_used": receipt.gas_used,
-            "gas_cost_wei": receipt.gas_cost_wei,
-            "logs": [
-                {"address": log.address, "topics": list(log.topics), "data": log.data, "log_index": log.log_index}
-                for log in receipt.logs
-            ],
-        },
-    )
-    row.bundle, row.gas_cost_wei = bundle, receipt.gas_cost_wei
-    row.broadcast_at = row.broadcast_at or now
-    change_state.move(
-        operation=row,
-        state=models.UserOperation.State.MINED,
-        detail=f"Block {receipt.block_number}, transaction {receipt.transaction_hash}.",
-        now=now,
+        has_succeeded=receipt.succeeded,
+        reason=receipt.reason[:500],
+        transaction_hash=receipt.transaction_hash,
+        block_number=receipt.block_number,
+        block_hash=receipt.block_hash,
+        gas_used=receipt.gas_used,
+        gas_cost_wei=receipt.gas_cost_wei,
+        logs=[
+            {"address": log.address, "topics": list(log.topics), "data": log.data, "log_index": log.log_index}
+            for log in receipt.logs
+        ],
     )
 
 
@@ -152,10 +166,16 @@ def _members(bundle: models.Bundle) -> list[models.UserOperation]:
     return list(rows)
 
 
-def _step_back(*, rows: Iterable[models.UserOperation], state: str, detail: str, now: datetime.datetime) -> None:
+def _step_back(
+    *,
+    rows: Sequence[models.UserOperation],
+    state: models.UserOperation.State,
+    detail: str,
+    now: datetime.datetime,
+) -> None:
+    models.UserOperationReceipt.objects.filter(user_operation__in=rows).delete()
     for row in rows:
-        models.UserOperationReceipt.objects.filter(user_operation=row).delete()
         row.gas_cost_wei = None
         if state == models.UserOperation.State.QUEUED:
             row.bundle = None
-        change_state.move(operation=row, state=state, detail=detail, now=now)
+    change_state.move(operations=rows, state=state, details={str(row.hash): detail for row in rows}, now=now)

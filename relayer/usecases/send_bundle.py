@@ -256,7 +256,7 @@ def _write(
     bundle.save()
     for row in found.values():
         row.bundle, row.broadcast_at = bundle, row.broadcast_at or now
-        change_state.move(operation=row, state=models.UserOperation.State.BUNDLED, detail="", now=now)
+    change_state.move(operations=list(found.values()), state=models.UserOperation.State.BUNDLED, details={}, now=now)
 
 
 def _encode(operations: Sequence[models.UserOperation], beneficiary: bytes) -> bytes:
