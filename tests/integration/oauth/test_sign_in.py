@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django import test
+from django.contrib.sessions import models as session_models
 from django.core import cache
 
 from customers import models as customer_models
@@ -57,6 +58,19 @@ def test_the_app_signs_a_person_in_and_out(app: flow.MobileApp) -> None:
     phone = flow.MobileApp(application=app.application, user=None)
     phone.browser.defaults["HTTP_X_SESSION_TOKEN"] = token
     assert phone.open_consent().status_code == 302
+
+
+def test_the_database_knows_no_session_key(app: flow.MobileApp) -> None:
+    token = call("login", {"email": app.user.email, "password": PASSWORD}).json()["meta"]["session_token"]
+    cookie = app.browser.cookies["sessionid"].value
+    kept = list(session_models.Session.objects.values_list("session_key", flat=True))
+    assert len(kept) == 2
+    assert token not in kept
+    assert cookie not in kept
+    stolen = flow.MobileApp(application=app.application, user=None)
+    for key in kept:
+        stolen.browser.cookies["sessionid"] = key
+        assert stolen.open_consent().status_code == 302
 
 
 def test_a_browser_is_sent_to_sign_in_and_comes_back_to_consent(app: flow.MobileApp) -> None:
