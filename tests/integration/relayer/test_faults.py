@@ -222,7 +222,7 @@ def test_a_nonce_that_somebody_else_used_is_looked_up_and_the_bundle_sent_anew_o
     assert_paid_once(relayer, operation)
     lost.refresh_from_db()
     assert lost.state == models.Bundle.State.LOST
-    assert models.Bundle.objects.get(state="final").nonce == lost.nonce + 1
+    assert (lost.nonce, models.Bundle.objects.get(state="final").nonce) == (0, 1)
 
 
 def test_a_bundle_that_reverts_in_its_block_sends_its_operations_one_by_one_again(relayer: Relayer) -> None:
