@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import PySAM.Utilityrate5 as utilityrate5
+import PySAM.Utilityrate5
 from PySAM import UtilityRateTools
 
 Hours = npt.NDArray[np.float64]
@@ -18,7 +18,7 @@ def prepare(rate: dict[str, Any]) -> Any:
     """Return a model with the rate loaded: what is not part of a timed run."""
     with contextlib.redirect_stdout(io.StringIO()):
         rates = UtilityRateTools.URDBv8_to_ElectricityRates(copy.deepcopy(rate))
-    model = utilityrate5.new()
+    model = PySAM.Utilityrate5.new()
     fixed = {
         "ur_monthly_fixed_charge": 0,
         "ur_monthly_min_charge": 0,

@@ -4,7 +4,7 @@ Everything is int64. A month of a load is 48 cells: 24 hours of weekdays, then 2
 nothing finer. Products that could pass 63 bits are divided as they are made.
 """
 
-# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0915, PLR0917 - compiled functions take columns by place
+# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0915, PLR0917, PLR2004, PLW3301 - compiled for speed, typed at the call
 # mypy: disable-error-code="no-untyped-def, assignment"
 
 import numba

@@ -26,18 +26,27 @@ EXAMPLE = {
 }
 
 
+INGEST = {
+    models.ImportBatch.Format.GREEN_BUTTON.value: ingest_readings.ingest_green_button,
+    models.ImportBatch.Format.NEM.value: ingest_readings.ingest_nem,
+}
+
+
 class UnableToImport(errors.Forbidden):
     """The caller is not a utility's system."""
 
 
 class ImportReadings(views.APIView):
-    """A Green Button (ESPI) file, stored whole or not at all."""
+    """A Green Button (ESPI), NEM12 or NEM13 file, stored whole or not at all."""
 
     required_scopes = ["usage:write"]
     parser_classes = [parsers.MultiPartParser]
 
     class Input(serializers.Serializer[object]):
         file = serializers.FileField()
+        format = serializers.ChoiceField(
+            choices=list(INGEST), default=models.ImportBatch.Format.GREEN_BUTTON.value, help_text="Of the file."
+        )
         service_point = serializers.CharField(
             max_length=64, required=False, help_text="Number of the service point, when the file does not name it."
         )
@@ -58,7 +67,7 @@ class ImportReadings(views.APIView):
     @schema.extend_schema(
         operation_id="meter_imports_create",
         tags=["Usage"],
-        summary="Import a Green Button file",
+        summary="Import a file of meter data",
         description=(
             "For a utility's systems (client credentials). The usage points of the file are looked up by the last "
             "part of their address among the utility's service point numbers, or name the one service point. The "
@@ -69,6 +78,7 @@ class ImportReadings(views.APIView):
                 "type": "object",
                 "properties": {
                     "file": {"type": "string", "format": "binary"},
+                    "format": {"type": "string", "enum": list(INGEST), "default": "green_button"},
                     "service_point": {"type": "string", "maxLength": 64},
                 },
                 "required": ["file"],
@@ -83,7 +93,7 @@ class ImportReadings(views.APIView):
         sent.is_valid(raise_exception=True)
         upload = sent.validated_data["file"]
         number = sent.validated_data.get("service_point")
-        batch = ingest_readings.ingest_green_button(
+        batch = INGEST[sent.validated_data["format"]](
             stream=upload,
             utility_id=utility_id,
             service_point_id=queries.get_service_point_id(utility_id=utility_id, number=number) if number else None,

@@ -9,11 +9,9 @@ from typing import BinaryIO
 
 from customers import models as customers_models
 from meters import models, operations, queries
-from meters.adapters import green_button
+from meters.adapters import green_button, nem
 from meters.domain import delivery
 from openvpp.core import db, errors
-
-MAX_BYTES = green_button.MAX_BYTES
 
 
 class UnableToIngestReadings(errors.Invalid):
@@ -42,12 +40,48 @@ def ingest_green_button(
     :raises UnableToIngestReadings: no readings, a usage point without a service point, or one of another utility.
     :raises meters.operations.UnableToStoreReadings: the readings contradict what is stored.
     """
-    content = stream.read(MAX_BYTES + 1)
+    content = stream.read(green_button.MAX_BYTES + 1)
     delivered = green_button.read(stream=io.BytesIO(content))
     return ingest(
         delivered=delivered,
         sha256=hashlib.sha256(content).digest(),
         source=models.ImportBatch.Format.GREEN_BUTTON,
+        utility_id=utility_id,
+        points=_match_points(
+            usage_points=delivered.usage_points,
+            utility_id=utility_id,
+            service_point_id=service_point_id,
+            points=points or {},
+        ),
+        file_name=file_name,
+        imported_by_id=imported_by_id,
+        now=now,
+    )
+
+
+@db.durable
+def ingest_nem(
+    *,
+    stream: BinaryIO,
+    utility_id: int,
+    service_point_id: int | None = None,
+    points: Mapping[str, int] | None = None,
+    file_name: str = "",
+    imported_by_id: int | None = None,
+    now: datetime.datetime,
+) -> models.ImportBatch:
+    """Store a NEM12 or NEM13 file's readings and return its batch; usage points are NMIs, see `ingest_green_button`.
+
+    :raises meters.adapters.nem.UnableToReadNem: the file is none; see there.
+    :raises UnableToIngestReadings: see `ingest_green_button`.
+    :raises meters.operations.UnableToStoreReadings: the readings contradict what is stored.
+    """
+    content = stream.read(nem.MAX_BYTES + 1)
+    delivered = nem.read(content=content)
+    return ingest(
+        delivered=delivered,
+        sha256=hashlib.sha256(content).digest(),
+        source=models.ImportBatch.Format.NEM,
         utility_id=utility_id,
         points=_match_points(
             usage_points=delivered.usage_points,
