@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
-from django import http, test
+from django import test
 
 from billing import models as billing_models
 from billing.usecases import receive_bill
@@ -17,6 +17,7 @@ from contracts.bindings import words
 from customers import models as customer_models
 from customers import operations as customer_operations
 from openvpp.core import clock, db
+from relayer import models as relayer_models
 from relayer.adapters import deployer, rpc
 from relayer.usecases import hold_keys, provision_chain, refresh_prices, send_bundle, watch_bundles
 from tests import chain_fixture
@@ -32,6 +33,7 @@ DUE_UNITS = 123_450_000
 STABLECOINS = 1_000_000_000
 OVPP = 10**24
 BLOCKS_TO_FINALITY = 8
+FINAL = ["succeeded", "failed"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,10 +51,10 @@ class Person:
         assert self.customer.user is not None
         return self.customer.user
 
-    def get(self, path: str) -> http.HttpResponse:
+    def get(self, path: str) -> Any:
         return test.Client().get(f"/api/v1/{path}", headers={"Authorization": f"Bearer {self.token}"})
 
-    def post(self, path: str, body: dict[str, Any], *, key: str | None = None) -> http.HttpResponse:
+    def post(self, path: str, body: dict[str, Any], *, key: str | None = None) -> Any:
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key or str(uuid.uuid4())}
         return test.Client().post(f"/api/v1/{path}", json.dumps(body), "application/json", headers=headers)
 
@@ -144,10 +146,13 @@ class Town:
                 continue
 
     def finish(self) -> None:
-        """Turn and mine until what is queued now is final."""
+        """Turn and mine until what is queued now is final, and look once more."""
         for _ in range(BLOCKS_TO_FINALITY):
             self.turn()
+            if not relayer_models.UserOperation.objects.exclude(state__in=FINAL).exists():
+                return
             self.chain.rpc("anvil_mine", "0x1")
+        raise AssertionError("The operations are not final.")
 
     def held(self, address: str) -> tuple[int, int, int]:
         """Return stablecoin units, $OVPP units and wei of an address, from the chain."""

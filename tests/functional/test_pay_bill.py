@@ -168,3 +168,26 @@ def test_the_books_equal_the_chain_and_one_stray_unit_is_found(
     said = capsys.readouterr()
     assert "DIFFERENT" in said.out
     assert f"not booked: 1 from {ada.wallet.address}" in said.err
+
+
+def test_balances_are_what_the_chain_says(town: Town, ada: Person) -> None:
+    shown = ada.get("wallet/balances/").json()
+    assert (shown["address"], shown["native_wei"]) == (ada.wallet.address, "0")
+    assert [(each["symbol"], each["amount_units"], each["amount"]) for each in shown["tokens"]] == [
+        ("OVPP", str(OVPP), "1000000.000000000000000000"),
+        ("USDX", str(STABLECOINS), "1000.000000"),
+    ]
+
+
+def test_a_receipt_is_its_account_holders_alone(town: Town, ada: Person) -> None:
+    bill = town.bill(ada)
+    quote = ada.post(f"bills/{bill.pk}/quotes/", {"token": "USDX"}).json()
+    body = {"quote_id": quote["quote_id"], "amount_units": quote["amount_units"]}
+    payment = ada.post(f"bills/{bill.pk}/payments/", body).json()
+    ben = town.settle("ben")
+    for path in (f"payments/{payment['id']}/", f"operations/{payment['operation_id']}/"):
+        assert ada.get(path).status_code == 200
+        assert ben.get(path).status_code == 404
+    assert ben.get("payments/").json()["results"] == []
+    assert [each["id"] for each in ada.get("payments/").json()["results"]] == [payment["id"]]
+    assert ada.get("wallet/activity/").json()["results"][0]["id"] == payment["operation_id"]

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
-from django import http, test
+from django import test
 
 from billing import models
 from customers import models as customer_models
@@ -54,15 +54,21 @@ def operation(wallet: wallet_models.Wallet) -> wallet_models.Operation:
 
 
 def ask(
-    path: str, *, user: customer_models.User | None = None, scope: str | None = None, body: Any = None, **headers: str
-) -> http.HttpResponse:
+    path: str,
+    *,
+    user: customer_models.User | None = None,
+    scope: str | None = None,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+) -> Any:
+    sent = dict(headers or {})
     if user is not None:
         fields = {} if scope is None else {"scope": scope}
-        headers |= wallets.bearer(token=wallets.AccessToken.create(user=user, **fields))
+        sent |= wallets.bearer(token=wallets.AccessToken.create(user=user, **fields))
     client = test.Client()
     if body is None:
-        return client.get(f"/api/v1/{path}", headers=headers)
-    return client.post(f"/api/v1/{path}", body, "application/json", headers=headers)
+        return client.get(f"/api/v1/{path}", headers=sent)
+    return client.post(f"/api/v1/{path}", body, "application/json", headers=sent)
 
 
 def owner(wallet: wallet_models.Wallet) -> customer_models.User:
@@ -110,12 +116,12 @@ def test_four_callers_pay(wallet: wallet_models.Wallet, bill: models.Bill, path:
     path = path.format(bill=bill.pk)
     body = {"token": "USDX", "quote_id": str(uuid.uuid4()), "amount_units": "1"}
     once = {"Idempotency-Key": "one"}
-    assert ask(path, body=body, **once).status_code == 401
-    wrong = ask(path, user=owner(wallet), scope="bills:read wallet:read", body=body, **once)
+    assert ask(path, body=body, headers=once).status_code == 401
+    wrong = ask(path, user=owner(wallet), scope="bills:read wallet:read", body=body, headers=once)
     assert (wrong.status_code, wrong.json()["code"]) == (403, "insufficient_scope")
     stranger = customers.Customer.create(utility=wallet.utility).user
-    assert ask(path, user=stranger, body=body, **once).status_code == 404
-    right = ask(path, user=owner(wallet), body=body, **once)
+    assert ask(path, user=stranger, body=body, headers=once).status_code == 404
+    right = ask(path, user=owner(wallet), body=body, headers=once)
     assert right.json()["code"] in {"token_not_accepted", "grant_required"}
     assert not models.Payment.objects.exists()
 
@@ -128,7 +134,7 @@ def test_a_payment_needs_a_key(wallet: wallet_models.Wallet, bill: models.Bill) 
 
 @pytest.mark.parametrize("body", [{}, {"quote_id": "x", "amount_units": "1"}, {"amount_units": "-1"}])
 def test_a_payment_that_cannot_be_read(wallet: wallet_models.Wallet, bill: models.Bill, body: dict[str, str]) -> None:
-    answer = ask(f"bills/{bill.pk}/payments/", user=owner(wallet), body=body, **{"Idempotency-Key": "one"})
+    answer = ask(f"bills/{bill.pk}/payments/", user=owner(wallet), body=body, headers={"Idempotency-Key": "one"})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
 
 
@@ -177,9 +183,9 @@ def system(utility: customer_models.Utility, scope: str = "bills:write") -> dict
     return wallets.bearer(token=wallets.AccessToken.create(user=None, application=application, scope=scope))
 
 
-def send(headers: dict[str, str], account: str, key: str | None = None, **changes: Any) -> http.HttpResponse:
+def send(headers: dict[str, str], account: str, key: str | None = None, **changes: Any) -> Any:
     headers = headers | {"Idempotency-Key": key or str(uuid.uuid4())}
-    return ask("bills/received/", body=SENT | {"account": account} | changes, **headers)
+    return ask("bills/received/", body=SENT | {"account": account} | changes, headers=headers)
 
 
 def test_four_callers_send_a_bill(wallet: wallet_models.Wallet, bill: models.Bill) -> None:
