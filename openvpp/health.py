@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 ANSWER_SECONDS = 2.0
 
 
-class NotReady(Exception):  # noqa: N818 - a state, said in a sentence
+class NotReady(Exception):
     """Why a part cannot be used, in words without secrets."""
 
 

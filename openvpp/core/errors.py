@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 
-class UnableTo(Exception):  # noqa: N818 - named for the failed wish: UnableToPayBill
+class UnableTo(Exception):
     """A wish that could not be met, for a reason that the caller may read.
 
     Subclasses set `status` (HTTP), and may be raised with a stable machine-readable `code`. Interfaces turn it
@@ -37,11 +37,11 @@ class Forbidden(UnableTo):
     status = 403
 
 
-class Unreachable(Exception):  # noqa: N818 - a state of the other side, not a mistake of ours
+class Unreachable(Exception):
     """An outside party did not answer; retry, bounded."""
 
 
-class Refused(Exception):  # noqa: N818 - an answer, and a final one
+class Refused(Exception):
     """An outside party answered no; do not retry. `body` is its answer as it came, for whoever can read it."""
 
     def __init__(self, reason: str, *, body: bytes = b"") -> None:
