@@ -33,9 +33,7 @@ def ring() -> sealing.Ring:
 
 
 @pytest.fixture
-def signer(
-    ring: sealing.Ring, transactional_db: None, settings: Any
-) -> Iterator[str]:
+def signer(ring: sealing.Ring, transactional_db: None, settings: Any) -> Iterator[str]:
     """Serve the signer and point `SIGNER_URL` at it; gives its address."""
     application = endpoints.Application(ring=ring, token=TOKEN)
 
@@ -45,9 +43,7 @@ def signer(
         finally:
             db.connections.close_all()
 
-    with simple_server.make_server(
-        "127.0.0.1", 0, serve, server_class=_Server, handler_class=_QuietHandler
-    ) as server:
+    with simple_server.make_server("127.0.0.1", 0, serve, server_class=_Server, handler_class=_QuietHandler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         settings.SIGNER_URL = f"http://127.0.0.1:{server.server_port}"
@@ -55,5 +51,3 @@ def signer(
         yield settings.SIGNER_URL
         server.shutdown()
         thread.join()
-
-
