@@ -1,5 +1,7 @@
 """The admin: four callers and staff of another utility; what a role may not do is refused by address too."""
 
+from typing import Any
+
 import pytest
 from django import test
 from django.contrib import admin
@@ -11,7 +13,7 @@ from wallets import models as wallet_models
 
 pytestmark = pytest.mark.django_db
 
-PAGES = {
+PAGES: dict[str, Any] = {
     "utility": customers.Utility,
     "acceptedtoken": customers.AcceptedToken,
     "customer": customers.Customer,
@@ -31,7 +33,7 @@ def browser(user: models.User | None) -> test.Client:
 
 
 def staff(utility: models.Utility, role: str = "csr") -> models.User:
-    return customers.StaffRole.create(utility=utility, role=role).user  # type: ignore[no-any-return]
+    return customers.StaffRole.create(utility=utility, role=role).user
 
 
 def utility_of(row: object) -> models.Utility:

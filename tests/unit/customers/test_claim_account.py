@@ -3,6 +3,7 @@
 import concurrent.futures
 import datetime
 import threading
+from typing import Any
 
 import pytest
 from django import db as django_db
@@ -23,9 +24,7 @@ def account() -> models.CustomerAccount:
     return customers.claimable_account(proof=PROOF, number="HL-100001")
 
 
-def claim(
-    account: models.CustomerAccount, user: models.User, proof: str = PROOF, **changes: object
-) -> claim_account.Claim:
+def claim(account: models.CustomerAccount, user: Any, proof: str = PROOF, **changes: object) -> claim_account.Claim:
     wish = {
         "user": user,
         "utility_id": account.utility_id,
@@ -33,7 +32,7 @@ def claim(
         "proof": proof,
         "now": NOW,
     } | changes
-    return claim_account.claim(**wish)  # type: ignore[arg-type]
+    return claim_account.claim(**wish)
 
 
 def test_right_number_and_proof_make_the_person_the_holder_and_ask_for_a_wallet(

@@ -2,6 +2,7 @@
 
 import datetime
 import zoneinfo
+from typing import Any
 
 import pytest
 
@@ -45,11 +46,12 @@ def test_users_of_account_are_active_and_have_the_role() -> None:
 
 def test_another_customers_account_is_not_found() -> None:
     mine, theirs = customers.AccountAccess.create(), customers.AccountAccess.create()
-    assert queries.get_account(user=mine.customer.user, account_id=mine.account_id) == mine.account
+    person: Any = mine.customer.user
+    assert queries.get_account(user=person, account_id=mine.account_id) == mine.account
     with pytest.raises(errors.NotFound):
-        queries.get_account(user=mine.customer.user, account_id=theirs.account_id)
-    assert queries.get_access_role(user=mine.customer.user, account_id=mine.account_id) == "holder"
-    assert queries.get_access_role(user=mine.customer.user, account_id=theirs.account_id) is None
+        queries.get_account(user=person, account_id=theirs.account_id)
+    assert queries.get_access_role(user=person, account_id=mine.account_id) == "holder"
+    assert queries.get_access_role(user=person, account_id=theirs.account_id) is None
 
 
 def test_roles_hold_at_their_utility_only() -> None:
