@@ -152,7 +152,8 @@ def _for_output(*, user: models.User) -> Any:
 
 
 def _utility_id(*, request: drf_request.Request, slug: str | None) -> int:
-    own: int | None = request.auth.application.utility_id
+    token: Any = request.auth
+    own: int | None = token.application.utility_id
     if slug is None and own is None:
         raise errors.Invalid("Say at which utility.", code="utility_required")
     if slug is None:
