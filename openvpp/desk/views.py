@@ -42,6 +42,19 @@ def customer(request: http.HttpRequest, customer_id: int) -> http.HttpResponse:
     return shortcuts.render(request, "desk/customer.html", context)
 
 
+def index(request: http.HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add to the admin's first page what this person's roles open."""
+    doors = [
+        {"title": group["title"], "open": [item for item in group["items"] if item["has_permission"]]}
+        for group in context["sidebar_navigation"]
+    ]
+    return context | {
+        "title": "Welcome",
+        "doors": [door for door in doors if door["open"]],
+        "may_open_desk": reading.may_open(request.user),
+    }
+
+
 def _require_desk(request: http.HttpRequest) -> None:
     if not reading.may_open(request.user):
         raise exceptions.PermissionDenied

@@ -39,6 +39,7 @@ UNFOLD = {
     "SITE_HEADER": "OpenVPP",
     "SITE_SYMBOL": "bolt",
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "openvpp.desk.views.index",
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,

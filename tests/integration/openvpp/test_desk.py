@@ -2,7 +2,6 @@
 
 # mypy: disable-error-code="arg-type,attr-defined,no-untyped-call,assignment"
 
-import datetime
 from typing import Any
 
 import pytest
@@ -37,12 +36,8 @@ def ada() -> customer_models.Customer:
     account = factories.CustomerAccount(utility=utility, number="HL-100001")
     factories.AccountAccess(account=account, customer=customer)
     point = factories.ServicePoint(premise__utility=utility, premise__street="12 Wharf Lane")
-    customer_models.ServiceAgreement.objects.create(
-        account=account, service_point=point, tariff_code="res", starts_on=datetime.date(2024, 1, 1)
-    )
-    customer_models.MeterInstallation.objects.create(
-        service_point=point, serial="HLM-440001", starts_on=datetime.date(2024, 1, 1)
-    )
+    factories.ServiceAgreement(account=account, service_point=point)
+    factories.MeterInstallation(service_point=point, serial="HLM-440001")
     bill_factories.Bill(account=account, utility=utility, number="B-77", amount_due_cents=8412)
     wallet_factories.Wallet(customer=customer, utility=utility)
     return customer
@@ -151,3 +146,16 @@ def test_the_sidebar_offers_only_what_opens(client: Client) -> None:
     assert "/admin/relayer/bundle/" not in csr
     assert "Find a customer" not in manager
     assert "/admin/programs/event/" in manager
+
+
+def test_the_first_page_shows_what_a_role_opens(client: Client) -> None:
+    utility = factories.Utility()
+
+    csr = page(client, staff(utility), "/admin/").context
+    manager = page(client, staff(utility, Role.PROGRAM_MANAGER), "/admin/").context
+    nobody = page(client, factories.StaffUser(), "/admin/")
+
+    assert csr["may_open_desk"]
+    assert not manager["may_open_desk"]
+    assert "Programs" in [door["title"] for door in manager["doors"]]
+    assert "You have no role at any utility yet" in nobody.content.decode()
