@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from drf_spectacular import extensions, openapi
+from rest_framework import serializers
 
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -20,6 +21,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
     "required": ["type", "title", "status", "code", "detail"],
     "additionalProperties": True,
 }
+PLAIN_NAMES = frozenset({"Input", "Output"})
 EXAMPLES = {
     400: ("invalid_input", "Some fields are wrong; `errors` names each one."),
     401: ("not_authenticated", "Authentication credentials were not provided."),
@@ -30,6 +32,19 @@ EXAMPLES = {
     429: ("throttled", "Too many requests; Retry-After says when to try again."),
     503: ("unreachable", "A part of the service is not reachable now. Try again shortly."),
 }
+
+
+class AutoSchema(openapi.AutoSchema):
+    """Names a view's nested serializers after the view: `ShowBill.Output` becomes `ShowBillOutput`."""
+
+    def get_serializer_name(self, serializer: serializers.Serializer[Any], direction: str) -> str:
+        """Return a component's name; one that says nothing by itself is led by its module, or by its app."""
+        kind = type(serializer)
+        name = kind.__qualname__.replace(".", "")
+        if kind.__qualname__ in PLAIN_NAMES:
+            *_, app, _room, module = kind.__module__.split(".")
+            name = (app if module == "views" else module).capitalize() + name
+        return name
 
 
 class BearerTokenScheme(extensions.OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

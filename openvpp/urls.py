@@ -6,7 +6,7 @@ from django import urls
 from django.contrib import admin
 from drf_spectacular import views as spectacular_views
 
-from openvpp import health, home, metrics, openapi  # noqa: F401 - the schema's extensions register on import
+from openvpp import health, home, metrics
 
 handler400 = "openvpp.problems.bad_request"
 handler403 = "openvpp.problems.forbidden"
