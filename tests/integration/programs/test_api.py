@@ -5,10 +5,11 @@ import decimal
 from typing import Any
 
 import pytest
+from django import db as django_db
 from rest_framework import test
 
 from notifications import models as notice_models
-from openvpp.core import clock
+from openvpp.core import clock, db
 from programs import models
 from programs.usecases import enroll
 from tests.factories import customers, ders, programs, wallets
@@ -44,7 +45,7 @@ def newcomer(program: models.Program, **device: Any) -> Any:
 
 
 def apply(device: Any, program: models.Program, **change: Any) -> Any:
-    wish = {"program_id": str(program.pk), "device_ids": [str(device.pk)], "terms_version": 1} | change
+    wish: dict[str, Any] = {"program_id": str(program.pk), "device_ids": [str(device.pk)], "terms_version": 1} | change
     return call("post", "enrollments/", device.customer.user, **wish)
 
 
@@ -73,7 +74,7 @@ def test_four_callers_of_programs(program: models.Program) -> None:
 
 def test_four_callers_of_applying(program: models.Program) -> None:
     device = newcomer(program)
-    wish = {"program_id": str(program.pk), "device_ids": [str(device.pk)], "terms_version": 1}
+    wish: dict[str, Any] = {"program_id": str(program.pk), "device_ids": [str(device.pk)], "terms_version": 1}
 
     assert call("post", "enrollments/", **wish).status_code == 401
     assert call("post", "enrollments/", device.customer.user, scope="programs:read", **wish).status_code == 403
@@ -234,3 +235,25 @@ def test_four_callers_of_events_and_payouts(program: models.Program) -> None:
         "block_number": 1288,
     }
     assert datetime.datetime.fromisoformat(earned["paid_at"]).tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("rows", "change", "constraint"),
+    [
+        (models.Payout, {"amount_units": 5_000_001}, "payout_is_written_once"),
+        (models.Payout, {"performance_wh": 0}, "payout_is_written_once"),
+        (models.Payout, {"state": "pending"}, "payout_is_written_once"),
+        (models.Settlement, {"total_units": 1}, "settlement_is_written_once"),
+        (models.Settlement, {"state": "failed"}, "settlement_is_written_once"),
+    ],
+)
+def test_what_was_settled_stays_as_it_was_written(
+    program: models.Program, rows: Any, change: dict[str, Any], constraint: str
+) -> None:
+    settled(program)
+    with pytest.raises(django_db.IntegrityError) as refused, db.transaction():
+        rows.objects.update(**change)
+    assert refused.value.__cause__.diag.constraint_name == constraint
+    with pytest.raises(django_db.IntegrityError), db.transaction():
+        rows.objects.all()._raw_delete("default")
+    assert rows.objects.count() == 1

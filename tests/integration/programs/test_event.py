@@ -19,6 +19,7 @@ from relayer.domain import receipts
 from tests.factories import customers
 from tests.integration.programs import conftest
 from wallets import models as wallet_models
+from wallets import operations as wallet_operations
 from wallets.domain import outcome
 
 World = conftest.World
@@ -99,7 +100,7 @@ def end(settlement: models.Settlement, *logs: receipts.Log, succeeded: bool = Tr
 @pytest.fixture(autouse=True)
 def unsent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing leave for a signer or a chain, which these tests are not about."""
-    monkeypatch.setattr(settle_event.wallets, "submit", lambda **_: None)
+    monkeypatch.setattr(wallet_operations, "submit", lambda **_: None)
 
 
 def test_the_target_is_shared_and_every_device_answers_over_http(world: World) -> None:
