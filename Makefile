@@ -26,8 +26,12 @@ demo: setup ## Play a customer's journey in the terminal (FEE=ovpp|stablecoin|ut
 	@exec $(PY) -m openvpp.stack demo
 
 test: setup ## Every test: Solidity and Python
-	$(FORGE) test
-	nice -n 5 $(PY) -m pytest -n 2 --dist loadgroup -m "not drill" $(PYTEST_ARGS)
+	@echo "forge test (compiles first) beside pytest; its report follows at the end"
+	@log=$$(mktemp); trap 'rm -f $$log; kill 0' INT TERM; \
+	($(FORGE) test) >$$log 2>&1 & forge=$$!; \
+	$(PY) -m pytest -n 2 --dist loadgroup -m "not drill" $(PYTEST_ARGS); python=$$?; \
+	wait $$forge; solidity=$$?; cat $$log; rm -f $$log; \
+	[ $$python -eq 0 ] && [ $$solidity -eq 0 ]
 
 verify: setup ## Deep fuzzing, proofs and drills (PROFILE=ci for the short form)
 	FOUNDRY_PROFILE=$(or $(PROFILE),deep) $(FORGE) test
