@@ -12,5 +12,6 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "submit-waiting-operations": {"task": "wallets.submit_waiting", "schedule": 2.0, "options": {"expires": 2}},
     "run-due-jobs": {"task": "core.run_due_jobs", "schedule": 5.0, "options": {"expires": 5}},
+    "clear-out": {"task": "wallets.clear_out", "schedule": 300.0, "options": {"expires": 300}},
     "refresh-prices": {"task": "relayer.refresh_prices", "schedule": 60.0, "options": {"expires": 60}},
 }

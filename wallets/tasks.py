@@ -4,10 +4,17 @@ import celery
 from django.conf import settings
 
 from openvpp.core import clock
-from wallets.usecases import submit_waiting
+from wallets.usecases import clear_out, submit_waiting
 
 
 @celery.shared_task(name="wallets.submit_waiting", queue=settings.QUEUE_DEFAULT, ignore_result=True)
 def submit_waiting_operations() -> None:
     """Send what was reserved and not sent."""
     submit_waiting.submit_waiting(now=clock.get_now())
+
+
+@celery.shared_task(name="wallets.clear_out", queue=settings.QUEUE_DEFAULT, ignore_result=True)
+def clear_out_what_is_over() -> None:
+    """Expire grants, and forget codes, tokens and sessions that ended."""
+    clear_out.expire_grants(now=clock.get_now())
+    clear_out.forget(now=clock.get_now())

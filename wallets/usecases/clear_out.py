@@ -1,0 +1,56 @@
+"""What is over is ended and, a day later, forgotten: spending grants, codes, tokens, sessions.
+
+A redeemed code and a used refresh token stay as long as a replay could still tell of a theft.
+"""
+
+import datetime
+
+from django.conf import settings
+from django.contrib.sessions import models as session_models
+
+from custody import operations as custody
+from openvpp.core import db
+from wallets import models, queries
+
+KEPT_AFTER_END = datetime.timedelta(days=1)
+MOST_AT_ONCE = 500
+
+
+@db.durable
+def expire_grants(*, now: datetime.datetime) -> int:
+    """Expire the grants whose time is over, with their tokens, and disable their keys; return how many.
+
+    The chain needs no telling: the session there ends by itself at the same second.
+    """
+    over = models.SessionKeyGrant.objects.filter(state__in=models.SessionKeyGrant.LIVE_STATES, ends_at__lte=now)
+    expired = 0
+    for grant_id in list(over.order_by("ends_at").values_list("pk", flat=True)[:MOST_AT_ONCE]):
+        with db.transaction():
+            grant = queries.lock_grant(grant_id=grant_id)
+            if grant.state not in models.SessionKeyGrant.LIVE_STATES:
+                continue
+            grant.state = models.SessionKeyGrant.State.EXPIRED
+            grant.ended_at = grant.ends_at
+            grant.save(update_fields=["state", "ended_at"])
+            custody.disable_key(key_id=grant.key_id, now=now)
+            models.RefreshToken.objects.filter(session_key_grant=grant, revoked__isnull=True).update(
+                revoked=now, updated=now
+            )
+            models.AccessToken.objects.filter(session_key_grant=grant).delete()
+            expired += 1
+    return expired
+
+
+@db.durable
+def forget(*, now: datetime.datetime) -> None:
+    """Delete codes, tokens and sessions that ended more than a day ago."""
+    before = now - KEPT_AFTER_END
+    lifetime = datetime.timedelta(seconds=settings.REFRESH_TOKEN_SECONDS)
+    with db.transaction():
+        models.RefreshToken.objects.filter(created__lt=before - lifetime).delete()
+    with db.transaction():
+        models.AccessToken.objects.filter(expires__lt=before, refresh_token__isnull=True).delete()
+        models.IDToken.objects.filter(expires__lt=before, access_token__isnull=True).delete()
+        models.Grant.objects.filter(expires__lt=before).delete()
+    with db.transaction():
+        session_models.Session.objects.filter(expire_date__lt=before).delete()
