@@ -140,6 +140,12 @@ def lock_event(*, event_id: uuid.UUID) -> models.Event:
 
 
 @db.transaction_required
+def lock_program(*, program_id: uuid.UUID) -> None:
+    """Let nobody else choose devices of this program until the transaction ends."""
+    models.Program.objects.select_for_update(no_key=True).get(pk=program_id)
+
+
+@db.transaction_required
 def lock_enrollment(*, enrollment_id: uuid.UUID) -> models.Enrollment:
     """Return an enrollment that nobody else changes until the transaction ends.
 

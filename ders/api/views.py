@@ -195,7 +195,7 @@ class Webhook(views.APIView):
         auth=[],
     )
     def post(self, request: drf_request.Request, slug: str) -> response.Response:
-        if request.content_type != "application/json":
+        if request.content_type.partition(";")[0].strip() != "application/json":
             raise exceptions.UnsupportedMediaType(request.content_type)
         fresh = receive_webhook.receive(
             slug=slug,

@@ -94,6 +94,8 @@ def dispatch(*, event_id: uuid.UUID, by: customer_models.User, now: datetime.dat
         raise UnableToDispatchEvent(f"The event is {event.state}.", code="event_not_scheduled")
     if event.ends_at <= now and not settings.PROGRAMS_ALLOW_PAST_EVENTS:
         raise UnableToDispatchEvent("The window is over.", code="window_is_over")
+    # Two events of one program that overlap must not both ask the same device.
+    queries.lock_program(program_id=event.program_id)
     devices = {part.device_id: part.device for part in queries.get_candidates(event=event)}
     hours = queries.hours(event=event)
     available = {

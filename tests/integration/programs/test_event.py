@@ -346,3 +346,23 @@ def test_too_few_like_days_earn_nothing_and_say_so(world: World) -> None:
     assert (payout.reason, payout.baseline_wh, payout.amount_units) == ("too_few_like_days", None, 0)
     event.refresh_from_db()
     assert event.state == "settled"
+
+
+def test_a_device_is_asked_by_one_of_two_events_at_once(world: World) -> None:
+    world.join("battery-1")
+    events_at_once = [schedule(world), schedule(world)]
+
+    def dispatch(event: models.Event) -> str:
+        try:
+            dispatch_event.dispatch(event_id=event.pk, by=world.manager, now=clock.get_now())
+        except dispatch_event.UnableToDispatchEvent as refused:
+            return refused.code
+        finally:
+            connections.close_all()
+        return "dispatched"
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        answers = sorted(pool.map(dispatch, events_at_once))
+
+    assert answers == ["dispatched", "no_devices"]
+    assert models.EventDevice.objects.count() == 1
