@@ -18,8 +18,8 @@ import pytest
 from openvpp.stack import layout
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-READY_WITHIN_S = 240
-STOPS_WITHIN_S = 60
+READY_WITHIN_S = 400
+STOPS_WITHIN_S = 90
 # A stack brings its own services and settings: none of the test run's may reach it.
 OWN = ("DATABASE_URL", "REDIS_URL", "CHAIN_RPC_URL", "DJANGO_SETTINGS_MODULE", "PORT", "FORCE_COLOR")
 

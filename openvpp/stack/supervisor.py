@@ -12,7 +12,8 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from openvpp.stack import console, errors, layout, plan, prepared, process, reach
 
 SERVICE_ANSWERS_WITHIN_S = 60.0
-READY_WITHIN_S = 180.0
+PATIENCE_S = 90.0
+HTTP_OK = 200
 POLL_S = 0.2
 STOP_SIGNAL = signal.SIGTERM
 FUNDS_WEI = 10**21
@@ -147,17 +148,19 @@ class Supervisor:
         )
 
     async def _until_ready(self) -> None:
+        """Wait for the web's word that everything answers, and say now and then what is missing."""
         url = f"{self._plan.base_url}/health/ready"
-        deadline = time.monotonic() + READY_WITHIN_S
-        status, body = 0, ""
-        while time.monotonic() < deadline:
+        said_at = time.monotonic()
+        while True:
             status, body = await asyncio.to_thread(reach.status, url)
-            if status == 200:  # noqa: PLR2004
+            if status == HTTP_OK:
                 self._say_ready()
                 return
+            if time.monotonic() - said_at > PATIENCE_S:
+                said_at = time.monotonic()
+                console.complain(f"Not ready yet: {url} answers {status or 'nothing'} {body.strip()[:500]}")
+                self._say_failing()
             await asyncio.sleep(POLL_S)
-        console.complain(f"Not ready after {READY_WITHIN_S:.0f} s: {url} answers {status} {body.strip()[:500]}")
-        self._say_failing()
 
     def _say_failing(self) -> None:
         for running in self._processes:
@@ -170,6 +173,7 @@ class Supervisor:
             return
         base_url = self._plan.base_url
         lines = [
+            f"  {base_url}/               where everything is",
             f"  {base_url}/admin/         the utility's people",
             f"  {base_url}/api/v1/docs/   the API of the mobile app",
             f"  {base_url}/health/ready   what is up",

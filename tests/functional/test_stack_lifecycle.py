@@ -16,7 +16,7 @@ __all__ = ["stack"]
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 PROCESSES = ("provider", "signer", "web", "worker", "beat", "relay")
-COMES_BACK_WITHIN_S = 60
+COMES_BACK_WITHIN_S = 120
 
 
 def wait_for(stack: stack_fixture.Stack, name: str, *, instead_of: int) -> None:
