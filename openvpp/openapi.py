@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from drf_spectacular import extensions, openapi
-from rest_framework import serializers
+from rest_framework import generics, serializers
 
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -21,6 +21,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
     "required": ["type", "title", "status", "code", "detail"],
     "additionalProperties": True,
 }
+FIRST_REFUSAL = "400"
 PLAIN_NAMES = frozenset({"Input", "Output"})
 EXAMPLES = {
     400: ("invalid_input", "Some fields are wrong; `errors` names each one."),
@@ -45,6 +46,11 @@ class AutoSchema(openapi.AutoSchema):
             *_, app, _room, module = kind.__module__.split(".")
             name = (app if module == "views" else module).capitalize() + name
         return name
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """Say whether it answers pages: also a view that writes `get` itself and pages what it finds."""
+        is_paged = isinstance(self.view, generics.GenericAPIView) and self.method == "GET" and "{" not in self.path
+        return is_paged or bool(super()._is_list_view(serializer))
 
 
 class BearerTokenScheme(extensions.OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -85,7 +91,10 @@ def add_problems(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         for operation in operations.values():
             for status in _refusals(path, operation):
                 operation["responses"].setdefault(str(status), {"$ref": f"#/components/responses/Problem{status}"})
-            operation["responses"] = dict(sorted(operation["responses"].items()))
+            operation["responses"] = {
+                status: _as_problem(response) if status >= FIRST_REFUSAL else response
+                for status, response in sorted(operation["responses"].items())
+            }
     return result
 
 
@@ -100,6 +109,15 @@ def _refusals(path: str, operation: dict[str, Any]) -> list[int]:
     if any(parameter.get("name") == "Idempotency-Key" for parameter in operation.get("parameters", [])):
         refusals += [409, 422]
     return refusals
+
+
+def _as_problem(response: dict[str, Any]) -> dict[str, Any]:
+    """Return a refusal that a view describes itself in the media type in which it is sent."""
+    content = response.get("content", {})
+    if "application/json" not in content:
+        return response
+    described = content["application/json"] | {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return response | {"content": {"application/problem+json": described}}
 
 
 def _problem_response(status: int) -> dict[str, Any]:
