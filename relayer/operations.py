@@ -55,7 +55,10 @@ def make_quote(
     if mode != models.FeeQuote.Mode.UTILITY:
         if fee_token is None:
             raise UnableToQuoteFee("A fee that the customer pays needs a token.", code="no_fee_token")
-        units = _fee_units(chain_id=chain_id, token=fee_token, limits=limits, prices=prices, now=now)
+        second = gas.SECOND_TRANSFER if mode == models.FeeQuote.Mode.OVPP else 0
+        units = _fee_units(
+            chain_id=chain_id, token=fee_token, gas_units=limits.expected + second, prices=prices, now=now
+        )
     return models.FeeQuote.objects.create(
         chain_id=chain_id,
         utility_id=utility_id,
@@ -195,7 +198,7 @@ def _fee_units(
     *,
     chain_id: int,
     token: customer_models.AcceptedToken,
-    limits: gas.GasLimits,
+    gas_units: int,
     prices: fees.GasPrices,
     now: datetime.datetime,
 ) -> int:
@@ -205,7 +208,7 @@ def _fee_units(
     except queries.UnableToFindPrice as error:
         raise UnableToQuoteFee(error.detail, code=error.code) from None
     return fees.fee_units(
-        gas=limits.expected,
+        gas=gas_units,
         price_wei=prices.expected_wei,
         margin_percent=settings.FEE_MARGIN_PERCENT,
         native_usd=native_usd,

@@ -6,6 +6,8 @@ import enum
 _PAYMASTER_VERIFICATION = 60_000
 _PAYMASTER_POST_OP = 25_000
 _PRE_VERIFICATION = 60_000
+# What a payment is charged more when its fee goes by a second transfer, in another token than the bill's.
+SECOND_TRANSFER = 25_000
 
 
 class Kind(enum.StrEnum):
@@ -45,7 +47,7 @@ def estimate(*, kind: Kind, is_deployed: bool, has_session: bool = True, recipie
     `has_session` says whether the session is installed already; `recipients` counts those of a payout.
     """
     if not is_deployed:
-        verification, deployment = 350_000, 190_000
+        verification, deployment = 350_000, 135_000
     elif kind is Kind.BILL_PAYMENT and not has_session:
         verification, deployment = 120_000, 30_000
     else:
@@ -68,5 +70,5 @@ def estimate(*, kind: Kind, is_deployed: bool, has_session: bool = True, recipie
         verification_gas_limit=verification,
         call_gas_limit=150_000,
         pre_verification_gas=_PRE_VERIFICATION,
-        expected=deployment + 170_000,
+        expected=deployment + 155_000,
     )

@@ -80,7 +80,7 @@ def _look(bundles: Sequence[models.Bundle]) -> _View:
 def _needs_receipts(bundle: models.Bundle, hashes: Mapping[int, str | None]) -> bool:
     if bundle.state == models.Bundle.State.PENDING:
         return True
-    return bool(hashes[bundle.block_number or 0] != bundle.block_hash)
+    return hashes[bundle.block_number or 0] not in {None, bundle.block_hash}
 
 
 def _hashes(bundle: models.Bundle) -> set[str]:
@@ -97,7 +97,9 @@ def _landed(bundle: models.Bundle, view: _View) -> receipts.BundleReceipt | None
 
 def _watch_mined(*, bundle: models.Bundle, view: _View, now: datetime.datetime) -> None:
     number = bundle.block_number or 0
-    if view.hashes[number] != bundle.block_hash:
+    if view.hashes[number] is None:
+        logger.warning("the node is behind block %s of bundle %s", number, bundle.pk)
+    elif view.hashes[number] != bundle.block_hash:
         landed = _landed(bundle, view)
         if landed is None:
             logger.warning("bundle %s left the chain with block %s", bundle.pk, number)

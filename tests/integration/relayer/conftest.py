@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import os
+import pathlib
 from typing import Any
 
 import pytest
@@ -50,6 +51,16 @@ class Relayer:
     utility: customer_models.Utility
     stablecoin: customer_models.AcceptedToken
     ovpp: customer_models.AcceptedToken
+    key_file: pathlib.Path
+
+    def provision(self, *, relayer_keys: int) -> None:
+        """Do what `manage.py provision_chain` does."""
+        provision_chain.provision_chain(
+            utility_id=self.utility.pk,
+            chain_id=self.chain.chain_id,
+            owner=deployer.load(path=str(self.key_file), chain_id=self.chain.chain_id),
+            provision=provision_chain.Provision(relayer_keys=relayer_keys),
+        )
 
     def wallet(self, name: str = "1", *, units: int = 100 * DUE_UNITS, **limits: Any) -> Wallet:
         """Open a wallet that holds stablecoins and $OVPP and has a session, nothing of it on the chain yet."""
@@ -238,11 +249,7 @@ def relayer(
     )
     key_file = tmp_path / "deployer"
     key_file.write_text(chain_fixture.DEPLOYER.secret.hex())
-    provision_chain.provision_chain(
-        utility_id=utility.pk,
-        chain_id=chain.chain_id,
-        owner=deployer.load(path=str(key_file), chain_id=chain.chain_id),
-        provision=provision_chain.Provision(relayer_keys=1),
-    )
+    provisioned = Relayer(chain=chain, utility=utility, stablecoin=stablecoin, ovpp=ovpp, key_file=key_file)
+    provisioned.provision(relayer_keys=1)
     refresh_prices.refresh_prices(chain_id=chain.chain_id, now=clock.get_now())
-    return Relayer(chain=chain, utility=utility, stablecoin=stablecoin, ovpp=ovpp)
+    return provisioned

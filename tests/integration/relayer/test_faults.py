@@ -1,9 +1,13 @@
 """What goes wrong on the way to a block: each payment is made exactly once, or its maker is told why not."""
 
+import contextlib
 import datetime
+import threading
+import time
 from typing import Any
 
 import pytest
+from django import db as django_db
 
 from contracts.bindings import user_operations, words
 from openvpp.core import clock, errors
@@ -313,3 +317,45 @@ def test_a_relay_with_a_connection_keeps_its_keys_until_its_lease_ends(relayer: 
     assert hold_keys.hold_keys(chain_id=chain_id, holder="relay-2", now=now) == []
     assert len(hold_keys.hold_keys(chain_id=chain_id, holder="relay-2", now=now + SOON)) == 1
     assert hold_keys.hold_keys(chain_id=chain_id, holder="relay-1", now=now + SOON) == []
+
+
+def test_a_node_that_is_behind_undoes_nothing(relayer: Relayer, monkeypatch: pytest.MonkeyPatch) -> None:
+    operation = relayer.pay(relayer.wallet())
+    relayer.turn()
+    relayer.turn()
+    operation.refresh_from_db()
+    assert operation.state == State.MINED
+    with monkeypatch.context() as patch:
+        patch.setattr(chain_adapter, "block_hashes", lambda *, numbers: [None for _ in numbers])
+        relayer.turn()
+    operation.refresh_from_db()
+    assert operation.state == State.MINED
+    relayer.finish()
+    assert_paid_once(relayer, operation)
+
+
+def test_two_relays_with_two_keys_in_two_threads_pay_each_operation_once(relayer: Relayer) -> None:
+    relayer.provision(relayer_keys=2)
+    operations = [relayer.pay(relayer.wallet(str(number))) for number in range(6)]
+    stop = threading.Event()
+
+    def work(holder: str) -> None:
+        try:
+            while not stop.is_set():
+                with contextlib.suppress(send_bundle.UnableToSendBundle):
+                    relayer.turn(holder)
+        finally:
+            django_db.connections.close_all()
+
+    relays = [threading.Thread(target=work, args=(f"relay-{number}",)) for number in range(2)]
+    for relay in relays:
+        relay.start()
+    deadline = time.monotonic() + 60
+    while models.UserOperation.objects.exclude(state=State.SUCCEEDED).exists() and time.monotonic() < deadline:
+        relayer.mine()
+        time.sleep(0.1)
+    stop.set()
+    for relay in relays:
+        relay.join()
+    relayer.finish("relay-0")
+    assert_paid_once(relayer, *operations)

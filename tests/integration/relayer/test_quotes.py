@@ -9,6 +9,7 @@ from django.conf import LazySettings
 from contracts.bindings import tokens, words
 from openvpp.core import clock
 from relayer import models, operations, queries
+from relayer.domain import gas
 from relayer.usecases import refresh_prices
 from tests import chain_fixture
 from tests.integration.relayer.conftest import Relayer
@@ -26,11 +27,12 @@ def test_a_quote_holds_for_two_minutes_and_states_the_most_it_may_cost(relayer: 
     assert (quote.mode, quote.fee_token, quote.used_at) == ("ovpp", relayer.ovpp.address, None)
 
 
-def test_the_same_gas_costs_twenty_times_as_many_tokens_of_five_cents(relayer: Relayer) -> None:
+def test_a_fee_in_tokens_of_five_cents_is_twenty_times_as_many_and_pays_its_own_transfer(relayer: Relayer) -> None:
     wallet = relayer.wallet()
     in_ovpp, in_stablecoin = relayer.quote(wallet, mode="ovpp"), relayer.quote(wallet, mode="stablecoin")
     ratio = decimal.Decimal(in_ovpp.fee_units) / 10**18 / (decimal.Decimal(in_stablecoin.fee_units) / 10**6)
-    assert abs(ratio - 20) < decimal.Decimal("0.5")
+    expected = 20 * decimal.Decimal(290_000 + gas.SECOND_TRANSFER) / 290_000
+    assert abs(ratio - expected) < decimal.Decimal("0.01")
 
 
 def test_a_stale_or_unknown_price_quotes_nothing(relayer: Relayer, settings: LazySettings) -> None:
