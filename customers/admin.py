@@ -7,6 +7,7 @@ money: only an operator of the installation writes them.
 
 from typing import Any
 
+from allauth.account import decorators as account_decorators
 from django import http
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
@@ -23,6 +24,8 @@ EVERYBODY = Roles.ALL
 KEEPERS = frozenset({Roles.CSR, Roles.ADMINISTRATOR})
 
 admin.site.unregister(auth_models.Group)
+# Staff sign in by the same door as everybody: its limits on guessing and its second factor hold for them too.
+admin.site.login = account_decorators.secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 
 @admin.register(models.User)

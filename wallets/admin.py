@@ -1,10 +1,30 @@
-"""Wallets, what they did and who may spend from them, for staff to look at. Nothing here is written by hand."""
+"""Wallets, what they did and who may spend from them, for staff to look at; applications, for the operator to keep.
 
+Codes, tokens and keys have no page: nobody is to see or make one by hand.
+"""
+
+from typing import Any
+
+from django import http
 from django.contrib import admin
 from django.db import models as db_models
+from oauth2_provider import admin as _toolkit_pages  # noqa: F401 - registers what is taken off below
 
 from openvpp.core import admin as tenant_admin
+from openvpp.core import clock
 from wallets import models
+from wallets.usecases import revoke_session_key
+
+for _model in (
+    models.Application,
+    models.Grant,
+    models.AccessToken,
+    models.RefreshToken,
+    models.IDToken,
+    models.DeviceGrant,
+):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
 
 Roles = tenant_admin.Roles
 VIEWERS = frozenset({Roles.CSR, Roles.BILLING_ANALYST, Roles.AUDITOR, Roles.ADMINISTRATOR})
@@ -84,3 +104,33 @@ class SessionKeyGrantAdmin(tenant_admin.ReadOnlyTenantAdmin):
     def get_queryset(self, request: object) -> "db_models.QuerySet[models.SessionKeyGrant]":
         """Return grants with what their names are made of."""
         return super().get_queryset(request).select_related("wallet__utility", "application")  # type: ignore[arg-type]
+
+
+@admin.register(models.Application)
+class ApplicationAdmin(tenant_admin.TenantAdmin):
+    """OAuth clients. Their secrets are shown to nobody."""
+
+    viewed_by = frozenset({Roles.ADMINISTRATOR, Roles.AUDITOR})
+    list_display = ("name", "client_id", "utility", "client_type", "authorization_grant_type", "is_active")
+    list_filter = ("is_active", "client_type")
+    search_fields = ("name", "client_id")
+    fieldsets = (
+        (None, {"fields": ("name", "client_id", "utility", "is_active")}),
+        ("May", {"fields": ("client_type", "authorization_grant_type", "allowed_scopes", "redirect_uris")}),
+    )
+
+    def has_add_permission(self, request: http.HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
+
+    def has_change_permission(self, request: http.HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: http.HttpRequest | None = None) -> bool:
+        """Refuse to filter by the secret's hash, which would tell it letter by letter."""
+        return "client_secret" not in lookup and bool(super().lookup_allowed(lookup, value, request))
+
+    def save_model(self, request: http.HttpRequest, obj: models.Application, form: Any, change: Any) -> None:
+        """Save; an application that is switched off may no longer spend."""
+        super(tenant_admin.TenantAdmin, self).save_model(request, obj, form, change)
+        if change and not obj.is_active:
+            revoke_session_key.on_application_disabled(application_id=obj.pk, now=clock.get_now())

@@ -165,6 +165,15 @@ def test_switching_a_person_off_ends_their_grants() -> None:
     assert grant.key.disabled_at is not None
 
 
+def test_staff_sign_in_by_the_door_that_counts_guesses() -> None:
+    answer = test.Client().get("/admin/login/?next=/admin/")
+    assert answer.status_code == 302
+    assert answer["Location"] == "/accounts/login/?next=%2Fadmin%2F"
+    answer = test.Client().post("/admin/login/", {"username": "a@example.com", "password": "guess"})
+    assert answer["Location"].startswith("/accounts/login/")
+    assert browser(customers.User.create()).get("/admin/login/").status_code == 403
+
+
 def test_every_tenant_page_refuses_staff_without_a_role() -> None:
     request = test.RequestFactory().get("/")
     request.user = customers.StaffUser.create()
@@ -175,6 +184,29 @@ def test_every_tenant_page_refuses_staff_without_a_role() -> None:
         assert not page.has_change_permission(request), model
         assert not page.has_add_permission(request), model
         assert not page.has_delete_permission(request), model
+
+
+def test_switching_an_application_off_ends_its_grants() -> None:
+    grant = wallets.SessionKeyGrant.create()
+    other = wallets.SessionKeyGrant.create()
+    application = grant.application
+    body = {
+        "name": application.name,
+        "client_id": application.client_id,
+        "utility": application.utility_id,
+        "client_type": application.client_type,
+        "authorization_grant_type": application.authorization_grant_type,
+        "allowed_scopes": application.allowed_scopes,
+        "redirect_uris": application.redirect_uris,
+    }
+    page = reverse("admin:wallets_application_change", args=[application.pk])
+    administrator = browser(staff(application.utility, "administrator"))
+    assert administrator.post(page, body).status_code == 403
+    operator = browser(customers.StaffUser.create(is_superuser=True))
+    assert operator.post(page, body).status_code == 302
+    grant.refresh_from_db()
+    other.refresh_from_db()
+    assert (grant.state, other.state) == ("revoked", "pending")
 
 
 def test_sealed_keys_and_tokens_have_no_page() -> None:
