@@ -116,20 +116,24 @@ class PackedDay(models.Model):
     """The columns of a packed day; `meters.domain.packing` says what the bytes mean.
 
     Ordered and sized so that a 15-minute day with its index stays under three bytes an interval. `account_id` is
-    the account that took service on that day, 0 for none: it spreads days over machines and needs no join.
+    the account that took service on that day, 0 for none: it spreads days over machines and needs no join. The
+    database does not check the two references, which would cost more than writing the row: days are written only
+    by `meters.operations`, in the transaction that locks the channel and makes the batch, and neither is deleted.
     """
 
     account_id = models.BigIntegerField()
-    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, db_index=False, related_name="+")
+    channel = models.ForeignKey(
+        Channel, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="+"
+    )
     local_date = models.DateField()
-    batch = models.ForeignKey(ImportBatch, on_delete=models.PROTECT, db_index=False, related_name="+")
-    interval_seconds = models.IntegerField()
-    scale = models.IntegerField(help_text="Thousandths of the unit that one count is.")
-    version = models.SmallIntegerField()
+    batch = models.ForeignKey(
+        ImportBatch, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="+"
+    )
+    scale = models.SmallIntegerField(help_text="Thousandths of the unit that one count is.")
+    interval_seconds = models.SmallIntegerField()
     offset_seconds = models.SmallIntegerField(help_text="From local midnight to the first interval.")
-    width = models.SmallIntegerField(help_text="Bytes of a count: 2, 4 or 8.")
     qualities = models.BinaryField(help_text="One byte for the whole day, or one for each interval.")
-    counts = models.BinaryField(help_text="Little-endian signed integers.")
+    counts = models.BinaryField(help_text="Little-endian signed integers of 2, 4 or 8 bytes.")
 
     class Meta:
         abstract = True
@@ -141,7 +145,6 @@ class PackedDay(models.Model):
             interval_seconds=self.interval_seconds,
             offset_seconds=self.offset_seconds,
             scale=self.scale,
-            width=self.width,
             qualities=bytes(self.qualities),
             counts=bytes(self.counts),
         )
@@ -157,26 +160,23 @@ class MeterDay(PackedDay):
         "channel_id",
         "local_date",
         "batch_id",
-        "interval_seconds",
         "scale",
-        "version",
+        "interval_seconds",
         "offset_seconds",
-        "width",
         "qualities",
         "counts",
     )
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(width__in=[2, 4, 8]), name="meter_day_width_is_known"),
             models.CheckConstraint(condition=Q(scale__gt=0), name="meter_day_scale_is_positive"),
             models.CheckConstraint(condition=Q(interval_seconds__gt=0), name="meter_day_interval_is_positive"),
         ]
 
     @classmethod
-    def of(cls, *, day: packing.Day, channel: Channel, account_id: int, batch: ImportBatch, version: int) -> "MeterDay":
+    def of(cls, *, day: packing.Day, channel: Channel, account_id: int, batch: ImportBatch) -> "MeterDay":
         """Return an unsaved row."""
-        return cls(account_id=account_id, channel=channel, batch=batch, version=version, **dataclasses.asdict(day))
+        return cls(account_id=account_id, channel=channel, batch=batch, **dataclasses.asdict(day))
 
     @classmethod
     def copy_buffer(cls, *, buffer: bytes) -> None:
@@ -190,7 +190,7 @@ class MeterDay(PackedDay):
         """Write new rows by COPY, which costs a tenth of an INSERT."""
         if not rows:
             return
-        types = ["int8", "int4", "date", "int4", "int4", "int4", "int2", "int2", "int2", "bytea", "bytea"]
+        types = ["int8", "int4", "date", "int4", "int2", "int2", "int2", "bytea", "bytea"]
         statement = f"COPY {cls._meta.db_table} ({', '.join(cls.COLUMNS)}) FROM STDIN (FORMAT BINARY)"
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(types)
@@ -201,6 +201,7 @@ class MeterDay(PackedDay):
 class MeterDayVersion(PackedDay):
     """A day as it stood before a later delivery changed it. Never edited, never deleted."""
 
+    version = models.SmallIntegerField(help_text="Counts from 1; the standing day is one later than the last of these.")
     superseded_at = models.DateTimeField()
 
     class Meta:
@@ -209,9 +210,13 @@ class MeterDayVersion(PackedDay):
         ]
 
     @classmethod
-    def of(cls, *, day: MeterDay, superseded_at: datetime.datetime) -> "MeterDayVersion":
+    def of(cls, *, day: MeterDay, version: int, superseded_at: datetime.datetime) -> "MeterDayVersion":
         """Return an unsaved copy of a day that is about to change."""
-        return cls(superseded_at=superseded_at, **{column: getattr(day, column) for column in MeterDay.COLUMNS})
+        return cls(
+            version=version,
+            superseded_at=superseded_at,
+            **{column: getattr(day, column) for column in MeterDay.COLUMNS},
+        )
 
 
 class PeriodReading(models.Model):

@@ -232,27 +232,25 @@ def _store_packed(
     account_of = queries.account_by_day(
         service_point_id=channel.service_point_id, first=days[0].local_date, last=days[-1].local_date
     )
-    fresh: list[models.MeterDay] = []
-    superseded: list[models.MeterDayVersion] = []
-    changed: list[models.MeterDay] = []
-    for day in days:
-        row = present.get(day.local_date)
-        if row is None:
-            fresh.append(
-                models.MeterDay.of(
-                    day=day, channel=channel, account_id=account_of(day.local_date), batch=batch, version=1
-                )
-            )
-            continue
-        old = row.to_day()
-        new = packing.overlay(old=old, new=day)
-        if new is not old:
-            superseded.append(models.MeterDayVersion.of(day=row, superseded_at=now))
-            changed.append(
-                models.MeterDay.of(
-                    day=new, channel=channel, account_id=row.account_id, batch=batch, version=row.version + 1
-                )
-            )
+    fresh = [
+        models.MeterDay.of(day=day, channel=channel, account_id=account_of(day.local_date), batch=batch)
+        for day in days
+        if day.local_date not in present
+    ]
+    newer = [
+        (present[day.local_date], new)
+        for day in days
+        if day.local_date in present
+        and (new := packing.overlay(old=present[day.local_date].to_day(), new=day)) is not None
+    ]
+    changed = [
+        models.MeterDay.of(day=new, channel=channel, account_id=row.account_id, batch=batch) for row, new in newer
+    ]
+    earlier = queries.count_versions(channel_id=channel.pk, dates=[row.local_date for row, _ in newer])
+    superseded = [
+        models.MeterDayVersion.of(day=row, version=earlier.get(row.local_date, 0) + 1, superseded_at=now)
+        for row, _ in newer
+    ]
     models.MeterDayVersion.objects.bulk_create(superseded, batch_size=1000)
     models.MeterDay.objects.filter(channel_id=channel.pk, local_date__in=[row.local_date for row in changed]).delete()
     models.MeterDay.copy_in(rows=fresh + changed)

@@ -5,10 +5,12 @@ import datetime
 import itertools
 import operator
 import zoneinfo
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import psycopg
 from django.db import connection
+from django.db.models import Count
 
 from customers import models as customers_models
 from meters import models
@@ -207,6 +209,14 @@ def lock_channels(*, channel_ids: Sequence[int]) -> None:
     list(models.Channel.objects.filter(pk__in=channel_ids).order_by("pk").select_for_update(no_key=True))
 
 
+def count_versions(*, channel_id: int, dates: Sequence[datetime.date]) -> dict[datetime.date, int]:
+    """Return how often each of these days was superseded; absent days never were."""
+    if not dates:
+        return {}
+    rows = models.MeterDayVersion.objects.filter(channel_id=channel_id, local_date__in=dates).values_list("local_date")
+    return dict(rows.annotate(Count("version")))
+
+
 def account_by_day(
     *, service_point_id: int | None, first: datetime.date, last: datetime.date
 ) -> Callable[[datetime.date], int]:
@@ -271,21 +281,33 @@ def _read(condition: str, values: list[Any], span: tuple[int, int]) -> list[tupl
     """
     first = datetime.datetime.fromtimestamp(span[0], tz=datetime.UTC).date() - datetime.timedelta(days=1)
     last = datetime.datetime.fromtimestamp(span[1], tz=datetime.UTC).date() + datetime.timedelta(days=1)
-    with connection.cursor() as cursor:
-        cursor.execute(_READ.format(condition=condition), [*values, first, last])
-        rows = cursor.fetchall()
+    connection.ensure_connection()
+    # Django's own cursors read text; bytes in binary are half as long and need no decoding.
+    with psycopg.Cursor(connection.connection) as cursor:
+        rows = cursor.execute(
+            _READ.format(condition=condition).encode(), [*values, first, last], binary=True
+        ).fetchall()
     found: list[tuple[int, str, usage.Intervals]] = []
-    for _, group in itertools.groupby(rows, key=operator.itemgetter(0)):
-        days = list(group)
-        zone = zoneinfo.ZoneInfo(days[0][3])
-        intervals = usage.unpack_days(days=[packing.Day(*day[4:]) for day in days], zone=zone)
-        found.append((days[0][1], days[0][2], usage.cut(intervals=intervals, span=span)))
+    for zone_name, of_zone in _grouped(rows, 3):
+        intervals, places = usage.unpack_columns(
+            columns=usage.Columns(*list(zip(*of_zone, strict=True))[4:]), zone=zoneinfo.ZoneInfo(zone_name)
+        )
+        at = 0
+        for _, days in _grouped(of_zone, 0):
+            part = usage.part_of(intervals=intervals, first=int(places[at]), after=int(places[at + len(days)]))
+            found.append((days[0][1], days[0][2], usage.cut(intervals=part, span=span)))
+            at += len(days)
     return found
+
+
+def _grouped(rows: list[Any], column: int) -> Iterator[tuple[Any, list[Any]]]:
+    for key, group in itertools.groupby(rows, key=operator.itemgetter(column)):
+        yield key, list(group)
 
 
 _READ = """
     SELECT channel.id, channel.service_point_id, channel.flow, channel.time_zone, day.local_date, day.interval_seconds,
-           day.offset_seconds, day.scale, day.width, day.qualities, day.counts
+           day.offset_seconds, day.scale, day.qualities, day.counts
     FROM meters_channel AS channel JOIN meters_meterday AS day ON day.channel_id = channel.id
     WHERE {condition} AND day.local_date BETWEEN %s AND %s
     ORDER BY channel.id, day.local_date

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Sequence
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -11,20 +12,12 @@ from meters.domain import packing, units
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER = b"\xff\xff"
 _POSTGRES_EPOCH_DAYS = (datetime.date(2000, 1, 1) - datetime.date(1970, 1, 1)).days
-_INT16_MAX = 2**15 - 1
-_INT32_MAX = 2**31 - 1
-_FIELDS = 11
+_MOST = {2: 2**15 - 1, 4: 2**31 - 1}
+_SCALES = np.array([1, 10, 100, 1000, 10_000], dtype=np.int64)
+_SIZES = {"account": 8, "channel": 4, "date": 4, "batch": 4, "scale": 2, "interval": 2, "offset": 2, "qualities": 1}
+_FIELDS = len(_SIZES) + 1
 
 type Matrix = npt.NDArray[np.int64]
-
-
-def scales_of(milli_units: Matrix) -> packing.Int64s:
-    """Return, for each row, the largest number that divides all of its values and fits the column; at least 1."""
-    ladder = np.ones(len(milli_units), dtype=np.int64)
-    for step in (1000, 10, 10):
-        finer = ladder * step
-        ladder = np.where((milli_units % finer[:, None] == 0).all(axis=1), finer, ladder)
-    return ladder
 
 
 def to_copy(
@@ -39,40 +32,48 @@ def to_copy(
 ) -> bytes:
     """Return rows of MeterDay as binary COPY: `milli_units` [rows, intervals of a day], all of one quality.
 
-    Columns are those of `MeterDay.COLUMNS`. Days are those that begin at local midnight.
+    Columns are those of `MeterDay.COLUMNS`. Days are those that begin at local midnight. Rows share one scale, a
+    power of ten.
 
-    :raises packing.Unpackable: a value does not fit four bytes at its row's scale.
+    :raises packing.Unpackable: a value does not fit four bytes at that scale.
     """
-    scales = scales_of(milli_units)
-    counts = milli_units // scales[:, None]
-    highest, lowest = int(counts.max(initial=0)), int(counts.min(initial=0))
-    if highest > _INT32_MAX or lowest < -_INT32_MAX - 1:
+    scale, highest, lowest = _measure(milli_units, _SCALES)
+    width = next((w for w, most in _MOST.items() if highest // scale <= most and lowest // scale >= -most - 1), 0)
+    if not width:
         raise packing.Unpackable("A value is too large for a bulk row.")
-    width = 2 if highest <= _INT16_MAX and lowest >= -_INT16_MAX - 1 else 4
-    rows = np.zeros(len(counts), dtype=_row_type(intervals=counts.shape[1], width=width))
+    rows = np.zeros(len(milli_units), dtype=_row_type(intervals=milli_units.shape[1], width=width))
     rows["fields"] = _FIELDS
     for name, size in _SIZES.items():
         rows[f"{name}_size"] = size
-    rows["counts_size"] = counts.shape[1] * width
     rows["account"], rows["channel"], rows["batch"] = account_ids, channel_ids, batch_id
     rows["date"] = dates.astype("datetime64[D]").astype(np.int64) - _POSTGRES_EPOCH_DAYS
-    rows["interval"], rows["scale"], rows["version"], rows["width"] = interval_seconds, scales, 1, width
-    rows["qualities"], rows["counts"] = quality, counts
+    rows["scale"], rows["interval"], rows["qualities"] = scale, interval_seconds, quality
+    rows["counts_size"] = milli_units.shape[1] * width
+    counts = np.empty(milli_units.shape, dtype=f"<i{width}")
+    _divide(milli_units, scale, counts)
+    rows["counts"] = counts
     return _HEADER + rows.tobytes() + _TRAILER
 
 
-_SIZES = {
-    "account": 8,
-    "channel": 4,
-    "date": 4,
-    "batch": 4,
-    "interval": 4,
-    "scale": 4,
-    "version": 2,
-    "offset": 2,
-    "width": 2,
-    "qualities": 1,
-}
+@numba.njit(cache=True, nogil=True)
+def _measure(values, scales):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the largest scale that divides every value, the highest value and the lowest."""
+    place = len(scales) - 1
+    highest, lowest = np.int64(0), np.int64(0)
+    for row in range(values.shape[0]):
+        for i in range(values.shape[1]):
+            value = values[row, i]
+            highest, lowest = max(highest, value), min(lowest, value)
+            while value % scales[place]:
+                place -= 1
+    return scales[place], highest, lowest
+
+
+@numba.njit(cache=True, nogil=True)
+def _divide(values, scale, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for row in range(values.shape[0]):
+        for i in range(values.shape[1]):
+            counts[row, i] = values[row, i] // scale
 
 
 def _row_type(*, intervals: int, width: int) -> np.dtype[np.void]:

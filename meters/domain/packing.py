@@ -19,7 +19,9 @@ type Bytes = npt.NDArray[np.uint8]
 
 LONGEST_INTERVAL_SECONDS = 6 * 3600
 SECONDS_PER_DAY = 86_400
-_MAX_SCALE = 2**31 - 1
+_MAX_SCALE = 2**15 - 1
+_BETWEEN_2_AND_4 = 2.75
+_BETWEEN_4_AND_8 = 5.5
 
 
 class Unpackable(ValueError):
@@ -55,20 +57,25 @@ class Series:
 class Day:
     """A packed local day.
 
-    Count `i` covers `[midnight + offset + i * interval, ...)` in elapsed seconds. `qualities` is one byte for all
-    or one each; an interval of quality MISSING has the count 0.
+    Count `i` covers `[midnight + offset + i * interval, ...)` in elapsed seconds. Counts are little-endian signed
+    integers of 2, 4 or 8 bytes, which their number tells. `qualities` is one byte for all or one each; an interval
+    of quality MISSING has the count 0.
     """
 
     local_date: datetime.date
     interval_seconds: int
     offset_seconds: int
     scale: int
-    width: int
     qualities: bytes
     counts: bytes
 
     def __len__(self) -> int:
         return len(self.counts) // self.width
+
+    @property
+    def width(self) -> int:
+        """Return the bytes of a count."""
+        return width_of(size=len(self.counts), interval_seconds=self.interval_seconds)
 
     def milli_units(self) -> Int64s:
         """Return every interval's value in thousandths of the unit; 0 where missing."""
@@ -83,6 +90,12 @@ class Day:
         """Return every interval's start, epoch seconds."""
         first = midnight(day=self.local_date, zone=zone) + self.offset_seconds
         return first + self.interval_seconds * np.arange(len(self), dtype=np.int64)
+
+
+def width_of(*, size: int, interval_seconds: int) -> int:
+    """Return the bytes of a count in a day of `size` bytes: a day is within two hours, or one interval, of 24 hours."""
+    each = size * interval_seconds / SECONDS_PER_DAY
+    return 2 if each < _BETWEEN_2_AND_4 else 4 if each < _BETWEEN_4_AND_8 else 8
 
 
 def pack(*, series: Series, zone: zoneinfo.ZoneInfo) -> list[Day]:
@@ -105,8 +118,8 @@ def pack(*, series: Series, zone: zoneinfo.ZoneInfo) -> list[Day]:
     ]
 
 
-def overlay(*, old: Day, new: Day) -> Day:
-    """Return `old` with every interval that `new` brings; the very same `old` when nothing differs.
+def overlay(*, old: Day, new: Day) -> Day | None:
+    """Return `old` with every interval that `new` brings, or None when nothing differs.
 
     :raises Unpackable: when the two do not share a grid and `new` does not cover the whole day.
     """
@@ -121,7 +134,7 @@ def overlay(*, old: Day, new: Day) -> Day:
     values = np.where(brought, new.milli_units(), old.milli_units())
     codes = np.where(brought, new.quality_codes(), old.quality_codes()).astype(np.uint8)
     if bool((values == old.milli_units()).all()) and bool((codes == old.quality_codes()).all()):
-        return old
+        return None
     return _make(
         local_date=old.local_date,
         interval_seconds=old.interval_seconds,
@@ -181,12 +194,17 @@ def _pack_day(*, local_date: datetime.date, midnight_at: int, day_seconds: int, 
     return _make(local_date=local_date, interval_seconds=length, offset_seconds=offset, values=values, codes=codes)
 
 
+def _scale_of(divisor: int) -> int:
+    """Return the largest number of at most 15 bits that is the divisor over a power of ten, or 1."""
+    while divisor > _MAX_SCALE:
+        divisor = divisor // 10 if divisor % 10 == 0 else 1
+    return divisor or 1
+
+
 def _make(
     *, local_date: datetime.date, interval_seconds: int, offset_seconds: int, values: Int64s, codes: Bytes
 ) -> Day:
-    scale = min(int(np.gcd.reduce(values)) or 1, _MAX_SCALE)
-    if scale == _MAX_SCALE and bool((values % scale).any()):
-        scale = 1
+    scale = _scale_of(int(np.gcd.reduce(values)))
     counts = values // scale
     largest = max(int(counts.max()), -int(counts.min()) - 1)
     width = 2 if largest < 2**15 else 4 if largest < 2**31 else 8
@@ -196,7 +214,6 @@ def _make(
         interval_seconds=interval_seconds,
         offset_seconds=offset_seconds,
         scale=scale,
-        width=width,
         qualities=bytes(codes[:1]) if is_uniform else codes.tobytes(),
         counts=counts.astype(f"<i{width}").tobytes(),
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import zoneinfo
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -94,37 +95,80 @@ def unpack(*, day: packing.Day, zone: zoneinfo.ZoneInfo) -> Intervals:
     return Intervals(starts, np.full(len(starts), day.interval_seconds, dtype=np.int64), values, codes)
 
 
-def unpack_days(*, days: list[packing.Day], zone: zoneinfo.ZoneInfo) -> Intervals:
-    """Return the intervals of ascending days that have a value; quick where days are whole and alike."""
-    if not days:
-        return join([])
-    first = days[0]
-    kind = (first.interval_seconds, first.width, first.qualities)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Columns:
+    """Packed days as columns, one entry a day; see `packing.Day`."""
+
+    dates: Sequence[datetime.date]
+    interval_seconds: Sequence[int]
+    offset_seconds: Sequence[int]
+    scales: Sequence[int]
+    qualities: Sequence[bytes]
+    counts: Sequence[bytes]
+
+
+def unpack_columns(*, columns: Columns, zone: zoneinfo.ZoneInfo) -> tuple[Intervals, packing.Int64s]:
+    """Return the intervals of many days that have a value, and where each day begins among them (one more at the end).
+
+    Days that are alike (one interval, one width, one quality for all) are unpacked all at once.
+    """
+    sizes = [len(counts) for counts in columns.counts]
+    seconds = columns.interval_seconds[0]
+    codes = set(columns.qualities)
+    widths = {packing.width_of(size=size, interval_seconds=seconds) for size in set(sizes)}
+    code = next(iter(codes))
     if (
-        len(first.qualities) > 1
-        or first.qualities[0] == units.Quality.MISSING
-        or any((day.interval_seconds, day.width, day.qualities) != kind for day in days)
+        len(codes) > 1
+        or len(code) > 1
+        or code[0] == units.Quality.MISSING
+        or len(widths) > 1
+        or len(set(columns.interval_seconds)) > 1
     ):
-        return join([unpack(day=day, zone=zone) for day in days])
-    sizes = [len(day) for day in days]
-    counts = np.frombuffer(b"".join([day.counts for day in days]), dtype=f"<i{first.width}").astype(np.int64)
-    begins = [packing.midnight(day=day.local_date, zone=zone) + day.offset_seconds for day in days]
-    places = np.arange(len(counts), dtype=np.int64) - np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
+        return _unpack_one_by_one(columns=columns, zone=zone)
+    width = widths.pop()
+    lengths = np.array(sizes, dtype=np.int64) // width
+    places = np.concatenate([[0], np.cumsum(lengths)])
+    counts = np.frombuffer(b"".join(columns.counts), dtype=f"<i{width}")
+    midnights = {date: packing.midnight(day=date, zone=zone) for date in set(columns.dates)}
+    begins = np.array([midnights[date] for date in columns.dates], dtype=np.int64) + np.array(columns.offset_seconds)
+    total = int(places[-1])
+    return (
+        Intervals(
+            starts=np.repeat(begins - places[:-1] * seconds, lengths) + seconds * np.arange(total, dtype=np.int64),
+            seconds=np.full(total, seconds, dtype=np.int64),
+            milli_units=counts * np.repeat(np.array(columns.scales, dtype=np.int64), lengths),
+            qualities=np.full(total, code[0], dtype=np.uint8),
+        ),
+        places,
+    )
+
+
+def _unpack_one_by_one(*, columns: Columns, zone: zoneinfo.ZoneInfo) -> tuple[Intervals, packing.Int64s]:
+    days = zip(
+        columns.dates,
+        columns.interval_seconds,
+        columns.offset_seconds,
+        columns.scales,
+        columns.qualities,
+        columns.counts,
+        strict=True,
+    )
+    parts = [unpack(day=packing.Day(*day), zone=zone) for day in days]
+    return join(parts), np.cumsum([0, *(len(part) for part in parts)])
+
+
+def part_of(*, intervals: Intervals, first: int, after: int) -> Intervals:
+    """Return the intervals by their places `[first, after)`."""
+    chosen = slice(first, after)
     return Intervals(
-        starts=np.repeat(begins, sizes) + places * first.interval_seconds,
-        seconds=np.full(len(counts), first.interval_seconds, dtype=np.int64),
-        milli_units=counts * np.repeat([day.scale for day in days], sizes),
-        qualities=np.full(len(counts), first.qualities[0], dtype=np.uint8),
+        intervals.starts[chosen], intervals.seconds[chosen], intervals.milli_units[chosen], intervals.qualities[chosen]
     )
 
 
 def cut(*, intervals: Intervals, span: tuple[int, int]) -> Intervals:
     """Return the intervals that start in `[span[0], span[1])`."""
-    first, last = (int(place) for place in np.searchsorted(intervals.starts, span))
-    chosen = slice(first, last)
-    return Intervals(
-        intervals.starts[chosen], intervals.seconds[chosen], intervals.milli_units[chosen], intervals.qualities[chosen]
-    )
+    first, after = (int(place) for place in np.searchsorted(intervals.starts, span))
+    return part_of(intervals=intervals, first=first, after=after)
 
 
 def join(parts: list[Intervals]) -> Intervals:

@@ -64,7 +64,15 @@ def test_one_reading_makes_a_day_with_the_rest_missing() -> None:
 
 @pytest.mark.parametrize(
     ("values", "width", "scale"),
-    [([32_767, 1], 2, 1), ([32_768, 1], 4, 1), ([-32_768, 1], 2, 1), ([2**31, 1], 8, 1), ([64_000, 32_000], 2, 32_000)],
+    [
+        ([32_767, 1], 2, 1),
+        ([32_768, 1], 4, 1),
+        ([-32_768, 1], 2, 1),
+        ([2**31, 1], 8, 1),
+        ([64_000, 32_000], 2, 32_000),
+        ([10**9, 2 * 10**9], 4, 10_000),
+        ([65_536, 0], 4, 1),
+    ],
 )
 def test_width_and_scale_are_the_smallest_that_hold_the_values(values: list[int], width: int, scale: int) -> None:
     zone = zoneinfo.ZoneInfo("UTC")
@@ -127,8 +135,10 @@ def test_overlay_takes_what_is_new_and_leaves_what_is_not() -> None:
     (same,) = packing.pack(series=series(starts_at=starts_at, seconds=3600, values=[0, 1, 2]), zone=zone)
     (other,) = packing.pack(series=series(starts_at=starts_at, seconds=3600, values=[0, 9]), zone=zone)
 
-    assert packing.overlay(old=old, new=same) is old
-    assert packing.overlay(old=old, new=other).milli_units().tolist() == [0, 9, *range(2, 24)]
+    assert packing.overlay(old=old, new=same) is None
+    laid = packing.overlay(old=old, new=other)
+    assert laid is not None
+    assert laid.milli_units().tolist() == [0, 9, *range(2, 24)]
 
 
 def test_overlay_refuses_part_of_a_day_in_other_intervals() -> None:
