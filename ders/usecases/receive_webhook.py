@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 # A provider's clock may run ahead of ours by this much.
 CLOCK_SKEW = datetime.timedelta(minutes=5)
 OLDEST = datetime.timedelta(days=400)
+# No device uses more than this many times its power: kWh taken for Wh, or W for kW, are a thousand times off.
+MOST_TIMES_POWER = 10
 
 
 class UnableToBelieveWebhook(errors.Forbidden):
@@ -30,7 +32,8 @@ def receive(*, slug: str, header: str, body: bytes, now: datetime.datetime) -> b
     """Act on a signed message; return False when its event id was used before and nothing was done.
 
     :raises UnableToBelieveWebhook: it is not the provider's, or not fresh.
-    :raises UnableToReadWebhook: `malformed`, `unknown_command`, `unknown_device` or `impossible_time`.
+    :raises UnableToReadWebhook: `malformed`, `unknown_command`, `unknown_device`, `impossible_time` or
+        `implausible_energy`.
     """
     provider = _believe(slug=slug, header=header, body=body, now=now)
     try:
@@ -99,4 +102,10 @@ def _record(*, provider: models.Provider, message: messages.Telemetry, now: date
         raise UnableToReadWebhook("There is no such device.", code="unknown_device")
     if message.intervals[-1].ends_at > now + CLOCK_SKEW or message.intervals[0].starts_at < now - OLDEST:
         raise UnableToReadWebhook("Telemetry is of the past 400 days.", code="impossible_time")
+    most_wh = device.power_kw * 1000 * message.intervals[0].seconds / 3600 * MOST_TIMES_POWER
+    if any(max(interval.delivered_wh, interval.received_wh) > most_wh for interval in message.intervals):
+        raise UnableToReadWebhook(
+            f"A device of {device.power_kw} kW does not use this much. Send whole Wh of each interval.",
+            code="implausible_energy",
+        )
     operations.record_telemetry(device_id=device.pk, intervals=message.intervals, now=now)

@@ -144,6 +144,18 @@ def test_telemetry_of_an_impossible_time_is_refused(command: models.Command, day
     assert not models.WebhookEvent.objects.exists()
 
 
+def test_energy_in_the_wrong_unit_is_refused(command: models.Command) -> None:
+    # 5 kW for a quarter of an hour are 1250 Wh; ten times that is the most that is believed.
+    message = telemetry(command.device)
+    message["intervals"][0]["received_wh"] = 12_501
+    refused = send(command.device.provider, message)
+    assert (refused.status_code, refused.json()["code"]) == (422, "implausible_energy")
+    assert stored(command.device) == {}
+    message["intervals"][0]["received_wh"] = 12_500
+    assert send(command.device.provider, message).status_code == 200
+    assert stored(command.device) == {START: -12_500}
+
+
 def test_a_message_that_cannot_be_read_may_be_sent_again_right(command: models.Command) -> None:
     refused = send(command.device.provider, {"event_id": "e1", "kind": "telemetry"})
     assert (refused.status_code, refused.json()["code"]) == (422, "malformed")
