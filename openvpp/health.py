@@ -64,7 +64,7 @@ def _database() -> None:
 def _migrations() -> None:
     missing = _missing_migrations()
     if missing:
-        raise NotReady(f"{missing} migrations are not applied: run manage.py migrate")
+        raise NotReady(f"not all applied, {missing} missing: run manage.py migrate")
 
 
 def _missing_migrations() -> int:

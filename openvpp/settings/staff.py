@@ -39,13 +39,28 @@ UNFOLD = {
     "SITE_HEADER": "OpenVPP",
     "SITE_SYMBOL": "bolt",
     "SHOW_VIEW_ON_SITE": False,
+    "COLORS": {
+        "primary": {
+            "50": "#eef4ff",
+            "100": "#dbe7ff",
+            "200": "#bfd4ff",
+            "300": "#93b7ff",
+            "400": "#5f90ff",
+            "500": "#2f6dff",
+            "600": "#0b5fff",
+            "700": "#0a4ad1",
+            "800": "#0d3fa6",
+            "900": "#113982",
+            "950": "#0c234f",
+        },
+    },
     "DASHBOARD_CALLBACK": "openvpp.desk.views.index",
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,
         "navigation": [
             {
-                "title": "CSR desk",
+                "title": "Customer service",
                 "items": [
                     {
                         "title": "Find a customer",
