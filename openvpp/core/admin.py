@@ -58,7 +58,9 @@ class TenantMixin:
         """Offer only rows of the utilities where this person may write this kind of row."""
         related = db_field.remote_field.model
         if hasattr(related, "utility_path"):
-            kwargs.setdefault("queryset", _rows_of(related, request, self.written_by))
+            user: Any = request.user
+            roles = Roles.ALL if user.is_superuser else self.written_by
+            kwargs.setdefault("queryset", _rows_of(related, request, roles))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc] # the admin's own
 
     def _may(self, request: http.HttpRequest, roles: Collection[str], obj: Any) -> bool:
