@@ -145,7 +145,7 @@ def _claim(*, chain_id: int, claim: str, now: datetime.datetime) -> list[models.
 def _expired(
     claimed: Sequence[models.UserOperation], now: datetime.datetime
 ) -> list[tuple[models.UserOperation, refusals.Refusal]]:
-    refusal = refusals.Refusal(index=None, meaning=refusals.Meaning.WINDOW, reason="Expired before it was in a block.")
+    refusal = refusals.Refusal(index=None, meaning=refusals.Meaning.WINDOW, reason=set_aside.EXPIRED)
     return [(row, refusal) for row in claimed if row.expires_at <= now]
 
 

@@ -26,6 +26,7 @@ _LONGEST_WAIT_SECONDS = 15
 _SEARCH_MARGIN_BLOCKS = 100
 _SHORTEST_BLOCK_SECONDS = 0.25
 _NONCE_BITS = 64
+EXPIRED = "Expired before it was in a block."
 
 
 @db.durable
@@ -35,17 +36,27 @@ def set_aside(*, operation: models.UserOperation, refusal: refusals.Refusal, now
     :raises errors.Unreachable: the chain does not answer.
     """
     logger.info("set aside %s: %s", operation.hash, refusal.reason)
-    if operation.broadcast_at is None:
-        over = _is_over_unseen(operation=operation, refusal=refusal, now=now)
-    else:
-        is_closed = _is_closed_on_chain(operation=operation)
-        if _adopt(operation=operation, now=now):
-            return
-        over = is_closed
-    if over:
+    if operation.broadcast_at is not None:
+        if not close(operation=operation, reason=refusal.reason, now=now):
+            _wait(operation=operation, now=now)
+    elif _is_over_unseen(operation=operation, refusal=refusal, now=now):
         _fail(operation=operation, reason=refusal.reason, now=now)
     else:
         _wait(operation=operation, now=now)
+
+
+@db.durable
+def close(*, operation: models.UserOperation, reason: str, now: datetime.datetime) -> bool:
+    """End an operation that was broadcast, if the chain has: found in a block, or never to be; say whether it did.
+
+    :raises errors.Unreachable: the chain does not answer.
+    """
+    is_closed = _is_closed_on_chain(operation=operation)  # asked before the logs, which then hold all there will be
+    if _adopt(operation=operation, now=now):
+        return True
+    if is_closed:
+        _fail(operation=operation, reason=reason, now=now)
+    return is_closed
 
 
 def entry_point(*, chain_id: int) -> bytes:
@@ -102,7 +113,7 @@ def _adopt(*, operation: models.UserOperation, now: datetime.datetime) -> bool:
 @db.transaction
 def _fail(*, operation: models.UserOperation, reason: str, now: datetime.datetime) -> None:
     row = models.UserOperation.objects.select_for_update().get(hash=operation.hash)
-    if row.state != models.UserOperation.State.QUEUED or row.leased_by != operation.leased_by:
+    if (row.state, row.leased_by) != (operation.state, operation.leased_by):
         return
     row.bundle = None
     change_state.settle(operation=row, state=models.UserOperation.State.FAILED, detail=reason, now=now)

@@ -121,10 +121,19 @@ def _watch_pending(*, bundle: models.Bundle, view: _View, holder: str, now: date
     if view.nonces[key.pk] > nonce:
         _watch_passed(bundle=bundle, head=view.head, now=now)
         return
+    _close_expired(bundle=bundle, now=now)
     if bundle.nonce_passed_at_block is not None:
         models.Bundle.objects.filter(pk=bundle.pk).update(nonce_passed_at_block=None)
     if key.leased_by == holder:
         _push(bundle=bundle, key=key, is_next=view.nonces[key.pk] == nonce, holder=holder, now=now)
+
+
+def _close_expired(*, bundle: models.Bundle, now: datetime.datetime) -> None:
+    """Let nobody wait for an operation that no block will take any more, however long its bundle waits."""
+    expired = bundle.user_operations.filter(state=models.UserOperation.State.BUNDLED, expires_at__lt=now)
+    for operation in expired.exclude(leased_until__gt=now):
+        if not set_aside.close(operation=operation, reason=set_aside.EXPIRED, now=now):
+            models.UserOperation.objects.filter(hash=operation.hash).update(leased_until=now + RESEND_AFTER)
 
 
 def _watch_passed(*, bundle: models.Bundle, head: chain.Head, now: datetime.datetime) -> None:

@@ -289,6 +289,10 @@ def _kill(*args: object, **kwargs: object) -> None:
     raise Killed
 
 
+def _forget(**kwargs: object) -> None:
+    """Take a transaction as a node does that forgets it at once."""
+
+
 def _after(function: Any) -> Any:
     def call(**kwargs: Any) -> None:
         function(**kwargs)
@@ -359,3 +363,27 @@ def test_two_relays_with_two_keys_in_two_threads_pay_each_operation_once(relayer
         relay.join()
     relayer.finish("relay-0")
     assert_paid_once(relayer, *operations)
+
+
+def test_an_operation_that_expires_in_a_waiting_bundle_fails_when_the_chain_has_closed_it(
+    relayer: Relayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relayer.mine(3)
+    operation = relayer.pay(relayer.wallet())
+    with monkeypatch.context() as patch:
+        patch.setattr(chain_adapter, "send", _forget)
+        relayer.turn()
+        relayer.turn(later=datetime.timedelta(minutes=11))
+        operation.refresh_from_db()
+        assert operation.state == State.BUNDLED
+        relayer.chain.move_to(int(operation.expires_at.timestamp()) + 1)
+        relayer.mine(3)
+        relayer.turn(later=datetime.timedelta(minutes=12))
+    operation.refresh_from_db()
+    assert (operation.state, operation.failure) == (State.FAILED, "Expired before it was in a block.")
+    for _ in range(4):
+        relayer.turn(later=datetime.timedelta(minutes=13))
+        relayer.mine()
+    bundle = models.Bundle.objects.get()
+    assert (bundle.state, bundle.has_reverted) == (models.Bundle.State.FINAL, True)
+    assert (relayer.executions(), relayer.treasury_units()) == ([], 0)
