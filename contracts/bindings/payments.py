@@ -35,6 +35,34 @@ class BillPayment:
         return self.amount_units if self.in_fee_token else self.amount_units + self.fee_units
 
 
+def refusal_of(*, payment: BillPayment, state: accounts.SessionState, timestamp: int) -> str | None:
+    """Return the name of the error that an account would refuse the payment with at a Unix time, or None if it pays.
+
+    The rules and their order are the account's own; whether the tokens are there, and the signature, is not looked at.
+    """
+    policy = payment.policy
+    is_live = state.is_installed and not state.is_revoked and not state.is_frozen
+    fee_limit = policy.max_fee_in_fee_token_units if payment.in_fee_token else policy.max_fee_units
+    same_period = policy.period_at(timestamp=timestamp) == state.period
+    in_period = payment.leaving_units + (state.spent_in_period_units if same_period else 0)
+    before_spending = [
+        ("SessionNotLive", not is_live),
+        ("NothingToPay", payment.amount_units == 0),
+        ("AboveFeeLimit", not payment.in_fee_token and payment.fee_units > fee_limit),
+    ]
+    spending = [
+        ("OutsideSession", not policy.starts_at <= timestamp < policy.ends_at),
+        ("AbovePaymentLimit", payment.leaving_units > policy.max_per_payment_units),
+        ("AbovePeriodLimit", in_period > policy.max_per_period_units),
+        ("AboveTotalLimit", state.spent_total_units + payment.leaving_units > policy.max_total_units),
+    ]
+    fee_in_fee_token = [
+        ("NoFeeToken", payment.in_fee_token and policy.fee_token == words.ZERO_ADDRESS),
+        ("AboveFeeLimit", payment.in_fee_token and payment.fee_units > fee_limit),
+    ]
+    return next((name for name, refused in before_spending + spending + fee_in_fee_token if refused), None)
+
+
 def encode_pay_bill(*, payment: BillPayment) -> bytes:
     """Return the account calldata that pays a bill, for a user operation signed by the session key.
 
@@ -70,15 +98,20 @@ def bill_payment_digest(*, payment: BillPayment, sequence: int, deadline: int, c
 
     `sequence` is the session's lane sequence on chain; `deadline` the first Unix second at which it is void.
     """
-    struct_hash = words.keccak(
+    struct_hash = payment_struct_hash(payment=payment, sequence=sequence, deadline=deadline)
+    domain = sessions.account_domain(chain_id=chain_id, account=account)
+    return words.typed_data_hash(domain=domain, struct_hash=struct_hash)
+
+
+def payment_struct_hash(*, payment: BillPayment, sequence: int, deadline: int) -> bytes:
+    """Return the EIP-712 struct hash of a payment on the bill lane."""
+    return words.keccak(
         _PAYMENT_TYPEHASH
         + sessions.session_id(policy=payment.policy)
         + _payment_words(payment)
         + words.uint(sequence, bits=32)
         + words.uint(deadline, bits=40)
     )
-    domain = sessions.account_domain(chain_id=chain_id, account=account)
-    return words.typed_data_hash(domain=domain, struct_hash=struct_hash)
 
 
 def encode_pay_bill_signed(

@@ -123,7 +123,14 @@ def session_id(*, policy: SessionPolicy) -> bytes:
 
 def session_install_digest(*, policy: SessionPolicy, chain_id: int, account: bytes) -> bytes:
     """Return the digest that the account's owner signs to install the session (EIP-712)."""
-    struct_hash = words.keccak(
+    struct_hash = install_struct_hash(policy=policy)
+    domain = account_domain(chain_id=chain_id, account=account)
+    return words.typed_data_hash(domain=domain, struct_hash=struct_hash)
+
+
+def install_struct_hash(*, policy: SessionPolicy) -> bytes:
+    """Return the EIP-712 struct hash of the installation of a policy."""
+    return words.keccak(
         b"".join(
             (
                 _INSTALL_TYPEHASH,
@@ -143,7 +150,6 @@ def session_install_digest(*, policy: SessionPolicy, chain_id: int, account: byt
             )
         )
     )
-    return words.typed_data_hash(domain=account_domain(chain_id=chain_id, account=account), struct_hash=struct_hash)
 
 
 def encode_session_signature(*, key_signature: bytes, owner_install_signature: bytes | None = None) -> bytes:

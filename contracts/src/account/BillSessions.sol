@@ -146,7 +146,7 @@ abstract contract BillSessions {
         if (block.timestamp >= deadline) revert DeadlinePassed(block.timestamp, deadline);
         bytes32 sessionId = SessionPolicies.id(policy);
         address key = address(bytes20(policy[0]));
-        if (signature.length < 65) revert NotSignedBy(key);
+        if (signature.length != 65 && signature.length != 130) revert NotSignedBy(key);
         if (!_admitSession(policy, sessionId, signature)) revert NotSignedBy(_sessionOwner());
         uint256 state = _sessionState(sessionId);
         bytes32 digest = _paymentDigest(sessionId, payment, state.laneSequence(), deadline);

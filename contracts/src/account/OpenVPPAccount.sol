@@ -107,7 +107,7 @@ contract OpenVPPAccount is
         if (kind == SIGNED_BY_SESSION) {
             validationData = _validateSession(op.callData, userOpHash, signature[1:]);
         } else if (kind == SIGNED_BY_OWNER) {
-            validationData = Signers.isSigner(owner(), userOpHash, signature[1:66]) ? 0 : 1;
+            validationData = Signers.isSigner(owner(), userOpHash, signature[1:]) ? 0 : 1;
         } else {
             revert UnknownSignatureKind(kind);
         }
@@ -215,6 +215,7 @@ contract OpenVPPAccount is
         if (callData.length < 164 || (selector != this.payBill.selector && selector != this.renounceSession.selector)) {
             revert NotASessionCall(selector);
         }
+        if (signature.length != 65 && signature.length != 130) revert UnknownSignatureKind(type(uint8).max);
         bytes32[5] calldata policy;
         assembly ("memory-safe") {
             policy := add(callData.offset, 4)
