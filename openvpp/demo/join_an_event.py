@@ -152,7 +152,7 @@ class Journey:
         self._hear(ben, kind="payout.paid", name="event_id", value=str(event.pk))
         self.stage.step("We", "check it against the chain, and settle once more")
         self._check(settlement, event=event, wallet=wallet, before=before, manager=manager)
-        performed = sum((payout.performance_wh for payout in settlement.payouts.all()), decimal.Decimal(0))
+        performed = sum(settlement.payouts.filter(amount_units__gt=0).values_list("performance_wh", flat=True))
         self.stage.fact(f"from the manager's click to the money: {time.monotonic() - started:.1f} s with telemetry")
         return {
             "event_id": str(event.pk),
