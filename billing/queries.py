@@ -8,7 +8,10 @@ from django.db import models as db_models
 from django.db.models import Sum
 
 from billing import models
+from contracts import deployments
+from contracts.bindings import words
 from customers import models as customer_models
+from customers import queries as customer_queries
 from openvpp.core import errors
 from relayer import models as relayer_models
 from wallets import models as wallet_models
@@ -98,6 +101,34 @@ def get_counted_logs(*, chain_id: int, transaction_hash: str) -> set[int]:
 def lock_quote(*, quote_id: uuid.UUID) -> relayer_models.FeeQuote | None:
     """Lock a fee quote until the open transaction ends, if there is one of this id."""
     return relayer_models.FeeQuote.objects.select_for_update(of=("self",)).filter(pk=quote_id).first()
+
+
+def get_own_quote(*, user: customer_models.User, quote_id: uuid.UUID) -> relayer_models.FeeQuote | None:
+    """Return a fee quote that was made for one of a person's own wallets."""
+    own = wallet_models.Wallet.objects.for_customer(user).values("address")
+    return relayer_models.FeeQuote.objects.filter(pk=quote_id, sender__in=own, intent__has_key="bill_id").first()
+
+
+def get_fee_modes(*, utility: customer_models.Utility) -> list[customer_models.FeeMode]:
+    """Return how a utility lets its customers pay the network fee."""
+    modes = customer_models.FeeMode
+    offers = {
+        modes.UTILITY: utility.absorbs_fee,
+        modes.STABLECOIN: utility.offers_fee_in_stablecoin,
+        modes.OVPP: utility.offers_fee_in_ovpp,
+    }
+    return [mode for mode, is_offered in offers.items() if is_offered]
+
+
+def get_fee_token(
+    *, utility: customer_models.Utility, mode: customer_models.FeeMode, bill_token: customer_models.AcceptedToken
+) -> customer_models.AcceptedToken | None:
+    """Return the token of a customer's network fee, if the utility takes fees in it."""
+    wanted = bill_token.address
+    if mode == customer_models.FeeMode.OVPP:
+        wanted = words.checksummed(deployments.load(chain_id=utility.chain_id).ovpp)
+    taken = customer_queries.get_fee_tokens(utility_id=utility.pk)
+    return next((token for token in taken if token.address == wanted), None)
 
 
 def get_bills_of(*, account: customer_models.CustomerAccount, most: int) -> "db_models.QuerySet[Any]":

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import models as db_models
@@ -71,6 +72,16 @@ def get_balances(*, wallet: models.Wallet) -> Balances:
         native_wei=native_wei,
         tokens=tuple(Balance(token=token, units=units) for token, units in zip(tokens, held, strict=True)),
     )
+
+
+@db.durable
+def get_units(*, address: str, tokens: Sequence[str], chain_id: int) -> list[int]:
+    """Ask the chain what an address holds of each token now, in base units, in the same order.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    _, held = chain.read_balances(holder=address, token_addresses=tokens, chain_id=chain_id)
+    return held
 
 
 def get_activity(*, user: customer_models.User) -> "db_models.QuerySet[Any]":

@@ -250,6 +250,14 @@ class PayBill(views.APIView):
             ),
             _refusal(
                 status=409,
+                code="insufficient_balance",
+                detail="Your wallet holds too little for this payment.",
+                token=TOKEN_EXAMPLE["address"],
+                needed_units="84141034",
+                held_units="12000000",
+            ),
+            _refusal(
+                status=409,
                 code="quote_expired",
                 detail="This quote has expired. Ask for a new one.",
                 expired_at="2026-11-02T09:32:00+00:00",

@@ -9,7 +9,6 @@ import uuid
 from billing import models, operations, queries
 from billing.domain import proof
 from billing.usecases import notices
-from contracts import deployments
 from contracts.bindings import events, words
 from customers import models as customer_models
 from customers import queries as customer_queries
@@ -123,6 +122,7 @@ def start(
     :raises UnableToPayBill: the bill is not to be paid, or not under this quote.
     :raises wallet_operations.UnableToReserve: the app's permission does not reach so far.
     """
+    _require_funds(user=user, quote_id=quote_id)
     payment = _reserve(user=user, bill_id=bill_id, quote_id=quote_id, amount_units=amount_units, grant=grant, now=now)
     try:
         wallet_operations.submit(operation_id=payment.operation_id, now=now)
@@ -197,15 +197,7 @@ def _get_bill_token(*, bill: models.Bill, symbol: str) -> customer_models.Accept
 
 
 def _get_mode(*, utility: customer_models.Utility, asked: str | None) -> customer_models.FeeMode:
-    offered = [
-        mode
-        for mode, is_offered in (
-            (FeeMode.UTILITY, utility.absorbs_fee),
-            (FeeMode.STABLECOIN, utility.offers_fee_in_stablecoin),
-            (FeeMode.OVPP, utility.offers_fee_in_ovpp),
-        )
-        if is_offered
-    ]
+    offered = queries.get_fee_modes(utility=utility)
     mode = asked or utility.default_fee_mode
     if mode not in offered:
         raise UnableToQuotePayment(
@@ -221,16 +213,10 @@ def _get_fee_token(
 ) -> customer_models.AcceptedToken | None:
     if mode == FeeMode.UTILITY:
         return None
-    if mode == FeeMode.STABLECOIN:
-        wanted = bill_token.address
-    else:
-        wanted = words.checksummed(deployments.load(chain_id=utility.chain_id).ovpp)
-    for token in customer_queries.get_fee_tokens(utility_id=utility.pk):
-        if token.address == wanted:
-            return token
-    raise UnableToQuotePayment(
-        f"{utility} takes no network fee in this token.", code="fee_token_not_accepted", extra={"fee_mode": mode.value}
-    )
+    fee_token = queries.get_fee_token(utility=utility, mode=mode, bill_token=bill_token)
+    if fee_token is None:
+        raise UnableToQuotePayment(f"{utility} takes no network fee in this token.", code="fee_token_not_accepted")
+    return fee_token
 
 
 def _to_units(*, bill: models.Bill, token: customer_models.AcceptedToken) -> int:
@@ -245,6 +231,26 @@ def _why(*, utility: customer_models.Utility, mode: customer_models.FeeMode, was
         return f"{utility} pays the network fee."
     where = "$OVPP" if mode == FeeMode.OVPP else "the token of the bill"
     return f"You {'chose' if was_asked else 'are asked'} to pay the network fee in {where}."
+
+
+def _require_funds(*, user: customer_models.User, quote_id: uuid.UUID) -> None:
+    """Refuse what the wallet cannot pay before gas is spent on it; an unreachable chain is asked again by sending."""
+    fee = queries.get_own_quote(user=user, quote_id=quote_id)
+    if fee is None:
+        return
+    wish = _to_wish(fee)
+    needed = {wish.token: wish.spend_units} | ({wish.fee_token: wish.fee_units} if wish.fee_token else {})
+    try:
+        held = wallet_queries.get_units(address=fee.sender, tokens=list(needed), chain_id=fee.chain_id)
+    except errors.Unreachable:
+        return
+    for (token, needed_units), held_units in zip(needed.items(), held, strict=True):
+        if held_units < needed_units:
+            raise UnableToPayBill(
+                "Your wallet holds too little for this payment.",
+                code="insufficient_balance",
+                extra={"token": token, "needed_units": str(needed_units), "held_units": str(held_units)},
+            )
 
 
 @db.transaction
@@ -323,7 +329,7 @@ def _read_quote(
             code="quote_expired",
             extra={"expired_at": fee.expires_at.isoformat()},
         )
-    wish = intents.BillPayment.from_json(fee.intent)
+    wish = _to_wish(fee)
     if amount_units != wish.amount_units:
         raise UnableToPayBill(
             "The amount is not the one that was quoted.",
@@ -332,6 +338,12 @@ def _read_quote(
         )
     if wish.payee != bill.utility.treasury_address:
         raise UnableToPayBill("The utility is paid at another address now. Ask for a new quote.", code="quote_outdated")
+    return wish
+
+
+def _to_wish(fee: relayer_models.FeeQuote) -> intents.BillPayment:
+    """Return the payment that was quoted, with its fee; a fee in the bill's token goes with the amount."""
+    wish = intents.BillPayment.from_json(fee.intent)
     own_token = fee.fee_token is None or fee.fee_token == wish.token
     return dataclasses.replace(wish, fee_units=fee.fee_units, fee_token=None if own_token else fee.fee_token)
 

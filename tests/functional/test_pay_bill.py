@@ -108,10 +108,10 @@ def test_a_call_that_the_chain_refuses_leaves_the_bill_payable_and_gives_the_lim
     books_before = queries.get_balances(utility_id=town.utility.pk)
     bill = town.bill(ada, month=10)
     quote = ada.post(f"bills/{bill.pk}/quotes/", {"token": "USDX", "fee_mode": "utility"}).json()
-    _take_everything_from(town, ada.wallet.address)
     body = {"quote_id": quote["quote_id"], "amount_units": quote["amount_units"]}
     paid = ada.post(f"bills/{bill.pk}/payments/", body)
     assert paid.status_code == 202
+    _take_everything_from(town, ada.wallet.address)
     before = town.held(TREASURY)
     town.finish()
 

@@ -12,7 +12,7 @@ from django import db as django_db
 
 from billing import models
 from billing.usecases import pay_bill
-from contracts.bindings import words
+from contracts.bindings import tokens, words
 from customers import models as customer_models
 from openvpp.core import clock, db
 from relayer import models as relayer_models
@@ -317,3 +317,23 @@ def test_fifty_payments_of_one_bill_under_different_keys_pay_once(town: Town, ad
     assert town.held(TREASURY)[0] == DUE_UNITS
     grant = wallet_models.SessionKeyGrant.objects.get()
     assert grant.reserved_total_units == DUE_UNITS
+
+
+@pytest.mark.parametrize(("mode", "token"), [("utility", "stablecoin"), ("stablecoin", "stablecoin"), ("ovpp", "ovpp")])
+def test_a_wallet_that_holds_too_little(town: Town, ada: Person, mode: str, token: str) -> None:
+    bill = town.bill(ada)
+    quote = quote_for(ada, bill, mode)
+    needed = {
+        "utility": DUE_UNITS,
+        "stablecoin": DUE_UNITS + int(quote["fee_units"]),
+        "ovpp": int(quote["fee_units"]),
+    }[mode]
+    address = bytes.fromhex(getattr(town, token).address[2:])
+    wallet = words.parse_address(ada.wallet.address)
+    left = town.chain.balance(address, wallet) - (needed - 1)
+    town.chain.rpc("anvil_setBalance", ada.wallet.address, hex(10**18))
+    data = tokens.encode_transfer(to=bytes.fromhex("57" * 20), amount_units=left)
+    assert town.chain.send(address, data, sender=wallet).succeeded
+    problem = expect_refusal(town, ada, lambda: pay(ada, bill, quote), status=409, code="insufficient_balance")
+    assert (problem["needed_units"], problem["held_units"]) == (str(needed), str(needed - 1))
+    assert problem["token"] == getattr(town, token).address
