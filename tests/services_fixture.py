@@ -26,8 +26,15 @@ _PR_SET_PDEATHSIG = 1
 
 def start() -> None:
     """Start what the environment does not give, and put its address there; doing it twice does nothing."""
-    if "DATABASE_URL" in os.environ and "REDIS_URL" in os.environ:
-        return
+    if "DATABASE_URL" not in os.environ or "REDIS_URL" not in os.environ:
+        _start_what_is_missing()
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker.startswith("gw"):
+        # Workers must not clear each other's caches or count into each other's rate limits.
+        os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{int(worker[2:]) + 1}"
+
+
+def _start_what_is_missing() -> None:
     directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-tests-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     if "DATABASE_URL" not in os.environ:
