@@ -32,7 +32,7 @@ def browser(user: models.User | None) -> test.Client:
     return client
 
 
-def staff(utility: models.Utility, role: str = "csr") -> models.User:
+def staff(utility: Any, role: str = "csr") -> models.User:
     return customers.StaffRole.create(utility=utility, role=role).user
 
 
