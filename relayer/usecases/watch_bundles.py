@@ -6,10 +6,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django import db as django_db
 from django.conf import settings
 
 from custody import operations as custody_operations
-from openvpp.core import db
+from openvpp.core import db, errors
 from relayer import models
 from relayer.adapters import chain
 from relayer.domain import fees, receipts
@@ -55,10 +56,15 @@ def watch_bundles(*, chain_id: int, holder: str, now: datetime.datetime) -> None
         return
     view = _look(bundles)
     for bundle in bundles:
-        if bundle.state == models.Bundle.State.PENDING:
-            _watch_pending(bundle=bundle, view=view, holder=holder, now=now)
-        else:
-            _watch_mined(bundle=bundle, view=view, now=now)
+        try:
+            if bundle.state == models.Bundle.State.PENDING:
+                _watch_pending(bundle=bundle, view=view, holder=holder, now=now)
+            else:
+                _watch_mined(bundle=bundle, view=view, now=now)
+        except (errors.Unreachable, django_db.OperationalError):
+            raise
+        except Exception:
+            logger.exception("bundle %s could not be followed; the others go on", bundle.pk)
 
 
 def _look(bundles: Sequence[models.Bundle]) -> _View:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management import base
 
 from openvpp.core import clock, errors
+from relayer import models
 from relayer.adapters import chain
 from relayer.usecases import hold_keys, send_bundle, watch_bundles
 
@@ -54,17 +55,22 @@ class Command(base.BaseCommand):
             keys = hold_keys.hold_keys(chain_id=settings.CHAIN_ID, holder=holder, now=clock.get_now())
             watch_bundles.watch_bundles(chain_id=settings.CHAIN_ID, holder=holder, now=clock.get_now())
             for key in keys:
-                while send_bundle.send_bundle(key=key, holder=holder, now=clock.get_now()):
-                    continue
+                self._send(key, holder)
         except errors.Unreachable as error:
             logger.warning("unreachable: %s", error)
         except django_db.Error as error:
             logger.warning("database: %s", error)
             django_db.close_old_connections()
-        except errors.UnableTo as error:
-            logger.warning("%s: %s", error.code, error.detail)
         except Exception:
             logger.exception("the relay failed; it goes on")
         else:
             return True
         return False
+
+    def _send(self, key: models.RelayerKey, holder: str) -> None:
+        """Send what one key can; a key that cannot, because it is disabled or lost, leaves the work to the others."""
+        try:
+            while send_bundle.send_bundle(key=key, holder=holder, now=clock.get_now()):
+                continue
+        except errors.UnableTo as error:
+            logger.error("relayer key %s: %s %s", key.address, error.code, error.detail)  # noqa: TRY400 - no trace needed
