@@ -71,7 +71,7 @@ def lock() -> int:
     """Resolve the dependencies of pyproject.toml anew, for every platform, with hashes."""
     compile_ = [str(layout.ROOT / ".venv/bin/uv"), "pip", "compile", "--universal", "--generate-hashes", "--no-header"]
     compile_ += ["--python-version", "3.12", "--quiet", "pyproject.toml"]
-    for name, groups in (("base", []), ("dev", ["dev"]), ("analysis", ["analysis"])):
+    for name, groups in (("base", []), ("dev", ["dev"]), ("bench", ["dev", "bench"]), ("analysis", ["analysis"])):
         options = [f"--group={group}" for group in groups]
         code = subprocess.run(
             [*compile_, *options, "--output-file", f"requirements/{name}.txt"], cwd=layout.ROOT, check=False

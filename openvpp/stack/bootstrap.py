@@ -46,11 +46,15 @@ def bootstrap() -> None:
     started = time.monotonic()
     if have.get("python") != wanted["python"] or not (VENV / "bin" / "python").exists():
         install_python()
-        have["python"] = wanted["python"]
+        have = {"python": wanted["python"], "node": have.get("node", "")}
         write_stamp(have)
     if have.get("node") != wanted["node"] or not (ROOT / "contracts" / "node_modules").is_dir():
         install_node()
         have["node"] = wanted["node"]
+        write_stamp(have)
+    if "bench" in sys.argv[1:] and have.get("bench") != wanted["bench"]:
+        sync("bench.txt")
+        have["bench"] = wanted["bench"]
         write_stamp(have)
     if time.monotonic() - started > 1:
         say(f"installed in {time.monotonic() - started:.0f} s")
@@ -59,6 +63,7 @@ def bootstrap() -> None:
 def digests() -> dict[str, str]:
     return {
         "python": digest("requirements/dev.txt", ".python-version"),
+        "bench": digest("requirements/bench.txt", ".python-version"),
         "node": digest("contracts/package-lock.json"),
     }
 
@@ -94,17 +99,20 @@ def check_node() -> None:
 
 
 def install_python() -> None:
-    environment = uv_environment()
-    uv = find_uv()
     if not usable(VENV / "bin" / "python"):
         say("making .venv")
-        make_venv(uv, environment)
-    say("installing Python packages (requirements/dev.txt)")
-    command = [*uv, "pip", "sync", "--require-hashes", "--python", str(VENV / "bin" / "python")]
+        make_venv(find_uv(), uv_environment())
+    sync("dev.txt")
+
+
+def sync(lock: str) -> None:
+    """Have `.venv` hold what a lock names, and nothing else."""
+    say(f"installing Python packages (requirements/{lock})")
+    command = [*find_uv(), "pip", "sync", "--require-hashes", "--python", str(VENV / "bin" / "python")]
     process = subprocess.Popen(
-        [*command, str(ROOT / "requirements" / "dev.txt")],
+        [*command, str(ROOT / "requirements" / lock)],
         cwd=str(ROOT),
-        env=environment,
+        env=uv_environment(),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
