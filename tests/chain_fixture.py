@@ -180,9 +180,13 @@ def chain(chain_node: Chain) -> Iterator[Chain]:
     assert chain_node.rpc("evm_revert", snapshot) is True
 
 
-def create(chain: Chain, contract: str, arguments: bytes) -> bytes:
+def create(chain: Chain, contract: str, arguments: bytes, *, source: str = "Peers") -> bytes:
     """Create a contract that forge compiled for tests and return its address."""
-    built = json.loads((ROOT / "contracts" / "out" / "Peers.sol" / f"{contract}.json").read_text())
+    artifact = ROOT / "contracts" / "out" / f"{source}.sol" / f"{contract}.json"
+    if not artifact.exists():
+        forge = ROOT / "contracts" / "node_modules" / ".bin" / "forge"
+        subprocess.run([str(forge), "build"], cwd=ROOT / "contracts", check=True, capture_output=True)
+    built = json.loads(artifact.read_text())
     code = _from_hex(built["bytecode"]["object"]) + arguments
     call = {"from": words.checksummed(DEPLOYER.address), "data": "0x" + code.hex(), "gas": hex(15_000_000)}
     receipt = _mined(chain, str(chain.rpc("eth_sendTransaction", call)))
