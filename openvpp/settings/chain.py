@@ -9,7 +9,8 @@ CHAIN_RPC_URL = environment.text("CHAIN_RPC_URL", "http://127.0.0.1:8545")
 # Blocks on top of a receipt's block before its effects are booked.
 CHAIN_CONFIRMATIONS = int(environment.text("CHAIN_CONFIRMATIONS", "2"))
 FEE_QUOTE_LIFETIME = datetime.timedelta(seconds=120)
-PRICE_MAX_AGE = datetime.timedelta(minutes=10)
+# Of a feed's answer; feeds that speak once an hour need more than the ten minutes that suit the local chain's.
+PRICE_MAX_AGE = datetime.timedelta(seconds=int(environment.text("PRICE_MAX_AGE_SECONDS", "600")))
 # A feed that leaps further than this at once is not believed while the price before is fresh.
 PRICE_MAX_LEAP_PERCENT = 30
 # Least tip for whoever makes the block, in wei per unit of gas: what is offered on a chain where nobody tips.
