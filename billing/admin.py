@@ -33,14 +33,18 @@ class _Wish:
 
 
 class _FormMixin(tenant_admin.TenantAdmin):
-    """A list page with a form of its own behind a button."""
+    """A list page with a form of its own behind a button, which analysts see."""
+
+    def has_act_permission(self, request: http.HttpRequest, obj: Any = None) -> bool:
+        """Say whether the person may use the form."""
+        return self._may(request, ANALYSTS, None)
 
     def serve(self, request: http.HttpRequest, wish: _Wish) -> http.HttpResponse:
         """Show the form, or do what it says and go back to the list.
 
         :raises PermissionDenied: the person is no analyst.
         """
-        if not self._may(request, ANALYSTS, None):
+        if not self.has_act_permission(request):
             raise exceptions.PermissionDenied
         form = wish.form(request.POST or None, request.FILES or None)
         own = tenant_admin._rows_of(customer_models.Utility, request, ANALYSTS)  # noqa: SLF001 - the same rule
@@ -68,7 +72,7 @@ class TariffAdmin(_FormMixin, tenant_admin.ReadOnlyTenantAdmin):
         own = urls.path("import/", self.admin_site.admin_view(self.import_view), name="billing_tariff_import")
         return [own, *super().get_urls()]
 
-    @decorators.action(description="Import a tariff", url_path="go-to-import")
+    @decorators.action(description="Import a tariff", url_path="go-to-import", permissions=["act"])
     def go_to_import(self, request: http.HttpRequest) -> http.HttpResponse:
         """Go to the form."""
         return shortcuts.redirect("admin:billing_tariff_import")
@@ -130,7 +134,7 @@ class BillAdmin(_FormMixin, tenant_admin.ReadOnlyTenantAdmin):
     def amount_due(self, bill: models.Bill) -> str:
         return f"{money.from_units(units=bill.amount_due_cents, decimals=2):f} {bill.currency}"
 
-    @decorators.action(description="Issue a bill", url_path="go-to-issue")
+    @decorators.action(description="Issue a bill", url_path="go-to-issue", permissions=["act"])
     def go_to_issue(self, request: http.HttpRequest) -> http.HttpResponse:
         """Go to the form."""
         return shortcuts.redirect("admin:billing_bill_issue")

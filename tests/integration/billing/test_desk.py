@@ -146,6 +146,14 @@ def test_forms_are_for_analysts_of_the_utility(bill: models.Bill, path: str) -> 
     assert models.Bill.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "button"), [("billing/tariff/", "Import a tariff"), ("billing/bill/", "Issue a bill")]
+)
+def test_only_analysts_see_the_button(bill: models.Bill, path: str, button: str) -> None:
+    for role, sees in (("billing_analyst", True), ("administrator", True), ("csr", False), ("auditor", False)):
+        assert (button in staff(bill.utility, role).get(f"/admin/{path}").content.decode()) is sees, role
+
+
 def test_a_bill_that_cannot_be_issued_says_why(bill: models.Bill) -> None:
     billing.Bill.create(account=bill.account)
     wish = {"utility": bill.utility_id, "account": bill.account.number}
