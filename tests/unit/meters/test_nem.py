@@ -136,3 +136,36 @@ def test_zip_bomb_is_refused() -> None:
 
     with pytest.raises(nem.UnableToReadNem, match="larger than 1000000 bytes"):
         nem.read(content=packed.getvalue(), max_bytes=1_000_000)
+
+
+def test_large_file_is_read_compiled_to_the_very_same_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    days = "".join(
+        DAY.replace("20240401", f"2024{month:02d}{day:02d}").replace("1.5", f"{day}.{month:03d}", 7)
+        for month in range(1, 13)
+        for day in range(1, 29)
+    )
+    text = (
+        HEAD + days.replace("1.5", "", 3) + HEAD.splitlines(keepends=True)[1].replace("E1", "B1") + days + "900\n"
+    ).encode()
+    slow = nem.read(content=text)
+    monkeypatch.setattr(nem, "_WORTH_COMPILING", 0)
+
+    assert nem._read_quickly(text) is not None
+    quick = nem.read(content=text)
+
+    assert [(c.usage_point, c.key, c.flow) for c in quick.channels] == [
+        (c.usage_point, c.key, c.flow) for c in slow.channels
+    ]
+    for ours, theirs in zip(quick.channels, slow.channels, strict=True):
+        (one,), (other,) = ours.series, theirs.series
+        assert one.starts.tolist() == other.starts.tolist()
+        assert one.milli_units.tolist() == other.milli_units.tolist()
+        assert one.qualities.tolist() == other.qualities.tolist()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [DAY.replace("1.5", "1.5.5", 1), DAY.replace("1.5", "1e3", 1), DAY.replace("0401", "0431"), DAY[:200], "777,\n"],
+)
+def test_compiled_reader_gives_up_where_a_record_needs_a_closer_look(line: str) -> None:
+    assert nem._read_quickly((HEAD + DAY + line + "900\n").encode()) is None
