@@ -337,3 +337,32 @@ def test_a_wallet_that_holds_too_little(town: Town, ada: Person, mode: str, toke
     problem = expect_refusal(town, ada, lambda: pay(ada, bill, quote), status=409, code="insufficient_balance")
     assert (problem["needed_units"], problem["held_units"]) == (str(needed), str(needed - 1))
     assert problem["token"] == getattr(town, token).address
+
+
+def test_quotes_that_are_not_given(town: Town, ada: Person) -> None:
+    bill = town.bill(ada)
+
+    def ask(**body: str) -> tuple[int, dict[str, Any]]:
+        answer = ada.post(f"bills/{bill.pk}/quotes/", {"token": "USDX"} | body)
+        return answer.status_code, answer.json()
+
+    status, problem = ask(token="OVPP")
+    assert (status, problem["code"], problem["accepted_tokens"]) == (409, "token_not_accepted", ["USDX"])
+    assert ask(fee_mode="barter")[0] == 400
+    customer_models.Utility.objects.update(offers_fee_in_stablecoin=False)
+    status, problem = ask(fee_mode="stablecoin")
+    assert (status, problem["code"], problem["offered_fee_modes"]) == (409, "fee_mode_not_offered", ["utility", "ovpp"])
+    customer_models.AcceptedToken.objects.filter(symbol="OVPP").update(pays_fees=False)
+    status, problem = ask(fee_mode="ovpp")
+    assert (status, problem["code"]) == (409, "fee_token_not_accepted")
+    customer_models.AcceptedToken.objects.update(pays_fees=True)
+    relayer_models.TokenPrice.objects.update(observed_at=clock.get_now() - datetime.timedelta(hours=1))
+    status, problem = ask(fee_mode="ovpp")
+    assert (status, problem["code"]) == (503, "price_stale")
+    status, quote = ask()
+    assert (status, quote["fee_mode"], quote["fee_units"]) == (201, "utility", "0")
+    assert quote["reason"] == "Town Light pays the network fee."
+    bill = town.bill(ada, cents=-5, month=10)
+    status, problem = ask()
+    assert (status, problem["code"]) == (409, "nothing_to_pay")
+    assert relayer_models.FeeQuote.objects.count() == 1
