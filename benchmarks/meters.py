@@ -10,6 +10,7 @@ The last line is `RESULT` and JSON.
 
 import argparse
 import datetime
+import functools
 import io
 import json
 import tempfile
@@ -106,7 +107,7 @@ def measure_database() -> dict[str, float]:
     thousand = [point.pk for point in points[:1000]]
     many = min(_timed(lambda: queries.get_intervals_of_many(service_point_ids=thousand, **span)) for _ in range(5))
     one = sorted(
-        _timed(lambda point=point: queries.get_consumption(service_point_id=point.pk, **span)) for point in points[:500]
+        _timed(functools.partial(queries.get_consumption, service_point_id=point.pk, **span)) for point in points[:500]
     )
     read = queries.get_consumption(service_point_id=points[0].pk, **span)
     assert int(read.delivered_milli_wh.sum()) == int(values[:DAYS].sum())

@@ -21,4 +21,4 @@ def flush() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_flush() -> None:
-    test.TransactionTestCase._fixture_teardown = lambda _self: flush()  # type: ignore[method-assign]
+    setattr(test.TransactionTestCase, "_fixture_teardown", lambda _self: flush())  # noqa: B010, it is no public name

@@ -4,6 +4,7 @@ import datetime
 import io
 import pathlib
 import secrets
+from typing import Any
 
 import pytest
 from django.core.files import uploadedfile
@@ -64,11 +65,12 @@ def agreement(transactional_db: None) -> customers_models.ServiceAgreement:
 
 @pytest.fixture
 def holder(agreement: customers_models.ServiceAgreement) -> customers_models.User:
-    user: customers_models.User = customers.AccountAccess.create(account=agreement.account).customer.user
+    user = customers.AccountAccess.create(account=agreement.account).customer.user
+    assert user is not None
     return user
 
 
-def asked(agreement: customers_models.ServiceAgreement, **extra: object) -> dict[str, object]:
+def asked(agreement: customers_models.ServiceAgreement, **extra: object) -> dict[str, Any]:
     return {"service_point": agreement.service_point_id, "from": "2012-04-01", "to": "2012-05-01"} | extra
 
 
@@ -105,7 +107,7 @@ def test_pages_join_to_all_intervals(agreement: customers_models.ServiceAgreemen
     staff = customers.StaffRole.create(utility=agreement.account.utility).user
     caller = client(user=staff, scope="usage:read")
     url: str | None = "/api/v1/usage/"
-    query: dict[str, object] | None = asked(agreement, step="interval", page_size=500)
+    query: dict[str, Any] | None = asked(agreement, step="interval", page_size=500)
     starts: list[str] = []
 
     while url:
@@ -151,7 +153,7 @@ def test_another_customer_or_staff_of_another_utility_gets_404(
     ],
 )
 def test_senseless_spans_are_refused(
-    agreement: customers_models.ServiceAgreement, holder: customers_models.User, change: dict[str, object], status: int
+    agreement: customers_models.ServiceAgreement, holder: customers_models.User, change: dict[str, Any], status: int
 ) -> None:
     answer = client(user=holder, scope="usage:read").get("/api/v1/usage/", asked(agreement) | change)
 
@@ -159,7 +161,7 @@ def test_senseless_spans_are_refused(
     assert answer["Content-Type"] == "application/problem+json"
 
 
-def upload(caller: test.APIClient, path: pathlib.Path, **fields: str) -> test.APIClient:
+def upload(caller: test.APIClient, path: pathlib.Path, **fields: str) -> Any:
     file = uploadedfile.SimpleUploadedFile(path.name, path.read_bytes(), "application/xml")
     return caller.post("/api/v1/meter-imports/", {"file": file, **fields}, format="multipart")
 

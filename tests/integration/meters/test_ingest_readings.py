@@ -5,6 +5,7 @@ import datetime
 import io
 import pathlib
 import zoneinfo
+from typing import Any
 
 import numpy as np
 import pytest
@@ -264,7 +265,7 @@ def test_ten_deliveries_of_one_file_at_once_are_one(point: customers_models.Serv
 
 def test_telemetry_is_kept_by_device_and_adds_up(point: customers_models.ServicePoint) -> None:
     starts = [int(local(2026, 1, 1).timestamp()) + 300 * i for i in range(6)]
-    sent = {
+    sent: dict[str, Any] = {
         "utility_id": point.premise.utility_id,
         "device_key": "0b6f0f7e-6f54-4c0c-9d43-2b8f4d6a9d11",
         "interval_seconds": 300,

@@ -5,6 +5,7 @@ import datetime
 import decimal
 import fractions
 import zoneinfo
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,7 +142,7 @@ def test_demand_is_the_highest_quarter_hour_or_window() -> None:
     energy = load.import_milliwh.copy()
     energy[1000], energy[1001] = 3_000_000, 1_000_000  # 12 kW, then 4 kW, in one half hour
     peaky = loads.IntervalSeries(starts=load.starts, seconds=load.seconds, import_milliwh=energy)
-    fields = {"flatdemandstructure": [[{"rate": "10"}]], "flatdemandmonths": [0] * 12}
+    fields: dict[str, Any] = {"flatdemandstructure": [[{"rate": "10"}]], "flatdemandmonths": [0] * 12}
 
     quarter = rating.rate(tariff=factory.make_tariff(energy=[[{"rate": "0"}]], **fields), load=peaky, period=JUNE)
     half = rating.rate(
@@ -156,7 +157,7 @@ def test_demand_steps_and_time_of_use_demand() -> None:
     load = factory.flat_load(period=JUNE, watt_hours=10_000)
     energy = load.import_milliwh.copy()
     energy[17 + 24] = 25_000_000  # 17:00 on Tuesday the 2nd
-    fields = {
+    fields: dict[str, Any] = {
         "flatdemandstructure": [[{"rate": "1", "max": "20"}, {"rate": "2"}]],
         "flatdemandmonths": [0] * 12,
         "demandratestructure": [[{"rate": "3"}], [{"rate": "4", "adj": "1"}]],
@@ -181,7 +182,7 @@ def test_demand_steps_and_time_of_use_demand() -> None:
 
 
 def test_ratchet_bills_at_least_its_percentage_of_the_highest_month_before() -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "flatdemandstructure": [[{"rate": "10"}]],
         "flatdemandmonths": [0] * 12,
         "lookbackpercent": 0.8,
@@ -204,7 +205,7 @@ def test_ratchet_bills_at_least_its_percentage_of_the_highest_month_before() -> 
 
 def test_period_over_two_months_is_one_month_of_charges_in_shares() -> None:
     period = month(datetime.date(2026, 5, 12), datetime.date(2026, 6, 11))  # 20 days of May, 10 of June
-    fields = {
+    fields: dict[str, Any] = {
         "fixedchargefirstmeter": 30,
         "fixedchargeunits": "$/month",
         "flatdemandstructure": [[{"rate": "3"}], [{"rate": "6"}]],

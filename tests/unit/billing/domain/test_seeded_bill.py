@@ -29,11 +29,11 @@ def _second_way() -> tuple[decimal.Decimal, decimal.Decimal]:
     used = owed = decimal.Decimal(0)
     espi = "{http://naesb.org/espi}"
     for reading in ElementTree.parse(READINGS).iter(f"{espi}IntervalReading"):
-        start = int(reading.find(f"{espi}timePeriod/{espi}start").text)
+        start = int(reading.findtext(f"{espi}timePeriod/{espi}start", ""))
         local = datetime.datetime.fromtimestamp(start, tz=ZONE)
         if not FIRST <= local.date() < AFTER:
             continue
-        kwh = decimal.Decimal(reading.find(f"{espi}value").text) / 1000
+        kwh = decimal.Decimal(reading.findtext(f"{espi}value", "")) / 1000
         day = "energyweekendschedule" if local.isoweekday() >= 6 else "energyweekdayschedule"
         (tier,) = tariff["energyratestructure"][tariff[day][local.month - 1][local.hour]]
         used += kwh
