@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from django import db as django_db
+import psycopg
 
 from customers import models as customers_models
 from meters import models, queries
@@ -105,7 +105,7 @@ def store_whole_days(
             models.MeterDay.copy_buffer(buffer=buffer)
     except packing.Unpackable as error:
         raise UnableToStoreReadings(str(error)) from error
-    except django_db.IntegrityError as error:
+    except psycopg.IntegrityError as error:  # COPY passes Django by
         raise UnableToStoreReadings("Some of these days are stored already.", code="days_stored_already") from error
 
 
