@@ -128,8 +128,11 @@ def submit(*, operation_id: uuid.UUID, now: datetime.datetime) -> None:
     except (errors.UnableTo, errors.Refused) as error:
         _give_up(operation_id=operation_id, leased_until=leased_until, reason=str(error), now=now)
         return
-    except BaseException:
-        models.Operation.objects.filter(pk=operation_id, leased_until=leased_until).update(leased_until=None)
+    except errors.Unreachable:
+        _release(operation_id=operation_id, leased_until=leased_until, counted=1)
+        raise
+    except Exception:
+        _release(operation_id=operation_id, leased_until=leased_until, counted=0)
         raise
     _queue(operation_id=operation_id, leased_until=leased_until, signed=signed, now=now)
 
@@ -205,6 +208,12 @@ def _require_free_wallet(operation: models.Operation) -> None:
     models.Wallet.objects.select_for_update(no_key=True).get(pk=operation.wallet_id)
     if models.Operation.objects.filter(wallet_id=operation.wallet_id, state__in=operation_states.IN_FLIGHT).exists():
         raise UnableToSubmit("Another operation of this wallet is on its way; this one follows it.", code="wallet_busy")
+
+
+def _release(*, operation_id: uuid.UUID, leased_until: datetime.datetime, counted: int) -> None:
+    """Give the lease back; an attempt that reached nobody is not counted."""
+    leased = models.Operation.objects.filter(pk=operation_id, leased_until=leased_until)
+    leased.update(leased_until=None, attempts=F("attempts") - counted)
 
 
 @db.transaction

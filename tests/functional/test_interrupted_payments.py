@@ -120,10 +120,33 @@ def test_the_signer_is_away_for_a_while(
         patch.setattr(submission, "prepare", fail)
         assert start(ada, bill).state == "pending"
     operation = wallet_models.Operation.objects.get()
-    assert (operation.state, operation.leased_until) == ("reserved", None)
+    assert (operation.state, operation.leased_until, operation.attempts) == ("reserved", None, 0)
     assert submit_waiting.submit_waiting(now=clock.get_now()) == 1
     town.finish()
     expect_paid_once(town, ada, bill)
+
+
+def test_one_broken_operation_holds_no_other_up(
+    town: Town, ada: Person, bill: models.Bill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ben = town.settle("ben")
+    other = town.bill(ben)
+    with monkeypatch.context() as patch:
+        kill(patch, wallet_operations, "submit")
+        for person, due in ((ada, bill), (ben, other)):
+            with pytest.raises(Killed):
+                start(person, due)
+    wallet_models.Operation.objects.filter(wallet=ada.wallet).update(intent={"broken": True})
+    assert submit_waiting.submit_waiting(now=clock.get_now()) == 1
+    town.finish()
+    other.refresh_from_db()
+    assert other.state == "paid"
+    broken = wallet_models.Operation.objects.get(wallet=ada.wallet)
+    assert (broken.state, broken.attempts, broken.leased_until) == ("reserved", 1, None)
+    late = clock.get_now() + datetime.timedelta(minutes=3)
+    assert submit_waiting.submit_waiting(now=late) == 1
+    bill.refresh_from_db()
+    assert bill.state == "issued"
 
 
 def test_what_is_sent_twice_is_sent_once(town: Town, ada: Person, bill: models.Bill) -> None:

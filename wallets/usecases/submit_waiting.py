@@ -23,4 +23,6 @@ def submit_waiting(*, now: datetime.datetime) -> int:
             logger.info("operation waits", extra={"operation": str(operation_id), "reason": error.code})
         except errors.Unreachable as error:
             logger.warning("operation waits", extra={"operation": str(operation_id), "reason": str(error)})
+        except Exception:  # one operation that is broken holds no other up
+            logger.exception("operation not sent", extra={"operation": str(operation_id)})
     return done
