@@ -32,6 +32,11 @@ def channels(db: None) -> list[models.Channel]:
     ]
 
 
+def point_of(channel: models.Channel) -> int:
+    assert channel.service_point_id is not None
+    return channel.service_point_id
+
+
 def store(channels: list[models.Channel], values: np.ndarray) -> None:
     ids = np.repeat([channel.pk for channel in channels], 2)
     batch, _ = models.ImportBatch.objects.get_or_create(
@@ -66,12 +71,12 @@ def test_what_is_stored_in_bulk_comes_back_exactly(channels: list[models.Channel
     store(channels, values)
 
     read = queries.get_intervals_of_many(
-        service_point_ids=[channel.service_point_id for channel in channels],
+        service_point_ids=[point_of(channel) for channel in channels],
         starts_at=datetime.datetime(2026, 6, 1, tzinfo=ZONE),
         ends_at=datetime.datetime(2026, 6, 3, tzinfo=ZONE),
     )
     for place, channel in enumerate(channels):
-        ((flow, intervals),) = read[channel.service_point_id]
+        ((flow, intervals),) = read[point_of(channel)]
         assert flow is units.Flow.DELIVERED
         assert intervals.milli_units.tolist() == values[2 * place : 2 * place + 2].ravel().tolist()
         assert int(intervals.starts[0]) == packing.midnight(day=datetime.date(2026, 6, 1), zone=ZONE)
@@ -103,7 +108,7 @@ def test_days_that_differ_in_kind_are_read_like_those_that_do_not(channels: list
     )
 
     coverage = queries.get_coverage(
-        service_point_id=channels[1].service_point_id,
+        service_point_id=point_of(channels[1]),
         starts_at=datetime.datetime(2026, 6, 1, tzinfo=ZONE),
         ends_at=datetime.datetime(2026, 6, 3, tzinfo=ZONE),
     )

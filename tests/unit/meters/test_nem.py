@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from meters.adapters import nem
-from meters.domain import units
+from meters.domain import delivery, units
 
 SAMPLES = pathlib.Path(__file__).parents[2] / "data" / "meter" / "nem"
 FILES = sorted(SAMPLES.glob("*/*"))
@@ -18,7 +18,7 @@ DAY = "300,20240401," + ",".join(["1.5"] * 48) + ",A,,,20240402000000,\n"
 HEAD = "100,NEM12,202404020000,MDP,RET\n200,NMI1,E1,1,E1,N1,METER,kWh,30,\n"
 
 
-def read(text: str) -> nem.delivery.Delivery:
+def read(text: str) -> delivery.Delivery:
     return nem.read(content=text.encode())
 
 
