@@ -133,6 +133,52 @@ def time_of_use_lines(
     return lines
 
 
+def coincident_lines(
+    *,
+    charge: tariffs.TimeOfUseDemandCharge,
+    load: loads.IntervalSeries,
+    peaks: loads.Int64s,
+    times: local_time.LocalTimes,
+    reading: terms.Terms,
+) -> list[bill.Line]:
+    """Return the price of the demand at each of the utility's system peaks that falls into the load."""
+    lines: list[bill.Line] = []
+    for instant in sorted(reading.system_peaks):
+        at = int(np.searchsorted(load.starts, int(instant.timestamp()), side="right")) - 1
+        if at < 0 or int(instant.timestamp()) >= int(load.starts[at] + load.seconds[at]):
+            continue
+        rows = charge.schedule.weekend if times.is_weekend[at] else charge.schedule.weekday
+        period = rows[int(times.month[at]) - 1][int(times.hour[at])]
+        lines += _stepped(
+            tiers=charge.tiers[period],
+            demand_milliw=int(peaks[at]),
+            kind=bill.LineKind.DEMAND_COINCIDENT,
+            label=f"Demand at the system peak of {instant:%Y-%m-%d %H:%M %Z}".rstrip(),
+            unit=charge.unit,
+            period=period,
+            factor=fractions.Fraction(1),
+            reading=reading,
+        )
+    return lines
+
+
+def reactive_lines(*, price_nano: int, load: loads.IntervalSeries, shares: terms.MonthShares) -> list[bill.Line]:
+    """Return the price per kvar of the highest mean reactive power of the period, rounded down to the mvar."""
+    if load.reactive_millivarh is None or not len(load):
+        return []
+    highest = int((np.maximum(load.reactive_millivarh, 0) * loads.SECONDS_PER_HOUR // load.seconds).max())
+    return [
+        bill.priced(
+            kind=bill.LineKind.REACTIVE,
+            label="Reactive demand",
+            quantity_micro=highest,
+            unit="kvar",
+            unit_price_nano=price_nano,
+            factor=shares.factor,
+        )
+    ]
+
+
 def _is_each_day(daily: bool, reading: terms.Terms) -> bool:  # noqa: FBT001
     return daily and reading.daily_demand is terms.DailyDemand.EACH_DAY
 

@@ -69,7 +69,7 @@ def rate(
     times = local_time.to_local(starts=inside.starts, zone=period.zone, holidays=reading.holidays)
     _check_resolution(tariff=tariff, load=inside)
     shares = terms.month_shares(period=period, terms=reading)
-    omissions: list[str] = list(_omissions(tariff=tariff, load=inside))
+    omissions: list[str] = list(_omissions(tariff=tariff, load=inside, reading=reading))
 
     peaks = demand.powers_milliw(load=inside, window_minutes=tariff.demand_window_minutes, metering=tariff.metering)
     peak_milliw = int(peaks.max()) if len(peaks) else 0
@@ -110,7 +110,13 @@ def rate(
             adjustments_nano=tariff.fuel_adjustments_nano, energy=settled.bought_per_interval, times=times
         )
     lines += _demand_lines(
-        tariff=tariff, peaks=peaks, times=times, billed_milliw=billed_milliw, shares=shares, reading=reading
+        tariff=tariff,
+        load=inside,
+        peaks=peaks,
+        times=times,
+        billed_milliw=billed_milliw,
+        shares=shares,
+        reading=reading,
     )
     lines += _fixed_lines(tariff=tariff, period=period, shares=shares, reading=reading)
     lines += _minimum_lines(
@@ -149,6 +155,7 @@ def _carried(
 def _demand_lines(
     *,
     tariff: tariffs.Tariff,
+    load: loads.IntervalSeries,
     peaks: loads.Int64s,
     times: local_time.LocalTimes,
     billed_milliw: int,
@@ -174,6 +181,12 @@ def _demand_lines(
             shares=shares,
             reading=reading,
         )
+    if tariff.coincident_demand is not None:
+        lines += demand.coincident_lines(
+            charge=tariff.coincident_demand, load=load, peaks=peaks, times=times, reading=reading
+        )
+    if tariff.reactive_nano_per_kvar is not None:
+        lines += demand.reactive_lines(price_nano=tariff.reactive_nano_per_kvar, load=load, shares=shares)
     return lines
 
 
@@ -250,12 +263,12 @@ def _span(
             return 1, "year", shares.factor / 12
 
 
-def _omissions(*, tariff: tariffs.Tariff, load: loads.IntervalSeries) -> list[str]:
+def _omissions(*, tariff: tariffs.Tariff, load: loads.IntervalSeries, reading: terms.Terms) -> list[str]:
     found: list[str] = []
-    if tariff.coincident_demand is not None:
+    if tariff.coincident_demand is not None and not reading.system_peaks:
         found.append("Coincident demand: the utility's system peak is not given.")
-    if tariff.reactive_nano_per_kvar is not None:
-        found.append("Reactive demand: the tariff names no power factor and the load has no reactive energy.")
+    if tariff.reactive_nano_per_kvar is not None and load.reactive_millivarh is None:
+        found.append("Reactive demand: the load has no reactive energy.")
     window = tariff.demand_window_minutes
     has_demand = tariff.flat_demand is not None or tariff.tou_demand is not None
     if has_demand and window is not None and len(load) and int(load.seconds.max()) > window * 60:

@@ -86,7 +86,8 @@ class Terms:
     """A utility's reading of its tariff.
 
     A period of `whole_month_days` (inclusive bounds) counts as one month, undivided, whatever `proration` says.
-    `holidays` are billed as weekends. `meters` counts the meters of the account.
+    `holidays` are billed as weekends. `system_peaks` are the instants of the utility's own peaks, at which
+    coincident demand is taken. `meters` counts the meters of the account.
     """
 
     proration: Proration = Proration.CALENDAR
@@ -97,6 +98,7 @@ class Terms:
     daily_demand: DailyDemand = DailyDemand.MONTH_PEAK
     power_factor_micro: int = 1_000_000
     holidays: frozenset[datetime.date] = frozenset()
+    system_peaks: frozenset[datetime.datetime] = frozenset()
     tiers: TierReading = TierReading.AS_WORDED
     ratchet: RatchetReading = RatchetReading.AT_LEAST_CURRENT_PEAK
     carry: CarryReading = CarryReading.SAME_HOURS

@@ -381,3 +381,43 @@ def test_charges_that_cannot_be_priced_are_named() -> None:
         "Reactive demand",
         "Demand window",
     ]
+
+
+def test_coincident_demand_is_taken_at_the_utilitys_peak() -> None:
+    load = factory.flat_load(period=JUNE, watt_hours=5_000)
+    energy = load.import_milliwh.copy()
+    energy[17 + 24 * 9] = 8_000_000  # 17:00 on Wednesday the 10th
+    peaks = frozenset({datetime.datetime(2026, 6, 10, 17, 30, tzinfo=NEW_YORK)})
+
+    rated = rating.rate(
+        tariff=factory.make_tariff(
+            energy=[[{"rate": "0"}]],
+            coincidentratestructure=[[{"rate": "5"}]],
+            coincidentschedule=[[0] * 24] * 12,
+        ),
+        load=loads.IntervalSeries(starts=load.starts, seconds=load.seconds, import_milliwh=energy),
+        period=JUNE,
+        reading=terms.Terms(system_peaks=peaks),
+    )
+
+    assert line_of(rated, bill.LineKind.DEMAND_COINCIDENT) == [
+        ("Demand at the system peak of 2026-06-10 17:30 EDT", "8", 40 * DOLLAR)
+    ]
+    assert rated.omissions == ()
+
+
+def test_reactive_demand_is_the_highest_of_the_period() -> None:
+    load = factory.flat_load(period=JUNE, watt_hours=5_000)
+    reactive = np.full(len(load), 1_000_000)
+    reactive[100] = 3_500_000
+
+    rated = rating.rate(
+        tariff=factory.make_tariff(energy=[[{"rate": "0"}]], demandreactivepowercharge=0.6),
+        load=loads.IntervalSeries(
+            starts=load.starts, seconds=load.seconds, import_milliwh=load.import_milliwh, reactive_millivarh=reactive
+        ),
+        period=JUNE,
+    )
+
+    assert line_of(rated, bill.LineKind.REACTIVE) == [("Reactive demand", "3.5", 2_100_000_000)]
+    assert rated.omissions == ()
