@@ -13,7 +13,8 @@ from contracts.bindings import sessions, words
 from custody.domain import policies
 from customers import models as customer_models
 from openvpp.core import fields
-from wallets.domain import redirects
+from relayer.domain import receipts
+from wallets.domain import limits, outcome, redirects
 from wallets.domain import terms as grant_terms
 
 
@@ -170,6 +171,18 @@ class SessionKeyGrant(models.Model):
         names = [field.name for field in dataclasses.fields(grant_terms.GrantTerms)]
         return grant_terms.GrantTerms(**{name: getattr(self, name) for name in names})
 
+    def limits(self, *, period_started_at: datetime.datetime) -> tuple[limits.Limit, ...]:
+        """Return its limits with what counts towards each in the period that began then."""
+        in_period = self.reserved_in_period_units if self.period_started_at == period_started_at else 0
+        return tuple(
+            limits.Limit(code=code, words=words_for_it, limit_units=limit_units, spent_units=spent_units)
+            for code, words_for_it, limit_units, spent_units in (
+                ("over_payment_limit", "for one payment", self.limit_per_payment_units, 0),
+                ("over_period_limit", "for this period", self.limit_per_period_units, in_period),
+                ("over_total_limit", "in all", self.limit_total_units, self.reserved_total_units),
+            )
+        )
+
     def is_live(self, *, now: datetime.datetime) -> bool:
         """Say whether its tokens are worth anything at this instant."""
         return self.state in self.LIVE_STATES and now < self.ends_at
@@ -266,6 +279,18 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.id}"
+
+    def ended(self, *, succeeded: bool, reason: str, receipt: receipts.Receipt | None) -> outcome.Outcome:
+        """Return how it ended, as the app that asked for it is told."""
+        return outcome.Outcome(
+            operation_id=self.pk,
+            kind=self.kind,
+            reference=self.reference,
+            intent=self.intent,
+            succeeded=succeeded,
+            reason=reason,
+            receipt=receipt,
+        )
 
 
 class OperationTransition(models.Model):

@@ -19,7 +19,7 @@ from relayer import models as relayer_models
 from relayer import operations as relayer
 from wallets import models, queries
 from wallets.adapters import submission
-from wallets.domain import grant_period, operation_states, outcome
+from wallets.domain import grant_period, limits, operation_states, outcome
 
 State = models.Operation.State
 GrantState = models.SessionKeyGrant.State
@@ -180,7 +180,7 @@ def _lease(*, operation_id: uuid.UUID, now: datetime.datetime) -> tuple[models.O
         raise UnableToSubmit("The operation is being sent.", code="being_submitted")
     reason = _never(operation=operation, now=now)
     if reason:
-        end(operation=operation, result=_unsent(operation=operation, reason=reason), now=now)
+        end(operation=operation, result=operation.ended(succeeded=False, reason=reason, receipt=None), now=now)
         return None
     _require_free_wallet(operation)
     operation.leased_until = now + SUBMIT_LEASE
@@ -247,19 +247,7 @@ def _give_up(*, operation_id: uuid.UUID, leased_until: datetime.datetime, reason
     _require_unsent(operation)
     if operation.leased_until != leased_until:
         raise UnableToSubmit("Another process is sending the operation.", code="being_submitted")
-    end(operation=operation, result=_unsent(operation=operation, reason=reason), now=now)
-
-
-def _unsent(*, operation: models.Operation, reason: str) -> outcome.Outcome:
-    return outcome.Outcome(
-        operation_id=operation.pk,
-        kind=operation.kind,
-        reference=operation.reference,
-        intent=operation.intent,
-        succeeded=False,
-        reason=reason,
-        receipt=None,
-    )
+    end(operation=operation, result=operation.ended(succeeded=False, reason=reason, receipt=None), now=now)
 
 
 def _open(
@@ -355,22 +343,17 @@ def _refusal(
             code="grant_not_active",
             extra={"grant_state": grant.state},
         )
-    in_period = grant.reserved_in_period_units if grant.period_started_at == period_started_at else 0
-    for code, words_for_it, limit_units, spent_units in (
-        ("over_payment_limit", "for one payment", grant.limit_per_payment_units, 0),
-        ("over_period_limit", "for this period", grant.limit_per_period_units, in_period),
-        ("over_total_limit", "in all", grant.limit_total_units, grant.reserved_total_units),
-    ):
-        if spent_units + spend_units > limit_units:
-            return UnableToReserve(
-                f"This is more than the limit {words_for_it} that you agreed to.",
-                code=code,
-                extra={
-                    "needed_units": str(spend_units),
-                    "limit_units": str(limit_units),
-                    "left_units": str(limit_units - spent_units),
-                },
-            )
+    limit = limits.first_against(spend_units=spend_units, limits=grant.limits(period_started_at=period_started_at))
+    if limit is not None:
+        return UnableToReserve(
+            f"This is more than the limit {limit.words} that you agreed to.",
+            code=limit.code,
+            extra={
+                "needed_units": str(spend_units),
+                "limit_units": str(limit.limit_units),
+                "left_units": str(limit.left_units),
+            },
+        )
     return UnableToReserve("Another payment was counted at the same moment. Try again.", code="grant_busy")
 
 

@@ -6,7 +6,7 @@ from openvpp.core import db, errors
 from relayer import queries as relayer_queries
 from relayer.domain import receipts
 from wallets import models, operations
-from wallets.domain import operation_states, outcome
+from wallets.domain import operation_states
 
 
 class UnableToFollowOperation(errors.UnableTo):
@@ -39,11 +39,7 @@ def follow(*, user_operation_hash: str, state: str, detail: str, now: datetime.d
     succeeded = after is operation_states.State.SUCCEEDED
     operations.end(
         operation=operation,
-        result=outcome.Outcome(
-            operation_id=operation.pk,
-            kind=operation.kind,
-            reference=operation.reference,
-            intent=operation.intent,
+        result=operation.ended(
             succeeded=succeeded,
             reason="" if succeeded else detail or "The chain refused it.",
             receipt=_get_receipt(user_operation_hash),
