@@ -8,9 +8,9 @@ from django.core import management
 from django.core.management import base
 
 from billing.usecases import import_tariff
-from contracts import deployments
+from contracts import deployments, sender
 from contracts.bindings import words
-from openvpp.core import clock
+from openvpp.core import clock, errors
 from openvpp.seed import people, programs, run_file, utility
 from openvpp.seed.adapters import coins
 from wallets import operations as wallets
@@ -23,6 +23,19 @@ class Command(base.BaseCommand):
     help = "Seed the utility harbor, its people, meters, tariff, clients and program; write var/run.json."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._seed()
+        except (
+            errors.UnableTo,
+            errors.Unreachable,
+            errors.Refused,
+            deployments.UnableToLoadDeployment,
+            sender.UnableToSend,
+            OSError,
+        ) as error:
+            raise base.CommandError(str(error)) from error
+
+    def _seed(self) -> None:
         now = clock.get_now()
         known = run_file.read()
         deployment = deployments.load(chain_id=settings.CHAIN_ID)
