@@ -115,11 +115,20 @@ class Supervisor:
             await _cancel(*tasks)
 
     def _fund_deployer(self) -> None:
-        """On the local chain, give the deployer's fresh key coins; a real chain's deployer brings its own."""
-        if "chain" not in self._plan.services or "DEPLOYER_KEY_FILE" not in self._plan.deployer:
+        """On a development chain, give the deployer's fresh key coins; a real chain's deployer brings its own.
+
+        :raises UnableToRunError: the key is fresh and the chain gives nothing away.
+        """
+        if "DEPLOYER_KEY_FILE" not in self._plan.deployer:
             return
         address = _address_of(layout.read_secret(pathlib.Path(self._plan.deployer["DEPLOYER_KEY_FILE"])))
-        reach.call(self._plan.environment["CHAIN_RPC_URL"], "anvil_setBalance", address, hex(FUNDS_WEI))
+        try:
+            reach.call(self._plan.environment["CHAIN_RPC_URL"], "anvil_setBalance", address, hex(FUNDS_WEI))
+        except (OSError, ValueError) as error:
+            raise errors.UnableToRunError(
+                "The chain at CHAIN_RPC_URL gives no coins away: name the file of a key that has some with "
+                "DEPLOYER_KEY_FILE=."
+            ) from error
 
     def _write_run_file(self) -> None:
         """What an outside client needs to be pointed at this stack; the seed adds clients and people."""
