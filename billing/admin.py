@@ -183,10 +183,10 @@ class _Entries(tenant_admin.ReadOnlyTenantInline):
 @admin.register(models.LedgerTransaction)
 class LedgerTransactionAdmin(tenant_admin.ReadOnlyTenantAdmin):
     viewed_by = BOOKKEEPERS
-    list_display = ("id", "kind", "bill", "payment", "booked_at", "utility")
+    list_display = ("id", "kind", "bill", "payment", "operation", "booked_at", "utility")
     list_filter = ("kind",)
-    list_select_related = ("bill", "payment", "utility")
-    search_fields = ("bill__number", "payment__id")
+    list_select_related = ("bill", "payment", "operation", "utility")
+    search_fields = ("bill__number", "payment__id", "operation__id")
     ordering = ("-booked_at",)
     inlines = (_Entries,)
 

@@ -257,6 +257,8 @@ class LedgerAccount(models.Model):
         FEE_INCOME = "fee_income", "Network fees taken"
         GAS_EXPENSE = "gas_expense", "Gas paid"
         GAS_DEPOSIT = "gas_deposit", "Deposit that pays for gas"
+        PROGRAM_EXPENSE = "program_expense", "Paid for flexibility"
+        PROGRAM_TREASURY = "program_treasury", "Paid out of program treasuries, on the chain"
 
     utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="ledger_accounts")
     code = models.CharField(max_length=20, choices=Code)
@@ -296,11 +298,20 @@ class LedgerTransaction(models.Model):
         BILL = "bill", "Bill issued"
         PAYMENT = "payment", "Payment made"
         GAS = "gas", "Gas of a payment that failed"
+        PAYOUT = "payout", "Payouts made"
+        PAYOUT_GAS = "payout_gas", "Gas of payouts that failed"
 
     utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="ledger_transactions")
     kind = models.CharField(max_length=20, choices=Kind)
     bill = models.ForeignKey(Bill, on_delete=models.PROTECT, null=True, related_name="ledger_transactions")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="ledger_transactions")
+    operation = models.ForeignKey(
+        "wallets.Operation",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="ledger_transactions",
+        help_text="What carried payouts to the chain.",
+    )
     booked_at = models.DateTimeField()
 
     utility_path = "utility"
@@ -311,9 +322,13 @@ class LedgerTransaction(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["bill"], condition=Q(kind="bill"), name="ledger_bill_booked_once"),
             models.UniqueConstraint(fields=["payment"], name="ledger_payment_booked_once"),
+            models.UniqueConstraint(fields=["operation"], name="ledger_operation_booked_once"),
             models.CheckConstraint(
-                condition=Q(kind="bill", bill__isnull=False, payment__isnull=True)
-                | Q(kind__in=["payment", "gas"], bill__isnull=True, payment__isnull=False),
+                condition=Q(kind="bill", bill__isnull=False, payment__isnull=True, operation__isnull=True)
+                | Q(kind__in=["payment", "gas"], bill__isnull=True, payment__isnull=False, operation__isnull=True)
+                | Q(
+                    kind__in=["payout", "payout_gas"], bill__isnull=True, payment__isnull=True, operation__isnull=False
+                ),
                 name="ledger_transaction_has_cause",
             ),
         ]

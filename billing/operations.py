@@ -1,6 +1,7 @@
 """Writes of bills, payments and books, in the transaction of whoever calls."""
 
 import datetime
+import uuid
 from collections.abc import Sequence
 
 from billing import models
@@ -13,15 +14,18 @@ from relayer.domain import receipts
 @db.transaction_required
 def book(
     *,
-    account_id: int,
+    account_id: int | None = None,
     utility_id: int,
     kind: models.LedgerTransaction.Kind,
     postings: Sequence[ledger.Posting],
     bill: models.Bill | None = None,
     payment: models.Payment | None = None,
+    operation_id: uuid.UUID | None = None,
     now: datetime.datetime,
 ) -> models.LedgerTransaction | None:
     """Book postings together, once for each cause; None when there is nothing to book.
+
+    `account_id` is the customer account of postings to receivables.
 
     The database refuses a booking that does not balance in every commodity, and any later change.
 
@@ -30,7 +34,7 @@ def book(
     if not postings:
         return None
     booking: models.LedgerTransaction = models.LedgerTransaction.objects.create(
-        utility_id=utility_id, kind=kind, bill=bill, payment=payment, booked_at=now
+        utility_id=utility_id, kind=kind, bill=bill, payment=payment, operation_id=operation_id, booked_at=now
     )
     models.LedgerEntry.objects.bulk_create(
         models.LedgerEntry(
@@ -107,6 +111,36 @@ def fail_payment(
     return bills
 
 
+@db.transaction_required
+def book_payouts(
+    *,
+    utility_id: int,
+    operation_id: uuid.UUID,
+    chain_id: int,
+    token: str,
+    paid_units: int,
+    receipt: receipts.Receipt,
+    now: datetime.datetime,
+) -> None:
+    """Book what an operation paid out of a program's treasury, and its gas; `paid_units` is 0 when it failed.
+
+    :raises django.db.IntegrityError: the operation is booked already.
+    """
+    kinds = models.LedgerTransaction.Kind
+    book(
+        utility_id=utility_id,
+        kind=kinds.PAYOUT if paid_units else kinds.PAYOUT_GAS,
+        postings=ledger.payouts_made(
+            token=ledger.token_commodity(chain_id=chain_id, address=token),
+            amount_units=paid_units,
+            native=ledger.native_commodity(chain_id=chain_id),
+            gas_cost_wei=receipt.gas_cost_wei,
+        ),
+        operation_id=operation_id,
+        now=now,
+    )
+
+
 def _end_payment(
     *,
     payment: models.Payment,
@@ -135,7 +169,7 @@ def _end_payment(
     return bills
 
 
-def _account(*, utility_id: int, account_id: int, posting: ledger.Posting) -> models.LedgerAccount:
+def _account(*, utility_id: int, account_id: int | None, posting: ledger.Posting) -> models.LedgerAccount:
     owner = account_id if posting.code is ledger.Code.RECEIVABLE else None
     key = {
         "utility_id": utility_id,

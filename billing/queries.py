@@ -169,6 +169,12 @@ def get_paying_addresses(*, utility_id: int) -> list[str]:
     return list(wallet_models.Wallet.objects.of_utility(utility_id).values_list("address", flat=True))
 
 
+def get_treasury_addresses(*, utility_id: int) -> list[str]:
+    """Return the addresses of the wallets from which a utility's programs pay."""
+    treasuries = wallet_models.Wallet.objects.of_utility(utility_id).filter(kind=wallet_models.Wallet.Kind.TREASURY)
+    return list(treasuries.values_list("address", flat=True))
+
+
 def get_owed_cents(*, account_id: int, currency: str) -> int:
     """Return what a customer account owes, in cents; negative when it is in credit."""
     owed = models.LedgerEntry.objects.filter(

@@ -34,8 +34,10 @@ def final_block(*, chain_id: int) -> int:
     return max(head - settings.CHAIN_CONFIRMATIONS, 0)
 
 
-def read_transfers(*, chain_id: int, token: str, recipient: str, last_block: int) -> list[TransferLog]:
-    """Return every transfer of a token to a recipient, from the contracts' first block to `last_block`.
+def read_transfers(
+    *, chain_id: int, token: str, sender: str | None = None, recipient: str | None = None, last_block: int
+) -> list[TransferLog]:
+    """Return a token's transfers from a sender, to a recipient, or both, from the contracts' first block on.
 
     :raises errors.Unreachable: no node answered.
     """
@@ -46,7 +48,7 @@ def read_transfers(*, chain_id: int, token: str, recipient: str, last_block: int
             "address": token,
             "fromBlock": hex(start),
             "toBlock": hex(min(start + BLOCKS_PER_READ - 1, last_block)),
-            "topics": [_TRANSFER_TOPIC, None, "0x" + words.address(words.parse_address(recipient)).hex()],
+            "topics": [_TRANSFER_TOPIC, _topic(sender), _topic(recipient)],
         }
         found += [_read(log) for log in _ask(chain_id=chain_id, method="eth_getLogs", parameters=[wanted])]
     return found
@@ -60,6 +62,10 @@ def read_balance(*, chain_id: int, token: str, holder: str) -> int:
     data = tokens.encode_balance_of(holder=words.parse_address(holder))
     call = {"to": token, "data": "0x" + data.hex()}
     return int(_ask(chain_id=chain_id, method="eth_call", parameters=[call, "latest"]), 16)
+
+
+def _topic(address: str | None) -> str | None:
+    return None if address is None else "0x" + words.address(words.parse_address(address)).hex()
 
 
 def _read(log: dict[str, Any]) -> TransferLog:

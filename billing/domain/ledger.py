@@ -1,4 +1,4 @@
-"""Double entry in several commodities: what is booked for a bill, a payment, and gas that bought nothing.
+"""Double entry in several commodities: what is booked for a bill, a payment, a payout, and gas that bought nothing.
 
 A commodity is a currency (in cents), a token (in base units) or a chain's native coin (in wei); each is balanced by
 itself, so that the treasury's account in a token is the token's own balance to the unit.
@@ -18,6 +18,8 @@ class Code(enum.StrEnum):
     FEE_INCOME = "fee_income"
     GAS_EXPENSE = "gas_expense"
     GAS_DEPOSIT = "gas_deposit"
+    PROGRAM_EXPENSE = "program_expense"
+    PROGRAM_TREASURY = "program_treasury"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,6 +79,15 @@ def gas_spent(*, native: str, gas_cost_wei: int) -> tuple[Posting, ...]:
     """Return what the gas of an operation books, whether or not the operation did what it should."""
     return _without_zeros(
         Posting(Code.GAS_EXPENSE, native, gas_cost_wei), Posting(Code.GAS_DEPOSIT, native, -gas_cost_wei)
+    )
+
+
+def payouts_made(*, token: str, amount_units: int, native: str, gas_cost_wei: int) -> tuple[Posting, ...]:
+    """Return what a settled event books: the program's treasury paid customers for what their devices did."""
+    return _without_zeros(
+        Posting(Code.PROGRAM_EXPENSE, token, amount_units),
+        Posting(Code.PROGRAM_TREASURY, token, -amount_units),
+        *gas_spent(native=native, gas_cost_wei=gas_cost_wei),
     )
 
 

@@ -15,6 +15,7 @@ class Comparison:
 
     `received_units` is what the token's own `Transfer` logs say came from the utility's wallets into its treasury;
     `unbooked` are those logs that no payment counted, `missing` counted logs that the chain does not show.
+    `paid_out_units` left the utility's program treasuries on the chain, `booked_out_units` did so in the books.
     """
 
     utility: str
@@ -23,6 +24,8 @@ class Comparison:
     counted_units: int
     received_units: int
     balance_units: int
+    paid_out_units: int
+    booked_out_units: int
     unbooked: tuple[chain.TransferLog, ...]
     missing: tuple[tuple[str, int], ...]
 
@@ -30,6 +33,7 @@ class Comparison:
     def holds(self) -> bool:
         """Say whether books, counted logs and chain are equal to the unit, log by log."""
         equal = self.booked_units == self.counted_units == self.received_units
+        equal = equal and self.booked_out_units == self.paid_out_units
         return equal and not self.unbooked and not self.missing
 
 
@@ -73,6 +77,14 @@ def _compare(*, utility: customer_models.Utility, token: customer_models.Accepte
         balance_units=chain.read_balance(
             chain_id=utility.chain_id, token=token.address, holder=utility.treasury_address
         ),
+        paid_out_units=sum(
+            log.units
+            for sender in queries.get_treasury_addresses(utility_id=utility.pk)
+            for log in chain.read_transfers(
+                chain_id=utility.chain_id, token=token.address, sender=sender, last_block=head
+            )
+        ),
+        booked_out_units=-balances.get((ledger.Code.PROGRAM_TREASURY.value, commodity), 0),
         unbooked=tuple(log for key, log in received.items() if key not in counted),
         missing=tuple(key for key in counted if key not in received),
     )

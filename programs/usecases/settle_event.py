@@ -14,6 +14,7 @@ import uuid
 import zoneinfo
 from collections.abc import Mapping
 
+from billing import operations as billing
 from contracts.bindings import events, words
 from customers import models as customer_models
 from ders import queries as ders
@@ -106,12 +107,14 @@ def finish(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
         raise UnableToFinishSettlement(f"The settlement is {settlement.state} already.")
     if not outcome.succeeded or outcome.receipt is None:
         _fail(settlement=settlement, reason=outcome.reason or "There is no receipt.")
+        _book(event=event, settlement=settlement, outcome=outcome, paid_units=0, now=now)
         return
     pending = _pending_by_wallet(settlement=settlement)
     verdict = _prove(settlement=settlement, event=event, pending=pending, receipt=outcome.receipt)
     if isinstance(verdict, proof.NotProven):
         logger.error("payouts not proven", extra={"settlement": str(settlement.pk), "reason": verdict.reason})
         _fail(settlement=settlement, reason=verdict.reason)
+        _book(event=event, settlement=settlement, outcome=outcome, paid_units=0, now=now)
         return
     models.PayoutTransfer.objects.bulk_create(
         models.PayoutTransfer(
@@ -130,6 +133,7 @@ def finish(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
     settlement.block_number = outcome.receipt.block_number
     settlement.save(update_fields=["state", "paid_at", "failure", "transaction_hash", "block_number"])
     models.Event.objects.filter(pk=event.pk).update(state=EventState.SETTLED)
+    _book(event=event, settlement=settlement, outcome=outcome, paid_units=sum(pending.values()), now=now)
     for wallet, units in pending.items():
         _tell_paid(settlement=settlement, event=event, wallet=wallet, units=units, now=now)
 
@@ -323,6 +327,27 @@ def _raw(text: str) -> bytes:
 def _fail(*, settlement: models.Settlement, reason: str) -> None:
     settlement.state, settlement.failure = State.FAILED, reason[:500]
     settlement.save(update_fields=["state", "failure"])
+
+
+def _book(
+    *,
+    event: models.Event,
+    settlement: models.Settlement,
+    outcome: outcomes.Outcome,
+    paid_units: int,
+    now: datetime.datetime,
+) -> None:
+    if outcome.receipt is None:
+        return
+    billing.book_payouts(
+        utility_id=event.program.utility_id,
+        operation_id=outcome.operation_id,
+        chain_id=event.program.treasury_wallet.chain_id,
+        token=settlement.token,
+        paid_units=paid_units,
+        receipt=outcome.receipt,
+        now=now,
+    )
 
 
 def _tell_paid(

@@ -6,7 +6,10 @@ import decimal
 from collections.abc import Mapping
 
 import pytest
+from django.core import management
 
+from billing import models as billing_models
+from billing import queries as billing_queries
 from contracts.bindings import words
 from customers import models as customer_models
 from ders import models as der_models
@@ -133,6 +136,12 @@ def scheme(town: Town, provider: provider_fixture.Provider) -> Scheme:
     )
 
 
+def booked_out(scheme: Scheme) -> int:
+    """Return what the books say was paid for flexibility, in base units of the one token."""
+    balances = billing_queries.get_balances(utility_id=scheme.town.utility.pk)
+    return sum(amount for (code, _), amount in balances.items() if code == "program_expense")
+
+
 def test_the_payout_reaches_the_wallet_to_the_unit(scheme: Scheme, ada: Person) -> None:
     ben = scheme.town.settle("ben")
     battery, second = scheme.connect(ada, "battery-1"), scheme.connect(ada, "battery-2")
@@ -175,6 +184,8 @@ def test_the_payout_reaches_the_wallet_to_the_unit(scheme: Scheme, ada: Person) 
     scheme.town.finish()
     assert scheme.units(ada.wallet) == STABLECOINS + due
     assert scheme.units(scheme.treasury) == TREASURY_UNITS - due
+    assert booked_out(scheme) == due
+    management.call_command("check_books")
 
 
 def test_telemetry_that_was_written_by_hand_pays_what_was_worked_out_by_hand(scheme: Scheme, ada: Person) -> None:
@@ -225,5 +236,10 @@ def test_a_treasury_without_tokens_pays_when_it_is_filled_and_once(scheme: Schem
     paid = models.Settlement.objects.get()
     assert (paid.state, paid.reference, paid.total_units) == ("paid", failed.reference, failed.total_units)
     assert scheme.units(ada.wallet) == STABLECOINS + paid.total_units
+    assert booked_out(scheme) == paid.total_units
+    management.call_command("check_books")
+    billing_models.LedgerAccount.objects.filter(code="program_treasury").update(code="treasury")
+    with pytest.raises(SystemExit):
+        management.call_command("check_books")
     with pytest.raises(settle_event.UnableToRetrySettlement):
         settle_event.retry(event_id=event.pk, by=scheme.manager, now=clock.get_now())

@@ -11,7 +11,7 @@ from openvpp.core import errors
 
 
 class Command(base.BaseCommand):
-    help = "Compare the ledger with the tokens' own transfers into each utility's treasury."
+    help = "Compare the ledger with the tokens' own transfers into treasuries and out of program treasuries."
 
     def add_arguments(self, parser: base.CommandParser) -> None:
         parser.add_argument("--utility", help="Slug of one utility; all of them if left out.")
@@ -29,7 +29,8 @@ class Command(base.BaseCommand):
         for line in found:
             self.stdout.write(
                 f"{line.utility} {line.token}: booked {line.booked_units}, proven {line.counted_units}, "
-                f"received on the chain {line.received_units}, treasury holds {line.balance_units}: "
+                f"received on the chain {line.received_units}, treasury holds {line.balance_units}; "
+                f"payouts booked {line.booked_out_units}, on the chain {line.paid_out_units}: "
                 f"{'equal' if line.holds else 'DIFFERENT'}"
             )
             for log in line.unbooked:

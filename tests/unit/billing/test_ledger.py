@@ -40,6 +40,15 @@ def test_a_payment_is_balanced_and_the_treasury_gets_amount_and_fee(
     assert all(p.amount for p in postings)
 
 
+@hypothesis.given(amount=units, gas=units)
+def test_payouts_are_balanced_and_leave_the_program_treasury(amount: int, gas: int) -> None:
+    postings = ledger.payouts_made(token="1:A", amount_units=amount, native="1:wei", gas_cost_wei=gas)
+    assert ledger.is_balanced(postings)
+    by_code = {posting.code: posting.amount for posting in postings}
+    assert by_code.get(ledger.Code.PROGRAM_TREASURY, 0) == -amount
+    assert by_code.get(ledger.Code.GAS_EXPENSE, 0) == gas
+
+
 def test_balance_is_asked_of_each_commodity() -> None:
     debit = ledger.Posting(ledger.Code.TREASURY, "1:A", 5)
     assert not ledger.is_balanced((debit, ledger.Posting(ledger.Code.CONVERSION, "1:B", -5)))
