@@ -2,7 +2,9 @@
 
 import datetime
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+from django.db.models import functions
 
 from openvpp.core import db, upcalls
 from relayer import models
@@ -32,10 +34,11 @@ def move(
     *,
     operations: Sequence[models.UserOperation],
     state: models.UserOperation.State,
-    details: Mapping[str, str],
+    bundle: models.Bundle | None,
+    detail: str,
     now: datetime.datetime,
 ) -> None:
-    """Write a state on the way, the same for all, with each one's detail by its hash.
+    """Write a state on the way for operations that go there together.
 
     The ones who asked are told; if that fails for an operation, it goes its way all the same.
     """
@@ -43,20 +46,24 @@ def move(
         return
     for operation in operations:
         operation.state = state
-        operation.leased_by, operation.leased_until = "", None
-    models.UserOperation.objects.bulk_update(
-        operations, ["state", "bundle", "broadcast_at", "leased_by", "leased_until", "gas_cost_wei"]
+    models.UserOperation.objects.filter(hash__in=[operation.hash for operation in operations]).update(
+        state=state,
+        bundle=bundle,
+        broadcast_at=functions.Coalesce("broadcast_at", now),
+        leased_by="",
+        leased_until=None,
     )
     models.UserOperationTransition.objects.bulk_create(
-        _transition(operation=each, detail=details.get(str(each.hash), ""), now=now) for each in operations
+        _transition(operation=each, detail=detail, now=now) for each in operations
     )
     try:
         with db.savepoint():
-            _tell_all(operations=operations, details=details, now=now)
+            for operation in operations:
+                _tell(operation=operation, detail=detail, now=now)
     except Exception:
         logger.exception("not everybody took word of %s operations: %s; each is told alone", len(operations), state)
         for operation in operations:
-            _tell_alone(operation=operation, detail=details.get(str(operation.hash), ""), now=now)
+            _tell_alone(operation=operation, detail=detail, now=now)
 
 
 def _transition(
@@ -65,13 +72,6 @@ def _transition(
     return models.UserOperationTransition(
         user_operation=operation, state=operation.state, detail=detail[:_MAX_DETAIL], made_at=now
     )
-
-
-def _tell_all(
-    *, operations: Sequence[models.UserOperation], details: Mapping[str, str], now: datetime.datetime
-) -> None:
-    for operation in operations:
-        _tell(operation=operation, detail=details.get(str(operation.hash), ""), now=now)
 
 
 def _tell_alone(*, operation: models.UserOperation, detail: str, now: datetime.datetime) -> None:

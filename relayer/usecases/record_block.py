@@ -65,8 +65,7 @@ def record_gone(*, bundle_id: int, now: datetime.datetime) -> None:
     bundle.gas_used = bundle.gas_price_wei = None
     bundle.has_reverted = False
     bundle.save()
-    state = models.UserOperation.State.BUNDLED if is_ours else models.UserOperation.State.QUEUED
-    _step_back(rows=_members(bundle), state=state, detail=detail, now=now)
+    _step_back(rows=_members(bundle), bundle=bundle if is_ours else None, detail=detail, now=now)
 
 
 @db.transaction
@@ -79,7 +78,7 @@ def record_lost(*, bundle_id: int, now: datetime.datetime) -> None:
     bundle.save(update_fields=["state"])
     logger.error("bundle %s lost its nonce %s to another transaction", bundle.pk, bundle.nonce)
     detail = "Its bundle's nonce went to another transaction."
-    _step_back(rows=_members(bundle), state=models.UserOperation.State.QUEUED, detail=detail, now=now)
+    _step_back(rows=_members(bundle), bundle=None, detail=detail, now=now)
 
 
 @db.durable
@@ -107,6 +106,7 @@ def _settle(*, operation_hash: str, bundle_id: int, now: datetime.datetime) -> N
     if row.state != models.UserOperation.State.MINED or row.bundle_id != bundle_id:
         return
     state = models.UserOperation.State.SUCCEEDED if row.receipt.has_succeeded else models.UserOperation.State.FAILED
+    row.gas_cost_wei = row.receipt.gas_cost_wei
     change_state.settle(operation=row, state=state, detail=row.receipt.reason, now=now)
 
 
@@ -124,24 +124,21 @@ def _write(*, bundle: models.Bundle, receipt: receipts.BundleReceipt, now: datet
             hash__in=list(executed), state__in=_UNSETTLED
         )
     )
-    for row in rows:
-        row.bundle, row.gas_cost_wei = bundle, executed[str(row.hash)].gas_cost_wei
-        row.broadcast_at = row.broadcast_at or now
     models.UserOperationReceipt.objects.bulk_create(
         [_receipt(row=row, receipt=executed[str(row.hash)]) for row in rows],
         update_conflicts=True,
         unique_fields=["user_operation"],
         update_fields=_RECEIPT_FIELDS,
     )
-    detail = f"Block {receipt.block_number}, transaction {receipt.transaction_hash}."
     change_state.move(
         operations=rows,
         state=models.UserOperation.State.MINED,
-        details={str(row.hash): detail for row in rows},
+        bundle=bundle,
+        detail=f"Block {receipt.block_number}, transaction {receipt.transaction_hash}.",
         now=now,
     )
     left = [row for row in _members(bundle) if str(row.hash) not in executed]
-    _step_back(rows=left, state=models.UserOperation.State.QUEUED, detail="Its bundle executed nothing.", now=now)
+    _step_back(rows=left, bundle=None, detail="Its bundle executed nothing.", now=now)
 
 
 def _receipt(*, row: models.UserOperation, receipt: receipts.Receipt) -> models.UserOperationReceipt:
@@ -169,13 +166,11 @@ def _members(bundle: models.Bundle) -> list[models.UserOperation]:
 def _step_back(
     *,
     rows: Sequence[models.UserOperation],
-    state: models.UserOperation.State,
+    bundle: models.Bundle | None,
     detail: str,
     now: datetime.datetime,
 ) -> None:
+    """Put operations back into their bundle, which will be sent again, or without one into the queue."""
     models.UserOperationReceipt.objects.filter(user_operation__in=rows).delete()
-    for row in rows:
-        row.gas_cost_wei = None
-        if state == models.UserOperation.State.QUEUED:
-            row.bundle = None
-    change_state.move(operations=rows, state=state, details={str(row.hash): detail for row in rows}, now=now)
+    state = models.UserOperation.State.QUEUED if bundle is None else models.UserOperation.State.BUNDLED
+    change_state.move(operations=rows, state=state, bundle=bundle, detail=detail, now=now)

@@ -254,9 +254,9 @@ def _write(
     if len(found) != len(operations):
         raise UnableToSendBundle("Another relay holds the operations now.", code="operations_lost")
     bundle.save()
-    for row in found.values():
-        row.bundle, row.broadcast_at = bundle, row.broadcast_at or now
-    change_state.move(operations=list(found.values()), state=models.UserOperation.State.BUNDLED, details={}, now=now)
+    change_state.move(
+        operations=list(found.values()), state=models.UserOperation.State.BUNDLED, bundle=bundle, detail="", now=now
+    )
 
 
 def _encode(operations: Sequence[models.UserOperation], beneficiary: bytes) -> bytes:
