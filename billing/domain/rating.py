@@ -30,13 +30,13 @@ class History:
 def follow(*, history: History, rated: bill.RatedBill, ends_year: bool) -> History:
     """Return the history for the period after a bill; `ends_year` is said of that next period.
 
-    A period's peak is remembered under the calendar month in which the period began.
+    A period's peak is remembered under the calendar month in which the period ended.
     """
-    began = rated.period.starts_on
+    ended = rated.period.ends_on - datetime.timedelta(days=1)
     return History(
-        peaks=(*history.peaks, demand.PastPeak(began.year, began.month, rated.usage.peak_milliw)),
+        peaks=(*history.peaks, demand.PastPeak(ended.year, ended.month, rated.usage.peak_milliw)),
         carried_milliwh=rated.carried_milliwh,
-        carried_month=(rated.period.ends_on - datetime.timedelta(days=1)).month,
+        carried_month=ended.month,
         billed_in_year_nano=0 if history.ends_year else history.billed_in_year_nano + rated.exact_nano,
         ends_year=ends_year,
     )
@@ -71,17 +71,21 @@ def rate(
     shares = terms.month_shares(period=period, terms=reading)
     omissions: list[str] = list(_omissions(tariff=tariff, load=inside, reading=reading))
 
+    last_day = period.ends_on - datetime.timedelta(days=1)
     peaks = demand.powers_milliw(load=inside, window_minutes=tariff.demand_window_minutes, metering=tariff.metering)
     peak_milliw = int(peaks.max()) if len(peaks) else 0
     billed_milliw = demand.billing_demand_milliw(
         peak_milliw=peak_milliw,
         ratchet=tariff.ratchet,
         reading=reading.ratchet,
-        month=(period.starts_on.year, period.starts_on.month),
+        month=(last_day.year, last_day.month),
         history=history.peaks,
     )
     settled = net_metering.settle(
-        load=inside, times=times, tariff=tariff, carried_milliwh=dict(history.carried_milliwh)
+        load=inside,
+        times=times,
+        tariff=tariff,
+        carried_milliwh=_carried(tariff=tariff, history=history, period=period, reading=reading),
     )
     lines: list[bill.Line] = []
     if tariff.energy is not None:

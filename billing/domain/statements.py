@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import enum
 import fractions
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -90,6 +91,7 @@ def history(*, remainders: Sequence[Remainder], span: loads.BillingPeriod) -> ra
     return rating.History(
         peaks=tuple(demand.PastPeak(year, month, peak) for (year, month), peak in sorted(peaks.items())),
         carried_milliwh=past[-1].carried_milliwh if past else (),
+        carried_month=(past[-1].ends_on - datetime.timedelta(days=1)).month if past else 0,
         billed_in_year_nano=sum(item.total_nano for item in past if item.starts_on.year == last_day.year),
         ends_year=(last_day.month, last_day.day) == (12, 31),
     )
@@ -119,11 +121,14 @@ def read_terms(*, saved: Mapping[str, Any]) -> terms.Terms:
 
     :raises ValueError: an unknown field or value.
     """
-    kinds: dict[str, type[terms.Proration | bill.Rounding | terms.DemandConversion | terms.DailyDemand]] = {
+    kinds: dict[str, type[enum.StrEnum]] = {
         "proration": terms.Proration,
         "rounding": bill.Rounding,
         "demand_conversion": terms.DemandConversion,
         "daily_demand": terms.DailyDemand,
+        "tiers": terms.TierReading,
+        "ratchet": terms.RatchetReading,
+        "carry": terms.CarryReading,
     }
     values: dict[str, Any] = dict(saved)
     unknown = values.keys() - {field.name for field in dataclasses.fields(terms.Terms)}
@@ -134,6 +139,8 @@ def read_terms(*, saved: Mapping[str, Any]) -> terms.Terms:
             values[name] = kind(values[name])
     if "holidays" in values:
         values["holidays"] = frozenset(datetime.date.fromisoformat(day) for day in values["holidays"])
+    if "system_peaks" in values:
+        values["system_peaks"] = frozenset(datetime.datetime.fromisoformat(at) for at in values["system_peaks"])
     if "whole_month_days" in values:
         least, most = values["whole_month_days"]
         values["whole_month_days"] = (int(least), int(most))

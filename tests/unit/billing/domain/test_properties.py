@@ -75,6 +75,9 @@ def any_tariff(draw: st.DrawFn) -> tariffs.Tariff:
             "fixedchargefirstmeter": draw(st.integers(1, 99)),
             "fixedchargeunits": draw(st.sampled_from(["$/month", "$/day", "$/year"])),
         }
+    if draw(st.booleans()):
+        winter, summer = draw(schedules), draw(schedules)
+        fields |= {"energyweekdayschedule": [winter] * 4 + [summer] * 5 + [winter] * 3}
     fields["dgrules"] = draw(st.sampled_from(["Net Metering", "Net Billing Instantaneous", "Buy All Sell All"]))
     return factory.make_tariff(
         weekday=draw(schedules),

@@ -421,3 +421,53 @@ def test_reactive_demand_is_the_highest_of_the_period() -> None:
 
     assert line_of(rated, bill.LineKind.REACTIVE) == [("Reactive demand", "3.5", 2_100_000_000)]
     assert rated.omissions == ()
+
+
+def test_ratchet_counts_the_month_in_which_a_mid_month_period_ends() -> None:
+    tariff = factory.make_tariff(
+        energy=[[{"rate": "0"}]],
+        flatdemandstructure=[[{"rate": "10"}]],
+        flatdemandmonths=[0] * 12,
+        lookbackpercent=0.8,
+        lookbackmonths=[True] * 12,
+        lookbackrange=1,
+    )
+    first = month(datetime.date(2026, 5, 12), datetime.date(2026, 6, 11))
+    second = month(datetime.date(2026, 6, 11), datetime.date(2026, 7, 11))
+    high = rating.rate(tariff=tariff, load=factory.flat_load(period=first, watt_hours=20_000), period=first)
+
+    low = rating.rate(
+        tariff=tariff,
+        load=factory.flat_load(period=second, watt_hours=10_000),
+        period=second,
+        history=rating.follow(history=rating.History(), rated=high, ends_year=False),
+    )
+
+    assert (high.total, low.total) == (200, 160)
+
+
+def test_kwh_left_over_go_to_the_same_hours_of_the_next_month() -> None:
+    tariff = factory.make_tariff(
+        energy=[[{"rate": "0.1"}], [{"rate": "0.2"}]],
+        energyweekdayschedule=[[0] * 24] * 6 + [[1] * 24] * 6,
+        energyweekendschedule=[[0] * 24] * 6 + [[1] * 24] * 6,
+    )
+    july = month(datetime.date(2026, 7, 1), datetime.date(2026, 8, 1))
+    sunny = factory.flat_load(period=JUNE, watt_hours=1000)
+    gave = loads.IntervalSeries(
+        starts=sunny.starts,
+        seconds=sunny.seconds,
+        import_milliwh=sunny.import_milliwh,
+        export_milliwh=sunny.import_milliwh + 500_000,
+    )
+
+    june_bill = rating.rate(tariff=tariff, load=gave, period=JUNE)
+    july_bill = rating.rate(
+        tariff=tariff,
+        load=factory.flat_load(period=july, watt_hours=1000),
+        period=july,
+        history=rating.follow(history=rating.History(), rated=june_bill, ends_year=False),
+    )
+
+    assert (june_bill.total, june_bill.carried_milliwh) == (0, ((0, 360_000_000),))
+    assert july_bill.total == (744 - 360) * decimal.Decimal("0.2")
