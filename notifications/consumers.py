@@ -5,6 +5,7 @@ The caller is known before this module is reached (`openvpp.sockets`): `scope["u
 """
 
 import asyncio
+import collections
 import contextlib
 import json
 import logging
@@ -29,9 +30,14 @@ RECHECK_SECONDS = 5.0
 PING_SECONDS = 25.0
 MAX_FRAME_CHARACTERS = 1024
 MAX_SEQUENCE = 2**63 - 1
+MAX_DIGITS = 19
+# Of one person, in one process: each asks the database every few seconds.
+MOST_SOCKETS = 20
 CLOSE_BAD_REQUEST = 4400
+CLOSE_TOO_MANY = 4429
 CLOSE_INTERNAL = 1011
 READERS = futures.ThreadPoolExecutor(max_workers=4, thread_name_prefix="notices")
+_open: collections.Counter[int] = collections.Counter()
 
 
 class Notices(websocket.AsyncWebsocketConsumer):
@@ -41,8 +47,21 @@ class Notices(websocket.AsyncWebsocketConsumer):
     `{"type": "ping"}`. The phone may send `{"type": "ping"}` and gets `{"type": "pong"}`.
     """
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        person_id: int = scope["user"].pk
+        _open[person_id] += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            _open[person_id] -= 1
+            if not _open[person_id]:
+                del _open[person_id]
+
     async def connect(self) -> None:
         await self.accept()
+        if _open[self.scope["user"].pk] > MOST_SOCKETS:
+            await self.close(code=CLOSE_TOO_MANY, reason=f"at most {MOST_SOCKETS} sockets at once")
+            return
         after = _read_after(self.scope["query_string"])
         if after is None:
             await self.close(code=CLOSE_BAD_REQUEST, reason="after must be a whole number from 0")
@@ -127,7 +146,7 @@ async def _read(user: customer_models.User, after: int) -> list[dict[str, Any]]:
 def _read_after(query_string: bytes) -> int | None:
     values = urllib.parse.parse_qs(query_string.decode("latin1")).get("after", ["0"])
     digits = values[-1]
-    if not (digits.isascii() and digits.isdigit()) or int(digits) > MAX_SEQUENCE:
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS) or int(digits) > MAX_SEQUENCE:
         return None
     return int(digits)
 

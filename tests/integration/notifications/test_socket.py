@@ -1,6 +1,7 @@
 """`/ws/v1/notifications/`: a real server, a real broker; nothing is lost and nobody else is told."""
 
 import asyncio
+import contextlib
 import json
 import time
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import websockets
 from asgiref.sync import sync_to_async
 
+from notifications import consumers
 from notifications.adapters import hints
 from tests.integration.notifications import conftest
 from wallets import models as wallet_models
@@ -77,6 +79,7 @@ async def test_after_must_be_a_number(server: str, world: World) -> None:
     token = await sync_to_async(world.token)(world.ada)
 
     assert await closing(server, bearer(token), after="x") == (4400, "after must be a whole number from 0")
+    assert await closing(server, bearer(token), after="9" * 5000) == (4400, "after must be a whole number from 0")
 
 
 async def test_an_unknown_address_is_refused(server: str) -> None:
@@ -150,6 +153,19 @@ async def test_a_revoked_token_hears_nothing_more(server: str, world: World) -> 
     assert connection.close_code == 4401
 
 
+async def test_a_person_who_was_deactivated_hears_nothing_more(server: str, world: World) -> None:
+    token = await sync_to_async(world.token)(world.ada)
+
+    async with websockets.connect(address(server), additional_headers=bearer(token)) as connection:
+        await frames(connection, 1, kind="caught_up")
+        world.ada.is_active = False
+        await sync_to_async(world.ada.save)()
+        async with asyncio.timeout(WITHIN_S):
+            await connection.wait_closed()
+
+    assert connection.close_code == 4401
+
+
 async def test_an_expired_token_closes_the_socket(server: str, world: World) -> None:
     token = await sync_to_async(world.token)(world.ada, seconds=1)
 
@@ -169,3 +185,18 @@ async def test_ping_is_answered_and_anything_else_closes(server: str, world: Wor
             await connection.wait_closed()
 
     assert connection.close_code == 4400
+
+
+async def test_a_person_has_a_bounded_number_of_sockets(server: str, world: World) -> None:
+    ada, ben = [bearer(await sync_to_async(world.token)(user)) for user in (world.ada, world.ben)]
+
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(consumers.MOST_SOCKETS):
+            held = await stack.enter_async_context(websockets.connect(address(server), additional_headers=ada))
+            await frames(held, 1, kind="caught_up")
+        assert await closing(server, ada) == (4429, "at most 20 sockets at once")
+        async with websockets.connect(address(server), additional_headers=ben) as other:
+            await frames(other, 1, kind="caught_up")
+
+    async with websockets.connect(address(server), additional_headers=ada) as again:
+        await frames(again, 1, kind="caught_up")
