@@ -9,6 +9,9 @@ from ders import models, operations, queries
 from ders.adapters import provider as provider_adapter
 from openvpp.core import db, errors, upcalls
 
+# Of one customer: each is registered with its provider and commanded in every event.
+MOST_DEVICES = 50
+
 
 class UnableToUseServicePoint(errors.Invalid):
     """The service point is not one of this customer's."""
@@ -31,10 +34,13 @@ def add(
 
     :raises queries.UnableToFindProvider: their utility has no such provider.
     :raises UnableToUseServicePoint: `unknown_service_point`.
-    :raises operations.UnableToAddDevice: it is connected already.
+    :raises operations.UnableToAddDevice: it is connected already, or the customer has MOST_DEVICES.
     """
     provider = queries.get_provider(user=user, slug=provider_slug)
-    customer = customer_models.Customer.objects.for_customer(user).of_utility(provider.utility_id).get()
+    customers = customer_models.Customer.objects.for_customer(user).of_utility(provider.utility_id)
+    customer = customers.select_for_update(of=("self",), no_key=True).get()
+    if queries.get_devices(user=user).filter(customer=customer).count() >= MOST_DEVICES:
+        raise operations.UnableToAddDevice(f"You have {MOST_DEVICES} devices. Remove one.", code="too_many_devices")
     points = customer_models.ServicePoint.objects.for_customer(user).of_utility(provider.utility_id)
     if service_point_id is not None and not points.filter(pk=service_point_id).exists():
         raise UnableToUseServicePoint("You take no service at that point.", code="unknown_service_point")

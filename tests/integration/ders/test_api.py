@@ -6,6 +6,7 @@ import pytest
 from rest_framework import test
 
 from ders import models
+from ders.usecases import add_device
 from openvpp.core import models as core_models
 from tests.factories import customers, ders, programs, wallets
 
@@ -121,6 +122,19 @@ def test_a_device_is_connected_once(device: models.Device) -> None:
 
     assert (refused.status_code, refused.json()["code"]) == (409, "device_taken")
     assert models.Device.objects.count() == 1
+
+
+def test_devices_of_a_customer_are_bounded(device: models.Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(add_device, "MOST_DEVICES", 2)
+    owner = device.customer.user
+    assert call("post", "devices/", owner, **WISH).status_code == 201
+
+    refused = call("post", "devices/", owner, **WISH | {"provider_device_id": "PW-2"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_devices")
+    assert models.Device.objects.count() == 2
+
+    assert call("delete", f"devices/{device.pk}/", owner).status_code == 204
+    assert call("post", "devices/", owner, **WISH | {"provider_device_id": "PW-2"}).status_code == 201
 
 
 def test_a_device_stands_at_a_point_of_its_owner(device: models.Device) -> None:
