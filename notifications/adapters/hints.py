@@ -1,5 +1,6 @@
 """The nudge after a commit: the Channels layer. It may be lost; the rows are the truth."""
 
+import asyncio
 import logging
 from collections.abc import Iterable
 
@@ -10,6 +11,7 @@ from channels import layers
 logger = logging.getLogger(__name__)
 
 MESSAGE_TYPE = "notices.changed"
+WITHIN_SECONDS = 2.0
 
 
 def group(*, user_id: int) -> str:
@@ -27,5 +29,6 @@ def send(*, user_ids: Iterable[int]) -> None:
 
 async def _send(user_ids: list[int]) -> None:
     layer = layers.get_channel_layer()
-    for user_id in user_ids:
-        await layer.group_send(group(user_id=user_id), {"type": MESSAGE_TYPE})
+    async with asyncio.timeout(WITHIN_SECONDS):
+        for user_id in user_ids:
+            await layer.group_send(group(user_id=user_id), {"type": MESSAGE_TYPE})

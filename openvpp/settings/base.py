@@ -92,7 +92,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = environment.text("REDIS_URL")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 # The layer waits 5 s for each message, which is as long as the client would wait for any answer.
-CHANNEL_HOST = {"address": REDIS_URL, "socket_timeout": 15}
+CHANNEL_HOST = {"address": REDIS_URL, "socket_timeout": 15, "socket_connect_timeout": 2}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
@@ -132,6 +132,7 @@ ACCOUNT_PREVENT_ENUMERATION = True
 HEADLESS_ONLY = False
 HEADLESS_CLIENTS = ("app", "browser")
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_ADAPTER = "customers.adapters.second_factors.Adapter"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 
@@ -162,7 +163,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["wallets.oauth.authentication.BearerToken"],
     "DEFAULT_PERMISSION_CLASSES": ["openvpp.core.scopes.HasScopes"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["openvpp.core.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "openvpp.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "openvpp.core.pages.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": [],

@@ -49,6 +49,10 @@ def test_four_callers_of_the_list(world: World, call: Call) -> None:
 
 
 def test_a_system_is_no_person(world: World, call: Call) -> None:
+    world.application.client_type = "confidential"
+    world.application.authorization_grant_type = "client-credentials"
+    world.application.save()
+
     refused = call("get", "/api/v1/notices/", world.token(None))
 
     assert (refused.status_code, refused.json()["code"]) == (403, "person_required")

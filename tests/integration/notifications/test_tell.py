@@ -1,12 +1,16 @@
 """Notices are told once, in order, and leave nothing behind when what caused them is undone."""
 
+import asyncio
 import concurrent.futures
 
 import pytest
+import redis.exceptions
+from channels import layers
 from django.db import connections
 
 from customers import models as customer_models
 from notifications import models, queries
+from notifications.adapters import hints
 from openvpp.core import db
 from tests.integration.notifications import conftest
 
@@ -73,3 +77,29 @@ def test_nobody_to_tell_is_fine(world: World) -> None:
     world.tell(key="a")
 
     assert not models.Notice.objects.exists()
+
+
+class Hanging:
+    """A broker that took the connection and says nothing."""
+
+    async def group_send(self, group: str, message: dict[str, str]) -> None:
+        await asyncio.sleep(3600)
+
+
+class Away:
+    """A broker that is not there."""
+
+    async def group_send(self, group: str, message: dict[str, str]) -> None:
+        raise redis.exceptions.ConnectionError("refused")
+
+
+@pytest.mark.parametrize("broker", [Hanging(), Away()])
+def test_a_broker_in_trouble_costs_a_hint_and_no_notice(
+    world: World, broker: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layers, "get_channel_layer", lambda: broker)
+    monkeypatch.setattr(hints, "WITHIN_SECONDS", 0.1)
+
+    world.tell(world.ada, key="a")
+
+    assert sequences(world.ada) == [(1, "a")]
