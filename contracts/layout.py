@@ -19,7 +19,7 @@ SNAPSHOT = abi.ROOT / "deployments" / "account_storage.json"
 
 _SOURCES = ("account/BillSessions.sol", "account/OpenVPPAccount.sol")
 _STRUCT = re.compile(r"@custom:storage-location erc7201:(\S+)\n(?:\s*///[^\n]*\n)*\s*struct \w+ \{([^}]*)\}")
-_STORAGE = re.compile(r"bytes32 private constant STORAGE = (0x[0-9a-f]{64});")
+_STORAGE = re.compile(r"bytes32 private constant \w+_STORAGE =\s+(0x[0-9a-f]{64});")
 
 
 class UnableToReadLayout(Exception):

@@ -17,7 +17,7 @@ from contracts.bindings import words
 RECEIPT_WITHIN_S = 120
 
 # The deterministic deployer's own deployment: signed by nobody's key, the same on every chain.
-_DEPLOYER_SIGNER = words.parse_address("0x3fab184622dc19b6109349b94811493bf45362f2")
+_DEPLOYER_SIGNER = words.parse_address("0x3fAB184622Dc19b6109349B94811493BF2a45362")
 _DEPLOYER_COST_WEI = 10**16
 _DEPLOYER_TRANSACTION = bytes.fromhex(
     "f8a58085174876e800830186a08080b853604580600e600039806000f350fe7fffffffffffffffffffffffffffffffffffffffffffffffff"

@@ -8,6 +8,11 @@ from collections.abc import Sequence
 from contracts.bindings import sessions, words
 
 _CREATE_ACCOUNT = words.selector("createAccount(address,bytes32)")
+_SCHEDULE_CHANGE = words.selector("scheduleChange(bytes)")
+_CANCEL_CHANGE = words.selector("cancelChange(bytes32)")
+_ENROL_CUSTOMER = words.selector("enrolCustomer(address)")
+_CHANGE_OWNER = words.selector("changeOwner(address,bool)")
+_UPGRADE = words.selector("upgradeToAndCall(address,bytes)")
 _CREATE_WITH_SESSION = words.selector("createAccountWithSession(address,bytes32,bytes32[5],bytes)")
 _INSTALL_SESSION = words.selector("installSession(bytes32[5],bytes)")
 _REVOKE_SESSIONS = words.selector("revokeSessions(bytes32[])")
@@ -131,6 +136,31 @@ def encode_unfreeze_sessions(*, session_ids: Sequence[bytes]) -> bytes:
 def encode_renounce_session(*, policy: sessions.SessionPolicy) -> bytes:
     """Return the account calldata by which a session key ends itself, directly or in an operation that it signs."""
     return _RENOUNCE_SESSION + sessions.pack(policy=policy)
+
+
+def encode_schedule_change(*, call: bytes) -> bytes:
+    """Return the account calldata by which a custodian announces an upgrade or a change of owner."""
+    return _SCHEDULE_CHANGE + words.arguments((words.dynamic(call),))
+
+
+def encode_cancel_change(*, call: bytes) -> bytes:
+    """Return the account calldata by which the owner or the customer's key calls an announced change off."""
+    return _CANCEL_CHANGE + words.keccak(call)
+
+
+def encode_enrol_customer(*, customer: bytes) -> bytes:
+    """Return the account calldata by which the owner enrols the customer's key, or the customer replaces it."""
+    return _ENROL_CUSTOMER + words.address(customer)
+
+
+def encode_change_owner(*, owner: bytes, is_self_custodied: bool) -> bytes:
+    """Return the account calldata that gives the account to another owner; a custodian announces it first."""
+    return _CHANGE_OWNER + words.address(owner) + words.flag(is_self_custodied)
+
+
+def encode_upgrade(*, implementation: bytes) -> bytes:
+    """Return the account calldata that replaces the implementation; a custodian announces it first."""
+    return _UPGRADE + words.arguments((words.address(implementation), words.dynamic(b"")))
 
 
 def encode_session(*, session_id: bytes) -> bytes:

@@ -39,7 +39,7 @@ abstract contract BillSessions {
     );
 
     /// @dev keccak256(abi.encode(uint256(keccak256("openvpp.storage.BillSessions")) - 1)) & ~bytes32(uint256(0xff))
-    bytes32 private constant STORAGE = 0xfb4fe4f1fab75a65e5c293df623c4046b7403e117481b120a4eafa7159854100;
+    bytes32 private constant SESSION_STORAGE = 0xfb4fe4f1fab75a65e5c293df623c4046b7403e117481b120a4eafa7159854100;
 
     /// @notice A bill was paid. A hint only: the proof is the token's own `Transfer` of `amount + fee`.
     /// @param ref Random name of the payment.
@@ -274,7 +274,7 @@ abstract contract BillSessions {
 
         unchecked {
             // `leaving` and both counters are below 2**96.
-            uint256 period;
+            uint256 period = 0;
             uint256 periodSeconds = uint32(times >> 48);
             if (periodSeconds != 0) period = (block.timestamp - startsAt) / periodSeconds;
             uint256 inPeriod = (period == state.period() ? state.spentInPeriod() : 0) + leaving;
@@ -323,7 +323,7 @@ abstract contract BillSessions {
     function _states() private view returns (mapping(bytes32 => uint256) storage) {
         SessionStorage storage stored;
         assembly ("memory-safe") {
-            stored.slot := STORAGE
+            stored.slot := SESSION_STORAGE
         }
         return stored.states;
     }

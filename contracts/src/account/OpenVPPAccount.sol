@@ -42,13 +42,22 @@ contract OpenVPPAccount is
     uint8 public constant SIGNED_BY_SESSION = 1;
 
     /// @dev keccak256(abi.encode(uint256(keccak256("openvpp.storage.Account")) - 1)) & ~bytes32(uint256(0xff))
-    bytes32 private constant STORAGE = 0x677288ac3ece3bc8bcb8f445573953fb306cbccb0fd87a72ef8fdabd6a605e00;
+    bytes32 private constant ACCOUNT_STORAGE = 0x677288ac3ece3bc8bcb8f445573953fb306cbccb0fd87a72ef8fdabd6a605e00;
 
     /// @custom:storage-location erc7201:openvpp.storage.Account
     /// @param owner Owner since the last rotation, or zero while it is the one in the proxy's code.
+    /// @param isSelfCustodied Whether the owner is a key that the customer holds; until then it is a custodian's.
+    /// @param customer May cancel what the custodian scheduled; zero until enrolled.
+    /// @param readyAt Hash of a scheduled call to the first second at which it may be made, Unix time.
     struct AccountStorage {
         address owner;
+        bool isSelfCustodied;
+        address customer;
+        mapping(bytes32 callHash => uint256 timestamp) readyAt;
     }
+
+    /// @notice How long a custodian's upgrade or change of owner waits, in seconds.
+    uint256 public constant CUSTODIAN_DELAY = 48 hours;
 
     bytes32 private constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
@@ -61,7 +70,22 @@ contract OpenVPPAccount is
     /// @notice The owner changed.
     /// @param previousOwner Owner before.
     /// @param newOwner Owner from now on.
-    event OwnerChanged(address indexed previousOwner, address indexed newOwner);
+    /// @param isSelfCustodied Whether the new owner is a key that the customer holds.
+    event OwnerChanged(address indexed previousOwner, address indexed newOwner, bool isSelfCustodied);
+
+    /// @notice The custodian announced an upgrade or a change of owner.
+    /// @param callHash Hash of the call.
+    /// @param call The call in full, to be read by anybody.
+    /// @param readyAt First second at which it may be made, Unix time.
+    event ChangeScheduled(bytes32 indexed callHash, bytes call, uint256 readyAt);
+
+    /// @notice An announced change was called off.
+    /// @param callHash Hash of the call.
+    event ChangeCancelled(bytes32 indexed callHash);
+
+    /// @notice The customer's own key was enrolled, or replaced by itself.
+    /// @param customer The key's address.
+    event CustomerEnrolled(address indexed customer);
 
     /// @notice Caller may not do this.
     /// @param caller Who called.
@@ -82,6 +106,15 @@ contract OpenVPPAccount is
     /// @notice Owner zero would lock the account for ever.
     error OwnerIsZero();
 
+    /// @notice A custodian's change was not announced, or must wait longer.
+    /// @param callHash Hash of the call.
+    /// @param readyAt First second at which it may be made, Unix time, or zero if it was not announced.
+    error ChangeNotReady(bytes32 callHash, uint256 readyAt);
+
+    /// @notice Only upgrades and changes of owner are announced.
+    /// @param selector What was to be announced.
+    error NotAChange(bytes4 selector);
+
     /// @param entryPoint_ EntryPoint v0.8 whose operations are accepted.
     constructor(address entryPoint_) EIP712("OpenVPP Account", "1") {
         ENTRY_POINT = entryPoint_;
@@ -89,6 +122,19 @@ contract OpenVPPAccount is
 
     modifier onlyOwner() {
         if (!_isOwnerCall(msg.sender)) revert NotAuthorised(msg.sender);
+        _;
+    }
+
+    /// @dev The owner's, and while that is a custodian announced 48 hours before, to the last byte; used once.
+    modifier afterDelay() {
+        if (!_isOwnerCall(msg.sender)) revert NotAuthorised(msg.sender);
+        AccountStorage storage stored = _accountStorage();
+        if (!stored.isSelfCustodied) {
+            bytes32 callHash = keccak256(msg.data);
+            uint256 ready = stored.readyAt[callHash];
+            if (ready == 0 || block.timestamp < ready) revert ChangeNotReady(callHash, ready);
+            delete stored.readyAt[callHash];
+        }
         _;
     }
 
@@ -156,18 +202,56 @@ contract OpenVPPAccount is
         }
     }
 
-    /// @notice Gives the account to another owner.
-    /// @param newOwner Owner from now on.
-    function changeOwner(address newOwner) external onlyOwner {
-        if (newOwner == address(0)) revert OwnerIsZero();
-        emit OwnerChanged(owner(), newOwner);
-        _accountStorage().owner = newOwner;
+    /// @notice Announces an upgrade or a change of owner, which a custodian may make 48 hours later.
+    /// @param call The whole call: `changeOwner` or `upgradeToAndCall` with its arguments.
+    function scheduleChange(bytes calldata call) external onlyOwner {
+        bytes4 selector = bytes4(call);
+        if (selector != this.changeOwner.selector && selector != this.upgradeToAndCall.selector) {
+            revert NotAChange(selector);
+        }
+        bytes32 callHash = keccak256(call);
+        uint256 ready = block.timestamp + CUSTODIAN_DELAY;
+        _accountStorage().readyAt[callHash] = ready;
+        emit ChangeScheduled(callHash, call, ready);
     }
 
-    /// @notice Replaces the implementation.
+    /// @notice Calls off an announced change; for the owner and the customer.
+    /// @param callHash Hash of the call.
+    function cancelChange(bytes32 callHash) external {
+        AccountStorage storage stored = _accountStorage();
+        if (msg.sender != stored.customer && !_isOwnerCall(msg.sender)) revert NotAuthorised(msg.sender);
+        delete stored.readyAt[callHash];
+        emit ChangeCancelled(callHash);
+    }
+
+    /// @notice Enrols the customer's own key, which may cancel changes. The owner enrols the first; only the customer
+    /// replaces it.
+    /// @param newCustomer The key's address.
+    function enrolCustomer(address newCustomer) external {
+        AccountStorage storage stored = _accountStorage();
+        address current = stored.customer;
+        bool isAllowed = current == address(0) ? _isOwnerCall(msg.sender) : msg.sender == current;
+        if (!isAllowed) revert NotAuthorised(msg.sender);
+        stored.customer = newCustomer;
+        emit CustomerEnrolled(newCustomer);
+    }
+
+    /// @notice Gives the account to another owner; announced 48 hours before while the owner is a custodian.
+    /// @param newOwner Owner from now on.
+    /// @param isSelfCustodied Whether that is a key that the customer holds, so that nothing waits from now on.
+    function changeOwner(address newOwner, bool isSelfCustodied) external afterDelay {
+        if (newOwner == address(0)) revert OwnerIsZero();
+        emit OwnerChanged(owner(), newOwner, isSelfCustodied);
+        AccountStorage storage stored = _accountStorage();
+        stored.owner = newOwner;
+        stored.isSelfCustodied = isSelfCustodied;
+    }
+
+    /// @notice Replaces the implementation; announced 48 hours before while the owner is a custodian.
     /// @param newImplementation Contract that answers `proxiableUUID` with the ERC-1967 slot.
     /// @param data Call made to it afterwards, or empty.
-    function upgradeToAndCall(address newImplementation, bytes calldata data) external payable onlyOwner {
+    function upgradeToAndCall(address newImplementation, bytes calldata data) external payable afterDelay {
+        if (newImplementation.code.length == 0) revert NotAnImplementation(newImplementation);
         try IERC1822Proxiable(newImplementation).proxiableUUID() returns (bytes32 slot) {
             if (slot != ERC1967Utils.IMPLEMENTATION_SLOT) revert NotAnImplementation(newImplementation);
         } catch {
@@ -185,6 +269,22 @@ contract OpenVPPAccount is
     /// @notice EntryPoint whose operations are accepted.
     function entryPoint() external view returns (address) {
         return ENTRY_POINT;
+    }
+
+    /// @notice The customer's enrolled key, or zero.
+    function customer() external view returns (address) {
+        return _accountStorage().customer;
+    }
+
+    /// @notice Whether the owner is a key that the customer holds.
+    function isSelfCustodied() external view returns (bool) {
+        return _accountStorage().isSelfCustodied;
+    }
+
+    /// @notice First second at which an announced change may be made, Unix time, or zero if none was announced.
+    /// @param callHash Hash of the call.
+    function changeReadyAt(bytes32 callHash) external view returns (uint256) {
+        return _accountStorage().readyAt[callHash];
     }
 
     /// @notice Owner of the account; zero for the implementation itself, which therefore obeys nobody.
@@ -268,7 +368,7 @@ contract OpenVPPAccount is
 
     function _accountStorage() private pure returns (AccountStorage storage stored) {
         assembly ("memory-safe") {
-            stored.slot := STORAGE
+            stored.slot := ACCOUNT_STORAGE
         }
     }
 }

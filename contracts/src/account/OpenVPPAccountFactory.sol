@@ -70,7 +70,7 @@ contract OpenVPPAccountFactory {
         bytes memory code = AccountProxies.creationCode(IMPLEMENTATION, owner);
         account = Create2.computeAddress(salt, keccak256(code));
         if (account.code.length != 0) return account;
-        Create2.deploy(0, salt, code);
+        account = Create2.deploy(0, salt, code);
         emit AccountCreated(account, owner, salt);
     }
 }

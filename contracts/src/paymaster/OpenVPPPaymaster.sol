@@ -162,7 +162,7 @@ contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
     /// @dev A bill payment's fee must be the quoted one, in the quoted kind of token; other calls carry no fee.
     function _checkFee(bytes calldata callData, uint8 mode, uint256 quotedFee) private pure {
         if (mode == 0 || mode > FEE_ABSORBED) revert UnknownMode(mode);
-        uint256 fee;
+        uint256 fee = 0;
         bool inFeeToken = mode == FEE_IN_FEE_TOKEN;
         if (bytes4(callData) == IBillPayer.payBill.selector && callData.length == PAY_BILL_LENGTH) {
             fee = uint256(bytes32(callData[228:]));

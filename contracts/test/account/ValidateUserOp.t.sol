@@ -72,7 +72,7 @@ contract ValidateUserOpTest is World {
         open();
         bytes memory signature = abi.encodePacked(uint8(1), sign(KEY, HASH));
         _refuses(
-            _op(abi.encodeCall(OpenVPPAccount.changeOwner, (PAYEE)), signature),
+            _op(abi.encodeCall(OpenVPPAccount.changeOwner, (PAYEE, true)), signature),
             abi.encodeWithSelector(OpenVPPAccount.NotASessionCall.selector, OpenVPPAccount.changeOwner.selector)
         );
         _refuses(

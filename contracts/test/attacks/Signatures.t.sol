@@ -95,11 +95,11 @@ contract SignatureAttacks is World {
     }
 
     function test_replayAfterUpgrade() public {
+        deadline = uint40(block.timestamp + 7 days);
         bytes memory signature = _laneSignature();
         account.payBillSigned(packed(), payment(10e6, 0, false), deadline, signature);
         OpenVPPAccount next = new OpenVPPAccount(address(entryPoint));
-        asOwner();
-        account.upgradeToAndCall(address(next), "");
+        upgrade(address(next));
         _refusedInLane(account, signature);
         equal(usd.balanceOf(PAYEE), 10e6, "paid once");
     }
@@ -122,8 +122,7 @@ contract SignatureAttacks is World {
         bytes32[5] memory words = packed();
         words[4] = bytes32(uint256(words[4]) + 1);
         bytes memory install = installSignature(words);
-        asOwner();
-        account.changeOwner(vm.addr(STRANGER));
+        give(vm.addr(STRANGER), false);
         vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(STRANGER)));
         account.installSession(words, install);
     }
@@ -195,7 +194,7 @@ contract SignatureAttacks is World {
     function test_initialisationOfTheImplementation() public {
         equal(implementation.owner(), address(0), "obeys nobody");
         vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
-        implementation.changeOwner(address(this));
+        implementation.changeOwner(address(this), true);
         bytes memory install = sign(OWNER, Policies.installDigest(packed(), address(implementation)));
         vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, address(0)));
         implementation.installSession(packed(), install);
@@ -203,8 +202,7 @@ contract SignatureAttacks is World {
 
     /// @dev Ours stands in ERC-7201 namespaces: nothing lies in the first slots, where other code would put its own.
     function test_storageCollision() public {
-        asOwner();
-        account.changeOwner(vm.addr(OWNER));
+        give(vm.addr(OWNER), false);
         vm.prank(address(entryPoint));
         account.payBill(packed(), REF, 1, 0, false);
         for (uint256 slot = 0; slot < 16; ++slot) {

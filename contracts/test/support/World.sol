@@ -177,6 +177,24 @@ abstract contract World is Checks {
         vm.prank(vm.addr(OWNER));
     }
 
+    /// @dev Announces a change as the custodian and lets 48 hours pass; the next call is the owner's.
+    function announce(bytes memory call) internal {
+        vm.prank(vm.addr(OWNER));
+        account.scheduleChange(call);
+        vm.warp(block.timestamp + 48 hours);
+        vm.prank(vm.addr(OWNER));
+    }
+
+    function upgrade(address next) internal {
+        announce(abi.encodeCall(OpenVPPAccount.upgradeToAndCall, (next, "")));
+        account.upgradeToAndCall(next, "");
+    }
+
+    function give(address newOwner, bool isSelfCustodied) internal {
+        announce(abi.encodeCall(OpenVPPAccount.changeOwner, (newOwner, isSelfCustodied)));
+        account.changeOwner(newOwner, isSelfCustodied);
+    }
+
     function spent() internal view returns (uint256 total) {
         (, total,,,) = account.session(Policies.id(packed()));
     }

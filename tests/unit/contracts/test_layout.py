@@ -14,7 +14,7 @@ SOURCE = """
         address owner;
         uint256 added;
     }}
-    bytes32 private constant STORAGE = {slot};
+    bytes32 private constant ACCOUNT_STORAGE = {slot};
 """
 SLOT = "0x677288ac3ece3bc8bcb8f445573953fb306cbccb0fd87a72ef8fdabd6a605e00"
 
