@@ -7,11 +7,11 @@ import re
 
 from billing import models as billing_models
 from customers import models as customer_models
-from openvpp.demo.adapters import phone
 
 FILE = pathlib.Path(__file__).resolve().parent.parent / "seed_data" / "green_button_hourly_32_days.xml"
 FIRST_DAY = datetime.date(2012, 4, 1)
 LAST_DAY_AFTER = datetime.date(2012, 5, 1)
+FILE_ENDS_ON = datetime.date(2012, 5, 4)
 STEP = datetime.timedelta(days=364)
 STARTS = re.compile(rb"(<start>)(\d+)(</start>)")
 
@@ -27,18 +27,16 @@ class Statement:
     years_on: int
 
 
-def next_statement(*, account: customer_models.CustomerAccount, today: datetime.date) -> Statement:
-    """Return the first statement period that is not billed yet.
-
-    :raises phone.UnableToPlay: every year up to today is billed.
-    """
-    billed = set(account.bills.exclude(state=billing_models.Bill.State.CANCELLED).values_list("starts_on", flat=True))
+def next_statement(*, account: customer_models.CustomerAccount, today: datetime.date) -> Statement | None:
+    """Return the first statement period that is not billed yet, or None when every year up to today is."""
+    rated = account.bills.filter(source=billing_models.Bill.Source.RATED)
+    billed = set(rated.exclude(state=billing_models.Bill.State.CANCELLED).values_list("starts_on", flat=True))
     years_on = 0
     while FIRST_DAY + years_on * STEP in billed:
         years_on += 1
     moved = years_on * STEP
     if FILE_ENDS_ON + moved > today:
-        raise phone.UnableToPlay("Every year of this home is billed: start over with `make reset`.", code="all_billed")
+        return None
     return Statement(
         starts_on=FIRST_DAY + moved,
         ends_on=LAST_DAY_AFTER + moved,
@@ -46,9 +44,6 @@ def next_statement(*, account: customer_models.CustomerAccount, today: datetime.
         content=_moved(FILE.read_bytes(), seconds=int(moved.total_seconds())),
         years_on=years_on,
     )
-
-
-FILE_ENDS_ON = datetime.date(2012, 5, 4)
 
 
 def _moved(content: bytes, *, seconds: int) -> bytes:

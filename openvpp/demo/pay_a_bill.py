@@ -8,9 +8,10 @@ import uuid
 import zoneinfo
 from typing import Any
 
+from billing import models as billing_models
 from billing.usecases import issue_bill
 from customers import models as customer_models
-from openvpp.core import clock
+from openvpp.core import clock, money
 from openvpp.demo import cast, meter_data, proof
 from openvpp.demo import stage as stages
 from openvpp.demo.adapters import phone
@@ -41,11 +42,19 @@ class Journey:
         account = customer_models.CustomerAccount.objects.of_utility(self.stack.utility.pk).get(
             number=self.stack.people["ada"]["account"]
         )
-        statement = self._deliver_readings(account)
+        zone = zoneinfo.ZoneInfo(self.stack.utility.time_zone)
+        today = clock.get_now().astimezone(zone).date()
+        statement = meter_data.next_statement(account=account, today=today)
+        if statement is not None:
+            self._deliver_readings(account, statement=statement)
         ada = self._sign_in()
         try:
             wallet = self._show_wallet(ada)
-            bill = self._issue(ada, account=account, statement=statement)
+            if statement is not None:
+                bill_id = self._issue(account, statement=statement)
+            else:
+                bill_id = self._receive(account, today=today)
+            bill = self._show_bill(ada, bill_id=bill_id)
             return self._pay(ada, wallet=wallet, bill=bill)
         finally:
             ada.listener.close()
@@ -54,14 +63,14 @@ class Journey:
     def _fee_words(self) -> str:
         return {"ovpp": "in $OVPP", "stablecoin": "in the stablecoin", "utility": "paid by the utility"}[self.fee_mode]
 
-    def _deliver_readings(self, account: customer_models.CustomerAccount) -> meter_data.Statement:
+    def _system(self) -> phone.Api:
+        token = phone.system_token(base_url=self.stack.base_url, client=self.stack.oauth["head_end"])
+        return phone.Api(base_url=self.stack.base_url, token=token.access)
+
+    def _deliver_readings(self, account: customer_models.CustomerAccount, *, statement: meter_data.Statement) -> None:
         self.stage.step("The head-end", "delivers a home's meter data as a Green Button file")
-        zone = zoneinfo.ZoneInfo(self.stack.utility.time_zone)
-        statement = meter_data.next_statement(account=account, today=clock.get_now().astimezone(zone).date())
         point = customer_models.ServicePoint.objects.get(agreements__account=account)
-        client = self.stack.oauth["head_end"]
-        token = phone.system_token(base_url=self.stack.base_url, client=client)
-        batch = phone.Api(base_url=self.stack.base_url, token=token.access).upload(
+        batch = self._system().upload(
             "meter-imports/",
             name=statement.file_name,
             content=statement.content,
@@ -73,7 +82,6 @@ class Journey:
             f"{len(statement.content) // 1024} KB, {batch['intervals']} hourly readings of point {point.number}{again}"
         )
         self.stage.fact(f"stored: {batch['days_added']} days added, {batch['days_unchanged']} known already")
-        return statement
 
     def _sign_in(self) -> cast.SignedIn:
         self.stage.step("Ada", "signs in on her phone and lets the app pay, within limits")
@@ -91,16 +99,38 @@ class Journey:
         self.stage.fact(f"wallet {wallet.address}: {held}; native coin {balances['native_wei']}")
         return wallet
 
-    def _issue(
-        self, ada: cast.SignedIn, *, account: customer_models.CustomerAccount, statement: meter_data.Statement
-    ) -> dict[str, Any]:
+    def _issue(self, account: customer_models.CustomerAccount, *, statement: meter_data.Statement) -> str:
         self.stage.step("The billing run", f"rates {statement.starts_on} up to {statement.ends_on} and issues the bill")
         issued = issue_bill.issue_bill(
             account_id=account.pk, starts_on=statement.starts_on, ends_on=statement.ends_on, now=clock.get_now()
         )
+        return str(issued.pk)
+
+    def _receive(self, account: customer_models.CustomerAccount, *, today: datetime.date) -> str:
+        self.stage.step("The utility's billing system", "sends a bill, as every year of meter data is billed here")
+        last = account.bills.filter(source=billing_models.Bill.Source.RATED).order_by("-starts_on")[0]
+        number = f"{account.number}-{uuid.uuid4().hex[:8]}"
+        amount = str(money.from_units(units=last.amount_due_cents, decimals=2))
+        received = self._system().post(
+            "bills/received/",
+            {
+                "account": account.number,
+                "number": number,
+                "starts_on": last.starts_on.isoformat(),
+                "ends_on": last.ends_on.isoformat(),
+                "due_on": (today + datetime.timedelta(days=21)).isoformat(),
+                "currency": last.currency,
+                "amount_due": amount,
+                "lines": [{"label": f"As rated in {last.number}", "amount": amount}],
+            },
+            key=number,
+        )
+        return str(received["id"])
+
+    def _show_bill(self, ada: cast.SignedIn, *, bill_id: str) -> dict[str, Any]:
         with self.stage.waiting("Ada's phone listens"):
             told = ada.listener.wait_for(
-                lambda notice: notice["kind"] == "bill.issued" and notice["data"]["bill_id"] == str(issued.pk),
+                lambda notice: notice["kind"] == "bill.issued" and notice["data"]["bill_id"] == bill_id,
                 within_s=NOTICE_WITHIN_S,
                 what="the bill",
             )
