@@ -4,11 +4,15 @@ import datetime
 from typing import Any
 
 from django import forms
+from django.utils import functional, timezone
 
 from openvpp.core import clock, errors, period
 from programs import models
 from programs.domain import eligibility
 from programs.usecases import dispatch_event
+
+# What decides how much an event pays.
+PAID_BY = frozenset({"payout_usd_per_kwh", "payout_token", "treasury_wallet", "baseline_min_days"})
 
 
 class Program(forms.ModelForm):  # type: ignore[type-arg] # no arguments at run time
@@ -38,14 +42,23 @@ class Program(forms.ModelForm):  # type: ignore[type-arg] # no arguments at run 
             before = models.Program.objects.filter(pk=self.instance.pk).values_list("terms_version", flat=True).first()
             if before is not None and data.get("terms_version", 0) <= before:
                 self.add_error("terms_version", "Raise the version with the terms.")
+        if self.instance.pk and PAID_BY & set(self.changed_data) and _has_open_event(self.instance):
+            raise forms.ValidationError("An event is not settled yet. It is paid as it was called; change this after.")
         return data
+
+
+def _name_zone() -> str:
+    return f"{timezone.get_current_timezone()}, on a quarter of an hour."
+
+
+_when = functional.lazy(_name_zone, str)
 
 
 class Event(forms.ModelForm):  # type: ignore[type-arg] # no arguments at run time
     """An event with a window and a target that an event can have."""
 
     class Meta:
-        help_texts = {"starts_at": "UTC, on a quarter of an hour.", "ends_at": "UTC, on a quarter of an hour."}
+        help_texts = {"starts_at": _when(), "ends_at": _when()}
 
     def clean(self) -> dict[str, Any]:
         """Refuse what `dispatch_event.schedule` refuses."""
@@ -58,3 +71,8 @@ class Event(forms.ModelForm):  # type: ignore[type-arg] # no arguments at run ti
         except (errors.UnableTo, ValueError) as error:
             raise forms.ValidationError(str(error)) from error
         return data
+
+
+def _has_open_event(program: models.Program) -> bool:
+    ended = {models.Event.State.SETTLED, models.Event.State.CANCELLED}
+    return program.events.exclude(state__in=ended).exists()

@@ -1,5 +1,6 @@
 """The admin: who sees what, and that events move on by POST and a manager's hand only."""
 
+import decimal
 from typing import Any
 
 import pytest
@@ -154,3 +155,34 @@ def test_a_manager_does_not_change_where_the_money_comes_from(program: models.Pr
     assert b'name="payout_usd_per_kwh"' in page.content
     assert b'name="treasury_wallet"' not in page.content
     assert b'name="payout_token"' not in page.content
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "rate"),
+    [
+        ("scheduled", 200, "2"),
+        ("ended", 200, "2"),
+        ("settling", 200, "2"),
+        ("settled", 302, "9"),
+        ("cancelled", 302, "9"),
+    ],
+)
+def test_an_event_is_paid_at_the_rate_at_which_it_was_called(
+    program: models.Program, state: str, status: int, rate: str
+) -> None:
+    programs.Event.create(program=program, starts_at="2026-07-16T21:00Z", ends_at="2026-07-16T22:00Z", state=state)
+    wish = {
+        "name": program.name,
+        "kind": program.kind,
+        "terms": program.terms,
+        "terms_version": "1",
+        "eligibility": '{"device_kinds": ["battery"]}',
+        "payout_usd_per_kwh": "9",
+        "baseline_min_days": "10",
+        "holidays": "[]",
+        "is_open": "on",
+    }
+    answer = staff(program.utility, "program_manager").post(f"/admin/programs/program/{program.pk}/change/", wish)
+    program.refresh_from_db()
+    assert (answer.status_code, program.payout_usd_per_kwh) == (status, decimal.Decimal(rate))
+    assert (b"An event is not settled yet." in answer.content) == (status == 200)
