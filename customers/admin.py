@@ -8,6 +8,8 @@ money: only an operator of the installation writes them.
 from typing import Any
 
 from allauth.account import decorators as account_decorators
+from allauth.mfa import models as mfa_models
+from allauth.socialaccount import models as social_models
 from django import http
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
@@ -22,8 +24,12 @@ from openvpp.core import clock, upcalls
 Roles = tenant_admin.Roles
 EVERYBODY = Roles.ALL
 KEEPERS = frozenset({Roles.CSR, Roles.ADMINISTRATOR})
+# The plain filter would offer, and so name, every utility of the installation.
+OF_OWN_UTILITIES = ("utility", admin.RelatedOnlyFieldListFilter)
 
-admin.site.unregister(auth_models.Group)
+for _model in (auth_models.Group, mfa_models.Authenticator, social_models.SocialApp, social_models.SocialToken):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
 # Staff sign in by the same door as everybody: its limits on guessing and its second factor hold for them too.
 admin.site.login = account_decorators.secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
@@ -179,7 +185,7 @@ class CustomerAdmin(tenant_admin.TenantAdmin):
     viewed_by = EVERYBODY
     written_by = KEEPERS
     list_display = ("name", "email", "phone", "utility", "signs_in")
-    list_filter = ("utility",)
+    list_filter = (OF_OWN_UTILITIES,)
     search_fields = (
         "name",
         "email",
@@ -203,7 +209,7 @@ class CustomerAccountAdmin(tenant_admin.TenantAdmin):
     viewed_by = EVERYBODY
     written_by = KEEPERS
     list_display = ("number", "utility", "opened_on", "closed_on")
-    list_filter = ("utility",)
+    list_filter = (OF_OWN_UTILITIES,)
     search_fields = ("number", "accesses__customer__name", "accesses__customer__email")
     exclude = ("claim_proof",)
     inlines = (AccessInline, AgreementInline)

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from allauth.mfa import models as mfa_models
+from allauth.socialaccount import models as social_models
 from django import test
 from django.contrib import admin
 from django.urls import reverse
@@ -52,8 +54,9 @@ def test_list_and_page_show_own_utility_alone(name: str) -> None:
     )
     other_page = reverse(f"admin:customers_{name}_change", args=[theirs.pk])
     csr = browser(staff(utility_of(mine)))
-    rows = csr.get(listing).context["cl"].queryset
-    assert list(rows) == [mine]
+    answer = csr.get(listing)
+    assert list(answer.context["cl"].queryset) == [mine]
+    assert utility_of(theirs).name not in answer.content.decode()
     assert csr.get(page).status_code == 200
     assert csr.get(other_page).status_code == 302
     assert csr.post(other_page, {}).status_code in {302, 403}
@@ -210,5 +213,6 @@ def test_switching_an_application_off_ends_its_grants() -> None:
 
 
 def test_sealed_keys_and_tokens_have_no_page() -> None:
-    for model in (wallet_models.AccessToken, wallet_models.RefreshToken, wallet_models.Grant):
+    tokens = (wallet_models.AccessToken, wallet_models.RefreshToken, wallet_models.Grant, social_models.SocialToken)
+    for model in (*tokens, social_models.SocialApp, mfa_models.Authenticator):
         assert model not in admin.site._registry
