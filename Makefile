@@ -56,7 +56,6 @@ format: setup ## Format Python and Solidity, write the OpenAPI file
 
 bench: setup ## Run one benchmark against its peers: make bench NAME=gas
 	@if [ -z "$(NAME)" ]; then echo "openvpp: say which: make bench NAME=..., one of: $$(ls benchmarks/*.py 2>/dev/null | xargs -rn1 basename -s .py | grep -v '^__' | tr '\n' ' ')" >&2; exit 1; fi
-	@$(SYSTEM_PYTHON) openvpp/stack/bootstrap.py bench
 	$(PY) -m benchmarks.$(NAME)
 
 contracts: setup ## Compile the contracts and export their ABIs

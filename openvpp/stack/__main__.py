@@ -70,9 +70,13 @@ def execute(arguments: list[str]) -> int:
 def lock() -> int:
     """Resolve the dependencies of pyproject.toml anew, for every platform, with hashes."""
     compile_ = [str(layout.ROOT / ".venv/bin/uv"), "pip", "compile", "--universal", "--generate-hashes", "--no-header"]
-    compile_ += ["--python-version", "3.12", "--quiet", "pyproject.toml"]
-    for name, groups in (("base", []), ("dev", ["dev"]), ("bench", ["dev", "bench"]), ("analysis", ["analysis"])):
-        options = [f"--group={group}" for group in groups]
+    compile_ += ["--no-emit-index-url", "--no-emit-find-links", "--python-version", "3.12", "--quiet"]
+    sources = {
+        "base": ["pyproject.toml"],
+        "dev": ["pyproject.toml", "--group=dev"],
+        "analysis": ["--group=pyproject.toml:analysis"],
+    }
+    for name, options in sources.items():
         code = subprocess.run(
             [*compile_, *options, "--output-file", f"requirements/{name}.txt"], cwd=layout.ROOT, check=False
         ).returncode

@@ -52,10 +52,6 @@ def bootstrap() -> None:
         install_node()
         have["node"] = wanted["node"]
         write_stamp(have)
-    if "bench" in sys.argv[1:] and have.get("bench") != wanted["bench"]:
-        sync("bench.txt")
-        have["bench"] = wanted["bench"]
-        write_stamp(have)
     if time.monotonic() - started > 1:
         say(f"installed in {time.monotonic() - started:.0f} s")
 
@@ -63,7 +59,6 @@ def bootstrap() -> None:
 def digests() -> dict[str, str]:
     return {
         "python": digest("requirements/dev.txt", ".python-version"),
-        "bench": digest("requirements/bench.txt", ".python-version"),
         "node": digest("contracts/package-lock.json"),
     }
 
@@ -108,7 +103,7 @@ def install_python() -> None:
 def sync(lock: str) -> None:
     """Have `.venv` hold what a lock names, and nothing else."""
     say(f"installing Python packages (requirements/{lock})")
-    command = [*find_uv(), "pip", "sync", "--require-hashes", "--python", str(VENV / "bin" / "python")]
+    command = [*find_uv(), "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", str(VENV / "bin" / "python")]
     process = subprocess.Popen(
         [*command, str(ROOT / "requirements" / lock)],
         cwd=str(ROOT),

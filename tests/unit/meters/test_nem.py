@@ -6,6 +6,7 @@ import io
 import pathlib
 import zipfile
 
+import nemreader
 import pytest
 
 from meters.adapters import nem
@@ -61,7 +62,6 @@ def _inside(content: bytes) -> str:
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name not in BROKEN], ids=lambda path: path.name)
 def test_sums_are_those_of_nemreader(path: pathlib.Path) -> None:
-    nemreader = pytest.importorskip("nemreader", reason="nemreader is not installed")
     theirs = nemreader.NEMFile(str(path), strict=False).nem_data().readings
 
     for channel in nem.read(content=path.read_bytes()).channels:

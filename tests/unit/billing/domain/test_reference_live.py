@@ -11,13 +11,11 @@ import random
 from typing import Any
 
 import numpy as np
-import pytest
 
 from billing.adapters import urdb
 from billing.domain import bill, loads, tariffs, terms, yearly
 from tests.factories import rating as factory
 
-pytest.importorskip("PySAM", reason="PySAM is not installed")
 CENT = 0.01
 TARIFFS = 200
 
