@@ -245,6 +245,16 @@ def test_an_expired_quote(town: Town, ada: Person) -> None:
     assert problem["expired_at"]
 
 
+def test_a_utility_that_is_paid_at_another_address_by_now(town: Town, ada: Person) -> None:
+    bill = town.bill(ada)
+    quote = quote_for(ada, bill)
+    customer_models.Utility.objects.update(treasury_address=words.checksummed(b"\x77" * 20))
+    expect_refusal(town, ada, lambda: pay(ada, bill, quote), status=409, code="quote_outdated")
+    anew = quote_for(ada, bill)
+    problem = expect_refusal(town, ada, lambda: pay(ada, bill, anew), status=403, code="grant_does_not_cover")
+    assert problem["allowed_payee"] == TREASURY
+
+
 def test_a_bill_that_is_paid_or_on_its_way(town: Town, ada: Person) -> None:
     bill = town.bill(ada)
     quote, other = quote_for(ada, bill), quote_for(ada, bill)
