@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "openvpp.desk.zone.staff_time_zone",
 ]
 
 ROOT_URLCONF = "openvpp.urls"

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from django import http, urls
+from django.templatetags.static import static
+from django.utils import functional
 
+static_lazy = functional.lazy(static, str)
 Permission = Callable[[http.HttpRequest], bool]
 
 
@@ -38,6 +41,8 @@ UNFOLD = {
     "SITE_TITLE": "OpenVPP",
     "SITE_HEADER": "OpenVPP",
     "SITE_SYMBOL": "bolt",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": static_lazy("openvpp/icon.svg")}],
+    "ENVIRONMENT": "openvpp.desk.zone.label",
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {
         "primary": {

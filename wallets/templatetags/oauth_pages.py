@@ -17,7 +17,7 @@ _MIDDLE = 0.179
 
 @register.simple_tag(takes_context=True)
 def utility_of_next(context: template.RequestContext) -> customer_models.Utility | None:
-    """Return the utility of the application to which the person goes on after signing in, or None."""
+    """Return whose page it is: the utility of the app to which the person goes on, or the only one; else None."""
     request: http.HttpRequest | None = getattr(context, "request", None)
     if request is None:
         return None
@@ -25,9 +25,14 @@ def utility_of_next(context: template.RequestContext) -> customer_models.Utility
     query = urllib.parse.parse_qs(urllib.parse.urlsplit(onward).query)
     client_ids = query.get("client_id", [])
     if not client_ids or "\x00" in client_ids[0]:
-        return None
+        return _only_utility()
     application = models.Application.objects.select_related("utility").filter(client_id=client_ids[0]).first()
     return application.utility if application is not None else None
+
+
+def _only_utility() -> customer_models.Utility | None:
+    utilities = list(customer_models.Utility.objects.order_by("pk")[:2])
+    return utilities[0] if len(utilities) == 1 else None
 
 
 @register.filter
