@@ -103,7 +103,8 @@ def install_python() -> None:
 def sync(lock: str) -> None:
     """Have `.venv` hold what a lock names, and nothing else."""
     say(f"installing Python packages (requirements/{lock})")
-    command = [*find_uv(), "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", str(VENV / "bin" / "python")]
+    command = [*find_uv(), "pip", "sync", "--require-hashes", "--compile-bytecode"]
+    command += ["--python", str(VENV / "bin" / "python")]
     process = subprocess.Popen(
         [*command, str(ROOT / "requirements" / lock)],
         cwd=str(ROOT),
