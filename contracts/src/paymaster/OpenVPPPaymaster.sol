@@ -67,8 +67,8 @@ contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
     /// @notice Sponsoring is stopped.
     error SponsoringPaused();
 
-    /// @notice Paymaster data has another length than the mode wants.
-    /// @param length Of `paymasterAndData`, in bytes.
+    /// @notice Paymaster data, or the call of a bill payment, has another length than it should.
+    /// @param length Of `paymasterAndData`, or of the call, in bytes.
     error BadDataLength(uint256 length);
 
     /// @notice No such mode.
@@ -164,7 +164,9 @@ contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
         if (mode == 0 || mode > FEE_ABSORBED) revert UnknownMode(mode);
         uint256 fee = 0;
         bool inFeeToken = mode == FEE_IN_FEE_TOKEN;
-        if (bytes4(callData) == IBillPayer.payBill.selector && callData.length == PAY_BILL_LENGTH) {
+        if (bytes4(callData) == IBillPayer.payBill.selector) {
+            // A longer call would be read by the account just the same.
+            if (callData.length != PAY_BILL_LENGTH) revert BadDataLength(callData.length);
             fee = uint256(bytes32(callData[228:]));
             inFeeToken = uint256(bytes32(callData[260:])) != 0;
         }

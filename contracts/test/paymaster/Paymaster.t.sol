@@ -94,6 +94,18 @@ contract ValidatePaymasterUserOpTest is World {
         );
     }
 
+    /// @dev The account would read a longer call just the same, and pay a fee that was not looked at.
+    function test_refusesBillPaymentsOfAnotherLength() public {
+        _refuses(
+            sponsored(abi.encodePacked(payCall(packed(), 9, 4, false), uint8(0)), 3, 0),
+            abi.encodeWithSelector(OpenVPPPaymaster.BadDataLength.selector, 4 + 9 * 32 + 1)
+        );
+        _refuses(
+            sponsored(abi.encodePacked(bytes4(payCall(packed(), 9, 4, false))), 3, 0),
+            abi.encodeWithSelector(OpenVPPPaymaster.BadDataLength.selector, 4)
+        );
+    }
+
     function test_refusesUnknownModes() public {
         _refuses(
             sponsored(payCall(packed(), 9, 0, false), 0, 0),
