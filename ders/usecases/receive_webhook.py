@@ -1,6 +1,7 @@
 """A provider tells us something: believed when signed and fresh, acted on once."""
 
 import datetime
+import decimal
 import logging
 
 from ders import models, operations, queries
@@ -15,6 +16,8 @@ CLOCK_SKEW = datetime.timedelta(minutes=5)
 OLDEST = datetime.timedelta(days=400)
 # No device uses more than this many times its power: kWh taken for Wh, or W for kW, are a thousand times off.
 MOST_TIMES_POWER = 10
+# What a device gives is its power's and is paid for: no more than a meter's error and a rounded nameplate on top.
+MOST_TIMES_POWER_GIVEN = decimal.Decimal("1.25")
 
 
 class UnableToBelieveWebhook(errors.Forbidden):
@@ -102,10 +105,11 @@ def _record(*, provider: models.Provider, message: messages.Telemetry, now: date
         raise UnableToReadWebhook("There is no such device.", code="unknown_device")
     if message.intervals[-1].ends_at > now + CLOCK_SKEW or message.intervals[0].starts_at < now - OLDEST:
         raise UnableToReadWebhook("Telemetry is of the past 400 days.", code="impossible_time")
-    most_wh = device.power_kw * 1000 * message.intervals[0].seconds / 3600 * MOST_TIMES_POWER
-    if any(max(interval.delivered_wh, interval.received_wh) > most_wh for interval in message.intervals):
+    rated_wh = device.power_kw * 1000 * message.intervals[0].seconds / 3600
+    most_taken_wh, most_given_wh = rated_wh * MOST_TIMES_POWER, rated_wh * MOST_TIMES_POWER_GIVEN
+    if any(each.delivered_wh > most_taken_wh or each.received_wh > most_given_wh for each in message.intervals):
         raise UnableToReadWebhook(
-            f"A device of {device.power_kw} kW does not use this much. Send whole Wh of each interval.",
+            f"A device of {device.power_kw} kW does not use or give this much. Send whole Wh of each interval.",
             code="implausible_energy",
         )
     operations.record_telemetry(device_id=device.pk, intervals=message.intervals, now=now)

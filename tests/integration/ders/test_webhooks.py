@@ -144,16 +144,21 @@ def test_telemetry_of_an_impossible_time_is_refused(command: models.Command, day
     assert not models.WebhookEvent.objects.exists()
 
 
-def test_energy_in_the_wrong_unit_is_refused(command: models.Command) -> None:
-    # 5 kW for a quarter of an hour are 1250 Wh; ten times that is the most that is believed.
+@pytest.mark.parametrize(
+    ("direction", "most", "net"), [("delivered_wh", 12_500, 12_500), ("received_wh", 1_562, -1_562)]
+)
+def test_energy_that_the_device_cannot_use_or_give_is_refused(
+    command: models.Command, direction: str, most: int, net: int
+) -> None:
+    # 5 kW for a quarter of an hour are 1250 Wh: ten times that taken, a quarter more given is the most believed.
     message = telemetry(command.device)
-    message["intervals"][0]["received_wh"] = 12_501
+    message["intervals"][0] |= {"delivered_wh": 0, "received_wh": 0, direction: most + 1}
     refused = send(command.device.provider, message)
     assert (refused.status_code, refused.json()["code"]) == (422, "implausible_energy")
     assert stored(command.device) == {}
-    message["intervals"][0]["received_wh"] = 12_500
+    message["intervals"][0][direction] = most
     assert send(command.device.provider, message).status_code == 200
-    assert stored(command.device) == {START: -12_500}
+    assert stored(command.device) == {START: net}
 
 
 def test_a_message_that_cannot_be_read_may_be_sent_again_right(command: models.Command) -> None:
