@@ -79,6 +79,16 @@ def get_payment(*, user: customer_models.User, payment_id: uuid.UUID) -> models.
     return payment
 
 
+def find_payment_of_quote(
+    *, user: customer_models.User, bill_id: uuid.UUID, quote_id: uuid.UUID, amount_units: int
+) -> models.Payment | None:
+    """Return the payment that this person made of this bill under a quote, or None."""
+    made = get_payments(user=user).filter(
+        made_by=user, quote_id=quote_id, amount_units=amount_units, allocations__bill_id=bill_id
+    )
+    return made.first()
+
+
 def lock_payment_of(*, operation_id: uuid.UUID) -> models.Payment:
     """Lock the payment that an operation makes until the open transaction ends.
 

@@ -285,7 +285,16 @@ class PayBill(views.APIView):
             )
             return 202, PaymentOutput(payment).data
 
-        return api.act_once(request, act)
+        def resume() -> tuple[int, Any] | None:
+            payment = queries.find_payment_of_quote(
+                user=person,
+                bill_id=bill_id,
+                quote_id=asked.validated_data["quote_id"],
+                amount_units=int(asked.validated_data["amount_units"]),
+            )
+            return None if payment is None else (202, PaymentOutput(payment).data)
+
+        return api.act_once(request, act, resume)
 
 
 class Pages(pages.CursorPagination):

@@ -14,7 +14,11 @@ PROBLEM_TYPE = "https://openvpp.org/problems/"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
-def act_once(request: drf_request.Request, act: Callable[[], tuple[int, Any]]) -> response.Response:
+def act_once(
+    request: drf_request.Request,
+    act: Callable[[], tuple[int, Any]],
+    resume: Callable[[], tuple[int, Any] | None] = lambda: None,
+) -> response.Response:
     """Answer a money-moving request by its `Idempotency-Key` header.
 
     :raises errors.Invalid: no key, or one over 200 characters.
@@ -34,6 +38,7 @@ def act_once(request: drf_request.Request, act: Callable[[], tuple[int, Any]]) -
         body=dict(request.data),
         now=clock.get_now(),
         act=act,
+        resume=resume,
     )
     return response.Response(body, status=status)
 

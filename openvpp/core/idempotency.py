@@ -35,10 +35,13 @@ def answer_once(
     body: Mapping[str, Any],
     now: datetime.datetime,
     act: Callable[[], tuple[int, Any]],
+    resume: Callable[[], tuple[int, Any] | None] = lambda: None,
 ) -> tuple[int, Any]:
     """Return `act()`'s status and JSON body, or those of the first request under this key.
 
     `act` runs outside any transaction of ours. When it raises, the key is set free again: nothing was accepted.
+    `resume` is asked first when the process that answered the first request died: it returns the answer of what
+    that process had already done, or None.
 
     :raises UnableToRepeatRequest: `idempotency_key_reused` (422) for another body, `idempotency_key_in_use` (409)
         while the first request is under way.
@@ -46,11 +49,11 @@ def answer_once(
     fingerprint = hashlib.sha256(
         json.dumps([method, path, body], sort_keys=True, separators=(",", ":"), default=str).encode()
     ).hexdigest()
-    row = _claim(user_id=user_id, application_id=application_id, key=key, fingerprint=fingerprint, now=now)
+    row, is_first = _claim(user_id=user_id, application_id=application_id, key=key, fingerprint=fingerprint, now=now)
     if row.status is not None:
         return row.status, row.body
     try:
-        status, answer = act()
+        status, answer = (None if is_first else resume()) or act()
     except BaseException:
         models.IdempotentRequest.objects.filter(pk=row.pk, status__isnull=True).delete()
         raise
@@ -61,7 +64,8 @@ def answer_once(
 @db.transaction
 def _claim(
     *, user_id: Any, application_id: int, key: str, fingerprint: str, now: datetime.datetime
-) -> models.IdempotentRequest:
+) -> tuple[models.IdempotentRequest, bool]:
+    """Return the request's row, and whether nobody has begun to answer it before."""
     rows = models.IdempotentRequest.objects
     rows.filter(application_id=application_id, user_id=user_id, key=key, created_at__lt=now - KEEP).delete()
     made = models.IdempotentRequest(
@@ -80,13 +84,13 @@ def _claim(
             code="idempotency_key_reused",
         )
     if row.pk == made.pk or row.status is not None:
-        return row
+        return row, row.pk == made.pk
     if (
         rows.filter(pk=row.pk)
         .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
         .update(leased_until=now + LEASE)
     ):
-        return row
+        return row, False
     raise UnableToRepeatRequest(
         "The first request with this Idempotency-Key is still being answered. Ask again in a second.",
         code="idempotency_key_in_use",

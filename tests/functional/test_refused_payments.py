@@ -15,6 +15,7 @@ from billing.usecases import pay_bill
 from contracts.bindings import tokens, words
 from customers import models as customer_models
 from openvpp.core import clock, db
+from openvpp.core import models as core_models
 from relayer import models as relayer_models
 from tests.functional.conftest import DUE_UNITS, TREASURY, Person, Town
 from wallets import models as wallet_models
@@ -307,6 +308,23 @@ def test_the_same_key_and_body_fifty_times_at_once_pays_once(town: Town, ada: Pe
     assert models.Payment.objects.get().state == "paid"
     assert town.held(TREASURY)[0] == DUE_UNITS
     assert pay(ada, bill, quote, key="fifty").json() == taken[0]
+
+
+def test_a_payment_whose_first_answer_was_lost_with_its_process_is_answered_again(town: Town, ada: Person) -> None:
+    bill = town.bill(ada)
+    quote = quote_for(ada, bill)
+    first = pay(ada, bill, quote, key="lost").json()
+    # What a process leaves that dies after the payment is written and before its answer is.
+    core_models.IdempotentRequest.objects.update(
+        status=None, body=None, leased_until=clock.get_now() - datetime.timedelta(seconds=1)
+    )
+
+    again = pay(ada, bill, quote, key="lost")
+
+    assert (again.status_code, again.json()["id"]) == (202, first["id"])
+    town.finish()
+    assert models.Payment.objects.get().state == "paid"
+    assert town.held(TREASURY)[0] == DUE_UNITS
 
 
 def test_fifty_payments_of_one_bill_under_different_keys_pay_once(town: Town, ada: Person) -> None:

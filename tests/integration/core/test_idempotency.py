@@ -1,6 +1,7 @@
 """A money-moving request acts once, however often and however closely it is sent."""
 
 import concurrent.futures
+import datetime
 import threading
 from typing import Any
 
@@ -12,7 +13,9 @@ from openvpp.core import clock, errors, idempotency, models
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def send(act: Any, *, body: dict[str, Any] | None = None, key: str = "k") -> tuple[int, Any]:
+def send(
+    act: Any, *, body: dict[str, Any] | None = None, key: str = "k", resume: Any = lambda: None
+) -> tuple[int, Any]:
     return idempotency.answer_once(
         user_id=None,
         application_id=1,
@@ -22,6 +25,7 @@ def send(act: Any, *, body: dict[str, Any] | None = None, key: str = "k") -> tup
         body=body or {"amount_units": "5"},
         now=clock.get_now(),
         act=act,
+        resume=resume,
     )
 
 
@@ -47,6 +51,25 @@ def test_key_is_free_again_after_a_refusal() -> None:
         send(refuse)
     assert models.IdempotentRequest.objects.count() == 0
     assert send(lambda: (202, {"n": 1})) == (202, {"n": 1})
+
+
+def test_what_a_dead_process_had_done_is_answered_and_not_done_again() -> None:
+    send(lambda: (202, {"n": 1}))
+    models.IdempotentRequest.objects.update(
+        status=None, body=None, leased_until=clock.get_now() - datetime.timedelta(seconds=1)
+    )
+    answers = iter([(202, {"n": 2})])
+    assert send(lambda: next(answers), resume=lambda: (202, {"n": 1})) == (202, {"n": 1})
+    assert send(lambda: next(answers)) == (202, {"n": 1})
+    assert next(answers) == (202, {"n": 2})
+
+
+def test_what_a_dead_process_had_not_done_is_done() -> None:
+    send(lambda: (202, {"n": 1}))
+    models.IdempotentRequest.objects.update(
+        status=None, body=None, leased_until=clock.get_now() - datetime.timedelta(seconds=1)
+    )
+    assert send(lambda: (202, {"n": 2}), resume=lambda: None) == (202, {"n": 2})
 
 
 def test_twenty_at_once_act_once() -> None:
