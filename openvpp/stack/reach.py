@@ -20,7 +20,7 @@ def check_database(url: str) -> None:
     try:
         psycopg.connect(url, connect_timeout=int(ANSWER_S)).close()
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().partition("\n")[0].strip()
         raise errors.UnableToRunError(
             f"No PostgreSQL answers at DATABASE_URL={without_password(url)} ({reason}): start it, correct the address, "
             "or leave DATABASE_URL out to use the embedded one."
