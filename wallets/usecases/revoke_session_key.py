@@ -49,8 +49,11 @@ def revoke(*, grant_id: uuid.UUID, now: datetime.datetime) -> models.SessionKeyG
 
 @db.transaction_required
 def on_access_ended(*, user_id: int, now: datetime.datetime) -> None:
-    """End every grant of a person who may no longer act."""
+    """End every grant, code and token of a person who may no longer act, or who has put everybody out."""
     _revoke_all(grants=models.SessionKeyGrant.objects.filter(user_id=user_id), now=now)
+    models.Grant.objects.filter(user_id=user_id, redeemed_at__isnull=True).delete()
+    models.RefreshToken.objects.filter(user_id=user_id, revoked__isnull=True).update(revoked=now, updated=now)
+    models.AccessToken.objects.filter(user_id=user_id).delete()
 
 
 @db.transaction_required

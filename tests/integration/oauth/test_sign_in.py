@@ -11,6 +11,7 @@ from django.core import cache
 from customers import models as customer_models
 from tests.factories import customers, wallets
 from tests.integration.oauth import flow
+from wallets import models as wallet_models
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -112,6 +113,28 @@ def test_guessing_a_password_is_stopped(app: flow.MobileApp) -> None:
     assert told[-1] == "too_many_login_attempts"
     right = call("login", {"email": app.user.email, "password": PASSWORD})
     assert right.status_code == 400
+
+
+@pytest.mark.parametrize("scope", [flow.READING, flow.SPENDING])
+def test_a_new_password_puts_out_whoever_came_in_by_the_old_one(app: flow.MobileApp, scope: str) -> None:
+    tokens, waiting = app.redeem(app.get_code(scope)).json(), app.get_code(scope)
+    other = flow.MobileApp(application=app.application, user=customers.User.create())
+    others = other.redeem(other.get_code(flow.READING)).json()
+    assert flow.call("/api/v1/me/", tokens["access_token"]).status_code == 200
+
+    answer = app.browser.post(
+        "/accounts/password/change/",
+        {"oldpassword": PASSWORD, "password1": "a brand new staple", "password2": "a brand new staple"},
+    )
+    assert answer.status_code == 302
+
+    assert flow.call("/api/v1/me/", tokens["access_token"]).status_code == 401
+    assert app.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert app.redeem(waiting).json()["error"] == "invalid_grant"
+    assert not wallet_models.SessionKeyGrant.objects.filter(
+        state__in=wallet_models.SessionKeyGrant.LIVE_STATES
+    ).exists()
+    assert flow.call("/api/v1/me/", others["access_token"]).status_code == 200
 
 
 def test_a_deactivated_person_does_not_sign_in(app: flow.MobileApp) -> None:
