@@ -7,6 +7,8 @@ from django.conf import settings
 from drf_spectacular import extensions, openapi
 from rest_framework import generics, serializers
 
+from openvpp.core import api
+
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "A problem document (RFC 9457). `code` is stable; `detail` is for people.",
@@ -25,7 +27,7 @@ FIRST_REFUSAL = "400"
 PLAIN_NAMES = frozenset({"Input", "Output"})
 EXAMPLES = {
     400: ("invalid_input", "Some fields are wrong; `errors` names each one."),
-    401: ("not_authenticated", "Authentication credentials were not provided."),
+    401: ("not_authenticated", api.UNSIGNED),
     403: ("insufficient_scope", "The access token lacks the scope that this operation asks for."),
     404: ("not_found", "There is no such thing, or none that this caller may know of."),
     409: ("idempotency_key_in_use", "The first request with this Idempotency-Key is still being answered."),

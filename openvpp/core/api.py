@@ -12,6 +12,7 @@ from openvpp.core import clock, errors, idempotency
 
 PROBLEM_TYPE = "https://openvpp.org/problems/"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+UNSIGNED = "Send `Authorization: Bearer` with an access token; the authorization endpoint is /oauth/authorize/."
 
 
 def act_once(
@@ -93,4 +94,6 @@ def _code(error: exceptions.APIException) -> str:
 def _detail(error: exceptions.APIException) -> str:
     if isinstance(error, exceptions.ValidationError):
         return "Some fields are wrong; `errors` names each one."
+    if isinstance(error, exceptions.NotAuthenticated):
+        return UNSIGNED
     return str(error.detail)

@@ -1,5 +1,7 @@
 """The endpoints that applications call: token, revocation, introspection, and who signed in."""
 
+import http as http_status
+import json
 import logging
 from typing import Any
 
@@ -22,6 +24,15 @@ logger = logging.getLogger(__name__)
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
+# For errors that arrive without words of their own. They tell apart nothing that RFC 6749 keeps together.
+WHY = {
+    "invalid_grant": (
+        "The code or refresh token is unknown, used, ended, or of another client, redirect URI or code_verifier: "
+        "ask for a new code at the authorization endpoint"
+    ),
+    "invalid_client": "The client_id is unknown, or its secret is missing or wrong",
+}
+
 
 class Token(base.TokenView):
     """Codes and refresh tokens for tokens, each request decided in one transaction."""
@@ -37,8 +48,7 @@ class Token(base.TokenView):
             return _refuse("unsupported_grant_type", "Use authorization_code, refresh_token or client_credentials")
         try:
             with db.transaction():
-                answer: http.HttpResponseBase = self.authorization_flow_token_response(request)
-                return answer
+                return _explain(self.authorization_flow_token_response(request))
         except DataError:
             return _refuse("invalid_request", "A parameter holds characters that no parameter may hold")
         except OperationalError:
@@ -120,6 +130,16 @@ class UserInfo(views.APIView):
         if token.allow_scopes(["email"]):
             claims["email"] = person.email
         return response.Response(claims, headers=NO_STORE)
+
+
+def _explain(answer: http.HttpResponse) -> http.HttpResponse:
+    """Give a refusal that only names its error the words for it."""
+    if answer.status_code < http_status.HTTPStatus.BAD_REQUEST:
+        return answer
+    body = json.loads(answer.content)
+    if "error_description" not in body and body.get("error") in WHY:
+        answer.content = json.dumps(body | {"error_description": WHY[body["error"]]})
+    return answer
 
 
 def _refuse(error: str, description: str, *, status: int = 400) -> http.JsonResponse:

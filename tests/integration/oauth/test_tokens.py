@@ -9,10 +9,12 @@ from django import test
 from django.conf import settings
 from django.utils import timezone
 
+from openvpp.core import api
 from openvpp.core import models as core_models
 from tests.factories import customers, wallets
 from tests.integration.oauth import flow
 from wallets import models
+from wallets.oauth import endpoints
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -158,3 +160,16 @@ def test_metadata_tells_the_truth() -> None:
         if name.endswith("_endpoint") or name == "jwks_uri":
             path = url.removeprefix(settings.ISSUER)
             assert client.get(path).status_code in {200, 302, 400, 401, 405}, name
+
+
+def test_a_refused_code_says_what_to_do(app: flow.MobileApp) -> None:
+    refused = app.redeem("never-issued")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert refused.json()["error_description"] == endpoints.WHY["invalid_grant"]
+    assert refused["Cache-Control"] == "no-store"
+
+
+def test_a_call_without_a_token_is_told_what_to_send() -> None:
+    refused = test.Client().get("/api/v1/me/")
+    assert (refused.status_code, refused.json()["code"]) == (401, "not_authenticated")
+    assert refused.json()["detail"] == api.UNSIGNED
