@@ -1,11 +1,16 @@
-"""Reads of meter data: intervals, days, months, and what is missing from them."""
+"""Reads of meter data: intervals, days, months, and what is missing from them.
+
+What a meter read is stored; what is read here is energy, reads times the multiplier of the meter that stood at the
+point on that local day (`meters.domain.multipliers`). So a bill and what is shown are one number.
+"""
 
 import dataclasses
 import datetime
+import fractions
 import itertools
 import operator
 import zoneinfo
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -14,7 +19,7 @@ from django.db.models import Count
 
 from customers import models as customers_models
 from meters import models
-from meters.domain import packing, sharing, units, usage
+from meters.domain import multipliers, packing, sharing, units, usage
 from openvpp.core import errors
 from openvpp.core import period as periods
 
@@ -23,7 +28,7 @@ LONGEST_READ_DAYS = 1100
 
 
 class UnableToReadUsage(errors.Invalid):
-    """The span asked for is not one that is read at once."""
+    """The span asked for is not one that is read at once, or its reads cannot be turned into energy."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,15 +51,18 @@ def get_consumption(
     """Return what a service point took and gave in `[starts_at, ends_at)`, interval by interval.
 
     Channels that count are added up on the finest common intervals; a net channel is split by its sign.
-    Intervals count where they start; gaps are absent.
+    Intervals count where they start; gaps are absent. Each interval of a channel is its read times the multiplier of
+    the meter that stood there on that local day, rounded down to the thousandth of a Wh.
 
-    :raises UnableToReadUsage: an end is naive, the span is too long, or channels lie on grids that cannot be added.
+    :raises UnableToReadUsage: an end is naive, the span is too long, channels lie on grids that cannot be added, or
+        meters of different multipliers stood there on one day.
     """
     span = _span(starts_at, ends_at)
     parts = _read(
         "channel.service_point_id = %s AND channel.source = 'meter' AND channel.unit = 'Wh' AND channel.is_counted",
         [service_point_id],
         span,
+        metered=[service_point_id],
     )
     try:
         return usage.combine(parts=[(units.Flow(flow), part) for _, flow, part in parts])
@@ -65,11 +73,14 @@ def get_consumption(
 def get_channel_intervals(
     *, channel_id: int, starts_at: datetime.datetime, ends_at: datetime.datetime
 ) -> usage.Intervals:
-    """Return one channel's intervals in `[starts_at, ends_at)`, missing ones absent.
+    """Return one channel's intervals in `[starts_at, ends_at)`, missing ones absent; a meter's are multiplied.
 
     :raises UnableToReadUsage: see `get_consumption`.
     """
-    return usage.join([part for *_, part in _read("channel.id = %s", [channel_id], _span(starts_at, ends_at))])
+    channel = models.Channel.objects.filter(pk=channel_id, source=models.Channel.Source.METER).first()
+    metered = [channel.service_point_id] if channel and channel.service_point_id else []
+    found = _read("channel.id = %s", [channel_id], _span(starts_at, ends_at), metered=metered)
+    return usage.join([part for *_, part in found])
 
 
 def get_device_intervals(
@@ -79,14 +90,15 @@ def get_device_intervals(
 
     :raises UnableToReadUsage: see `get_consumption`.
     """
-    found = _read("channel.source = 'device' AND channel.key = %s", [device_key], _span(starts_at, ends_at))
+    condition = "channel.source = 'device' AND channel.key = %s"
+    found = _read(condition, [device_key], _span(starts_at, ends_at), metered=[])
     return usage.join([part for *_, part in found])
 
 
 def get_intervals_of_many(
     *, service_point_ids: Sequence[int], starts_at: datetime.datetime, ends_at: datetime.datetime
 ) -> dict[int, list[tuple[units.Flow, usage.Intervals]]]:
-    """Return the counted channels of many service points in one read, by service point.
+    """Return the energy of the counted channels of many service points in one read, by service point.
 
     :raises UnableToReadUsage: see `get_consumption`.
     """
@@ -96,23 +108,33 @@ def get_intervals_of_many(
         "AND channel.is_counted",
         [list(service_point_ids)],
         _span(starts_at, ends_at),
+        metered=service_point_ids,
     ):
         found.setdefault(point, []).append((units.Flow(flow), part))
     return found
 
 
 def get_daily(*, service_point_id: int, first: datetime.date, last: datetime.date) -> list[usage.Total]:
-    """Return the local days from `first` to `last`, both included, that have readings."""
+    """Return the local days from `first` to `last`, both included, that have readings.
+
+    :raises UnableToReadUsage: the span is too long, or meters of different multipliers stood there on one day.
+    """
     return _totals(service_point_id=service_point_id, first=first, last=last, key=lambda day: day)
 
 
 def get_monthly(*, service_point_id: int, first: datetime.date, last: datetime.date) -> list[usage.Total]:
-    """Return the local months touched by the days from `first` to `last` that have readings in those days."""
+    """Return the local months touched by the days from `first` to `last` that have readings in those days.
+
+    :raises UnableToReadUsage: the span is too long, or meters of different multipliers stood there on one day.
+    """
     return _totals(service_point_id=service_point_id, first=first, last=last, key=lambda day: day.replace(day=1))
 
 
 def get_coverage(*, service_point_id: int, starts_at: datetime.datetime, ends_at: datetime.datetime) -> Coverage:
-    """Return what of `[starts_at, ends_at)` the main delivered channel has, and where its gaps are."""
+    """Return what of `[starts_at, ends_at)` the main delivered channel has, and where its gaps are.
+
+    :raises UnableToReadUsage: see `get_consumption`.
+    """
     consumption = get_consumption(service_point_id=service_point_id, starts_at=starts_at, ends_at=ends_at)
     gaps = usage.gaps(
         starts=consumption.starts,
@@ -133,7 +155,10 @@ def get_coverage(*, service_point_id: int, starts_at: datetime.datetime, ends_at
 
 
 def get_period_readings(*, service_point_id: int) -> list[models.PeriodReading]:
-    """Return the readings over spans longer than a day, the standing version of each, oldest first."""
+    """Return the readings over spans longer than a day, the standing version of each, oldest first.
+
+    They are as they came, not multiplied: such a span may hold several meters.
+    """
     rows = models.PeriodReading.objects.filter(
         channel__service_point_id=service_point_id, channel__is_counted=True
     ).order_by("starts_at", "ends_at", "channel_id", "-version")
@@ -150,7 +175,10 @@ def get_extent(*, service_point_id: int) -> tuple[datetime.date, datetime.date] 
 
 
 def get_usage_plot(*, service_point_id: int, last: datetime.date | None = None, days: int = 31) -> usage.Plot | None:
-    """Return the daily usage of the `days` up to `last` (the last day with readings) for a plot, or None if empty."""
+    """Return the daily usage of the `days` up to `last` (the last day with readings) for a plot, or None if empty.
+
+    :raises UnableToReadUsage: see `get_daily`.
+    """
     extent = get_extent(service_point_id=service_point_id)
     if extent is None:
         return None
@@ -256,12 +284,40 @@ def _totals(
         channel__is_counted=True,
         local_date__range=(first, last),
     ).select_related("channel")
-    return usage.total(
-        days=[
-            (key(row.local_date), units.Flow(row.channel.flow), row.to_day())
-            for row in rows.order_by("local_date", "channel_id")
-        ]
-    )
+    meters = _get_multiplying_meters(service_point_ids=[service_point_id], first=first, last=last)
+    try:
+        return usage.total(
+            days=[
+                (
+                    key(row.local_date),
+                    units.Flow(row.channel.flow),
+                    row.to_day(),
+                    multipliers.on_day(meters=meters.get(service_point_id, ()), day=row.local_date),
+                )
+                for row in rows.order_by("local_date", "channel_id")
+            ]
+        )
+    except multipliers.Unmultipliable as error:
+        raise UnableToReadUsage(str(error), code="unmultipliable") from error
+
+
+def _get_multiplying_meters(
+    *, service_point_ids: Sequence[int], first: datetime.date, last: datetime.date
+) -> Mapping[int, list[multipliers.Meter]]:
+    """Return the meters standing on local days `first` to `last`, of points where one's multiplier is not 1.
+
+    Points whose reads are energy already, nearly all, are absent.
+    """
+    standing = customers_models.MeterInstallation.objects.filter(
+        service_point_id__in=service_point_ids, starts_on__lte=last
+    ).exclude(ends_on__lte=first)
+    multiplying = set(standing.exclude(multiplier=1).values_list("service_point_id", flat=True))
+    found: dict[int, list[multipliers.Meter]] = {}
+    for row in standing.filter(service_point_id__in=multiplying):
+        found.setdefault(row.service_point_id, []).append(
+            multipliers.Meter(row.serial, fractions.Fraction(row.multiplier), row.starts_on, row.ends_on)
+        )
+    return found
 
 
 def _span(starts_at: datetime.datetime, ends_at: datetime.datetime) -> tuple[int, int]:
@@ -274,9 +330,12 @@ def _span(starts_at: datetime.datetime, ends_at: datetime.datetime) -> tuple[int
     return int(starts_at.timestamp()), int(ends_at.timestamp())
 
 
-def _read(condition: str, values: list[Any], span: tuple[int, int]) -> list[tuple[int, str, usage.Intervals]]:
+def _read(
+    condition: str, values: list[Any], span: tuple[int, int], *, metered: Sequence[int]
+) -> list[tuple[int, str, usage.Intervals]]:
     """Return (service point, flow, intervals) of each channel that the condition chooses, in one read.
 
+    Reads at the service points of `metered` become energy.
     Days are read by their bytes and never become model instances: a month of a thousand meters is 31,000 of them.
     """
     first = datetime.datetime.fromtimestamp(span[0], tz=datetime.UTC).date() - datetime.timedelta(days=1)
@@ -287,17 +346,43 @@ def _read(condition: str, values: list[Any], span: tuple[int, int]) -> list[tupl
         rows = cursor.execute(
             _READ.format(condition=condition).encode(), [*values, first, last], binary=True
         ).fetchall()
+    meters = _get_multiplying_meters(service_point_ids=metered, first=first, last=last) if metered else {}
     found: list[tuple[int, str, usage.Intervals]] = []
     for zone_name, of_zone in _grouped(rows, 3):
         intervals, places = usage.unpack_columns(
             columns=usage.Columns(*list(zip(*of_zone, strict=True))[4:]), zone=zoneinfo.ZoneInfo(zone_name)
         )
+        if meters:
+            intervals = _multiplied(intervals=intervals, places=places, rows=of_zone, meters=meters, span=span)
         at = 0
         for _, days in _grouped(of_zone, 0):
             part = usage.part_of(intervals=intervals, first=int(places[at]), after=int(places[at + len(days)]))
             found.append((days[0][1], days[0][2], usage.cut(intervals=part, span=span)))
             at += len(days)
     return found
+
+
+def _multiplied(
+    *,
+    intervals: usage.Intervals,
+    places: packing.Int64s,
+    rows: list[Any],
+    meters: Mapping[int, list[multipliers.Meter]],
+    span: tuple[int, int],
+) -> usage.Intervals:
+    zone = zoneinfo.ZoneInfo(rows[0][3])
+    first, last = (packing.local_date(instant=instant, zone=zone) for instant in (span[0], span[1] - 1))
+    try:
+        factors = [
+            multipliers.on_day(meters=meters.get(row[1], ()), day=row[4])
+            if first <= row[4] <= last
+            else multipliers.ONE
+            for row in rows
+        ]
+        energy = multipliers.to_energy_by_day(reads=intervals.milli_units, places=places, multipliers=factors)
+    except multipliers.Unmultipliable as error:
+        raise UnableToReadUsage(str(error), code="unmultipliable") from error
+    return dataclasses.replace(intervals, milli_units=energy)
 
 
 def _grouped(rows: list[Any], column: int) -> Iterator[tuple[Any, list[Any]]]:

@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import enum
-import fractions
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -95,25 +94,6 @@ def history(*, remainders: Sequence[Remainder], span: loads.BillingPeriod) -> ra
         billed_in_year_nano=sum(item.total_nano for item in past if item.starts_on.year == last_day.year),
         ends_year=(last_day.month, last_day.day) == (12, 31),
     )
-
-
-def multiplied(
-    *, load: loads.IntervalSeries, multipliers: Sequence[tuple[int, int | None, fractions.Fraction]]
-) -> loads.IntervalSeries:
-    """Return a load with each meter's reads times its multiplier, rounded down to the thousandth of a Wh.
-
-    `multipliers` are (first epoch second, first second after or None, multiplier) of each meter.
-    """
-    imported = load.import_milliwh.copy()
-    exported = None if load.export_milliwh is None else load.export_milliwh.copy()
-    for starts, ends, multiplier in multipliers:
-        inside = load.starts >= starts
-        if ends is not None:
-            inside &= load.starts < ends
-        for energy in (imported, exported):
-            if energy is not None:
-                energy[inside] = energy[inside] * multiplier.numerator // multiplier.denominator
-    return dataclasses.replace(load, import_milliwh=imported, export_milliwh=exported)
 
 
 def read_terms(*, saved: Mapping[str, Any]) -> terms.Terms:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import fractions
 import zoneinfo
 from collections.abc import Iterator
 
@@ -42,6 +41,7 @@ def issue_bill(
 
     :raises UnableToIssueBill: the period is not over or overlaps another bill's, no service, no tariff in force.
     :raises rating.UnableToRate: meter data do not cover the period; the detail names the first gap.
+    :raises meter_queries.UnableToReadUsage: meters of different multipliers stood at a point on one day.
     """
     account = customer_queries.lock_account(account_id=account_id)
     utility = account.utility
@@ -172,23 +172,11 @@ def _load(*, service_point_id: int, days: loads.BillingPeriod) -> loads.Interval
         starts_at=periods.local_midnight(day=days.starts_on, zone=days.zone),
         ends_at=periods.local_midnight(day=days.ends_on, zone=days.zone),
     )
-    load = loads.IntervalSeries(
+    return loads.IntervalSeries(
         starts=consumption.starts,
         seconds=consumption.seconds,
         import_milliwh=consumption.delivered_milli_wh,
         export_milliwh=consumption.received_milli_wh if consumption.has_received else None,
-    )
-    meters = customer_models.MeterInstallation.objects.filter(service_point_id=service_point_id).exclude(multiplier=1)
-    return statements.multiplied(
-        load=load,
-        multipliers=[
-            (
-                int(periods.local_midnight(day=meter.starts_on, zone=days.zone).timestamp()),
-                int(periods.local_midnight(day=meter.ends_on, zone=days.zone).timestamp()) if meter.ends_on else None,
-                fractions.Fraction(meter.multiplier),
-            )
-            for meter in meters
-        ],
     )
 
 

@@ -2,12 +2,13 @@
 
 import dataclasses
 import datetime
+import fractions
 import zoneinfo
 from collections.abc import Sequence
 
 import numpy as np
 
-from meters.domain import packing, units
+from meters.domain import multipliers, packing, units
 
 MILLI = 1000
 
@@ -228,12 +229,18 @@ def combine(*, parts: list[tuple[units.Flow, Intervals]]) -> Consumption:
     )
 
 
-def total(*, days: list[tuple[datetime.date, units.Flow, packing.Day]]) -> list[Total]:
-    """Return totals by the given keys (a day's or a month's first day), in their order."""
+def total(*, days: list[tuple[datetime.date, units.Flow, packing.Day, fractions.Fraction]]) -> list[Total]:
+    """Return totals by the given keys (a day's or a month's first day), in their order.
+
+    The fraction is the meter's multiplier on that day; each interval becomes energy before it is added.
+
+    :raises multipliers.Unmultipliable: energy is beyond 64 bits.
+    """
     sums: dict[datetime.date, list[int]] = {}
-    for key, flow, day in days:
+    for key, flow, day, multiplier in days:
         row = sums.setdefault(key, [0, 0, 0, 0, 0])
-        values, codes = day.milli_units(), day.quality_codes()
+        values = multipliers.to_energy(reads=day.milli_units(), multiplier=multiplier)
+        codes = day.quality_codes()
         if flow is units.Flow.NET:
             row[0] += int(values[values > 0].sum())
             row[1] -= int(values[values < 0].sum())

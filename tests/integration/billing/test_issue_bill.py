@@ -8,16 +8,19 @@ import pathlib
 import zoneinfo
 
 import pytest
+from django import test
 
 from billing import models, queries
 from billing.domain import rating
 from billing.usecases import import_tariff, issue_bill
 from customers import models as customer_models
+from meters import queries as meter_queries
 from meters.usecases import ingest_readings
 from notifications import models as notification_models
-from tests.factories import customers
+from tests.factories import customers, wallets
 
 SEED = pathlib.Path(__file__).parents[3] / "openvpp" / "seed_data"
+QUARTER_HOURS = pathlib.Path(__file__).parents[2] / "data/meter/green_button/gb_openespi_15minLP_15Days.xml"
 SHEET = (SEED / "tariff_psegli_residential_tou.json").read_text()
 FIRST, AFTER = datetime.date(2012, 4, 1), datetime.date(2012, 5, 1)
 NOW = datetime.datetime(2012, 5, 2, 2, 30, tzinfo=datetime.UTC)  # still the first of May in New York
@@ -165,13 +168,56 @@ def test_moving_in_inside_the_period(agreement: customer_models.ServiceAgreement
     assert (fixed.factor_numerator, fixed.factor_denominator) == (1, 3)
 
 
-def test_a_meters_multiplier(agreement: customer_models.ServiceAgreement) -> None:
-    customer_models.MeterInstallation.objects.create(
-        service_point=agreement.service_point, serial="M-1", multiplier=40, starts_on=datetime.date(2012, 3, 1)
+@pytest.mark.parametrize("change", [8, 11, 12])  # the clocks go forward on the eleventh
+@pytest.mark.parametrize("step", ["interval", "day", "month"])
+def test_a_customer_is_shown_what_a_multiplied_meter_is_billed(
+    agreement: customer_models.ServiceAgreement, change: int, step: str
+) -> None:
+    ingest_readings.ingest_green_button(
+        stream=io.BytesIO(QUARTER_HOURS.read_bytes()),
+        utility_id=agreement.account.utility_id,
+        service_point_id=agreement.service_point_id,
+        now=NOW,
     )
-    bill = issue(agreement)
+    starts_on, changed_on, ends_on = (datetime.date(2012, 3, day) for day in (1, change, 15))
+    read = {
+        day.starts_on: day.delivered_milli_wh
+        for day in meter_queries.get_daily(
+            service_point_id=agreement.service_point_id, first=starts_on, last=datetime.date(2012, 3, 14)
+        )
+    }
+    point = agreement.service_point
+    customers.MeterInstallation.create(service_point=point, multiplier=40, starts_on=starts_on, ends_on=changed_on)
+    customers.MeterInstallation.create(service_point=point, multiplier="0.5", starts_on=changed_on)
+
+    bill = issue(agreement, starts_on, ends_on)
+    shown = test.Client().get(
+        "/api/v1/usage/",
+        {"service_point": str(point.pk), "from": "2012-03-01", "to": "2012-03-15", "step": step, "page_size": "3000"},
+        headers=wallets.bearer(
+            token=wallets.AccessToken.create(
+                user=customer_models.AccountAccess.objects.get().customer.user, scope="usage:read"
+            )
+        ),
+    )
+
+    expected = sum(milli_wh * 40 if day < changed_on else milli_wh // 2 for day, milli_wh in read.items())
     energy = [line.quantity for line in bill.lines.all() if line.kind == "energy"]
-    assert energy == [40 * decimal.Decimal("1971.833"), 40 * decimal.Decimal("243.515")]
+    total = sum(decimal.Decimal(row["delivered_kwh"]) for row in shown.json()["results"])
+    assert sum(energy) == total == decimal.Decimal(expected) / 10**6
+    assert bill.rating[0]["import_milliwh"] == expected
+
+
+def test_meters_that_cannot_be_told_apart(agreement: customer_models.ServiceAgreement) -> None:
+    for multiplier in (1, 40):
+        customers.MeterInstallation.create(service_point=agreement.service_point, multiplier=multiplier)
+    customer_models.MeterInstallation.objects.update(starts_on=datetime.date(2012, 4, 20))
+    with pytest.raises(meter_queries.UnableToReadUsage, match="On 2012-04-20") as refusal:
+        issue(agreement)
+    assert refusal.value.code == "unmultipliable"
+    assert not models.Bill.objects.exists()
+    assert not models.LedgerEntry.objects.exists()
+    assert not notification_models.Notice.objects.exists()
 
 
 def test_a_missing_tariff(agreement: customer_models.ServiceAgreement) -> None:

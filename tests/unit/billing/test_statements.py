@@ -1,10 +1,8 @@
-"""Spans of a statement, multipliers, what is left for later bills, and terms as they are kept."""
+"""Spans of a statement, what is left for later bills, and terms as they are kept."""
 
 import datetime
-import fractions
 import zoneinfo
 
-import numpy as np
 import pytest
 
 from billing.domain import bill, loads, statements, terms
@@ -25,23 +23,6 @@ JAN, FEB, MAR = (datetime.date(2026, month, 1) for month in (1, 2, 3))
 )
 def test_days_of_service_within_a_statement(days: statements.Days, expected: statements.Days | None) -> None:
     assert days.within(statements.Days(JAN, FEB)) == expected
-
-
-def test_each_meters_reads_are_times_its_multiplier() -> None:
-    hours = 3600 * np.arange(4, dtype=np.int64)
-    load = loads.IntervalSeries(
-        starts=hours,
-        seconds=np.full(4, 3600, dtype=np.int64),
-        import_milliwh=np.array([10, 20, 30, 41], dtype=np.int64),
-        export_milliwh=np.array([0, 1, 2, 3], dtype=np.int64),
-    )
-    result = statements.multiplied(
-        load=load, multipliers=[(3600, 10800, fractions.Fraction(40)), (10800, None, fractions.Fraction(1, 2))]
-    )
-    assert result.import_milliwh.tolist() == [10, 800, 1200, 20]
-    assert result.export_milliwh is not None
-    assert result.export_milliwh.tolist() == [0, 40, 80, 1]
-    assert load.import_milliwh.tolist() == [10, 20, 30, 41]
 
 
 def remainder(starts_on: datetime.date, ends_on: datetime.date, **changes: object) -> statements.Remainder:
