@@ -8,6 +8,7 @@ import zoneinfo
 from typing import Any
 
 from customers import models as customer_models
+from ders import models as der_models
 from openvpp.core import clock, money, period
 from openvpp.demo import cast, proof
 from openvpp.demo import stage as stages
@@ -130,8 +131,16 @@ class Journey:
         token = event.program.payout_token
         before = self.stack.node.token_units(token=token.address, holder=wallet.address)
         started = time.monotonic()
+        # The seeded history has readings of that hour too: only what is told after the dispatch is the event's own.
+        total = event.devices.count()
+        self.stage.until(
+            "telemetry of the event comes in",
+            lambda: _count_told_since(event) >= total,
+            within_s=ANSWER_WITHIN_S,
+            standing=lambda: f"{_count_told_since(event)} of {total} devices told",
+        )
         settlement = self.stage.until(
-            "telemetry comes in", lambda: self._start(event, manager=manager), within_s=ANSWER_WITHIN_S
+            "telemetry is complete", lambda: self._start(event, manager=manager), within_s=ANSWER_WITHIN_S
         )
         paying = time.monotonic()
 
@@ -230,6 +239,12 @@ class Journey:
                 what=kind,
             )
         self.stage.notice(told)
+
+
+def _count_told_since(event: program_models.Event) -> int:
+    """Return how many telemetry messages came since an event was dispatched: one for each device."""
+    told = der_models.WebhookEvent.objects.of_utility(event.program.utility_id)
+    return told.filter(kind="telemetry", received_at__gte=event.dispatched_at).count()
 
 
 def _free_peak_hour(
