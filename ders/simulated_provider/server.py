@@ -29,6 +29,8 @@ MOST_BYTES = 1024 * 1024
 SECRET_VERSION = 1
 RETRY_DELAYS_S = (1, 1, 2, 4, 8, 15)
 MOST_ATTEMPTS = 200
+# While the stack starts, nobody takes anything yet.
+QUIET_ATTEMPTS = 5
 
 
 class Application:
@@ -130,7 +132,8 @@ class Sender:
             message.attempts += 1
             delay = RETRY_DELAYS_S[min(message.attempts, len(RETRY_DELAYS_S)) - 1]
             message.not_before = now + datetime.timedelta(seconds=delay)
-            logger.warning("webhook not taken yet: %s", error)
+            level = logging.WARNING if message.attempts > QUIET_ATTEMPTS else logging.DEBUG
+            logger.log(level, "webhook not taken yet: %s", error)
             return message.attempts >= MOST_ATTEMPTS
         except errors.Refused as error:
             logger.error("webhook refused: %s", error.reason)  # noqa: TRY400 - an answer, not a fault of ours

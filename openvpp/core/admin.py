@@ -12,6 +12,9 @@ from django import http
 from django.core import exceptions
 from django.db import models
 from unfold import admin as unfold_admin
+from unfold import widgets as unfold_widgets
+
+from openvpp.core import fields
 
 
 class Roles:
@@ -80,6 +83,9 @@ class TenantAdmin(TenantMixin, unfold_admin.ModelAdmin):
     """A page of rows that belong to a utility."""
 
     compressed_fields = True
+    formfield_overrides: ClassVar[dict[Any, Any]] = {
+        fields.AddressField: {"widget": unfold_widgets.UnfoldAdminTextInputWidget}
+    }
     show_full_result_count = False
     list_per_page = 50
 
