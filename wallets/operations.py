@@ -26,6 +26,7 @@ GrantState = models.SessionKeyGrant.State
 SEND_WITHIN = datetime.timedelta(minutes=5)
 SUBMIT_LEASE = datetime.timedelta(seconds=30)
 MOST_ATTEMPTS = 100
+WITHDRAWN = "The permission to pay was withdrawn before the operation could be sent."
 
 
 @db.durable
@@ -193,7 +194,7 @@ def _never(*, operation: models.Operation, now: datetime.datetime) -> str:
     if operation.quote is not None and operation.quote.expires_at <= now:
         return "The quoted network fee expired before the operation could be sent."
     if operation.grant is not None and operation.grant.state not in models.SessionKeyGrant.LIVE_STATES:
-        return "The permission to pay was withdrawn before the operation could be sent."
+        return WITHDRAWN
     if operation.attempts >= MOST_ATTEMPTS:
         return f"It could not be sent in {MOST_ATTEMPTS} attempts."
     return ""
@@ -228,6 +229,11 @@ def _queue(
     _require_unsent(operation)
     if operation.leased_until != leased_until:
         raise UnableToSubmit("Another process is sending the operation.", code="being_submitted")
+    if operation.grant_id is not None:
+        grant = queries.lock_grant(grant_id=operation.grant_id)
+        if grant.state not in models.SessionKeyGrant.LIVE_STATES:
+            end(operation=operation, result=operation.ended(succeeded=False, reason=WITHDRAWN, receipt=None), now=now)
+            return
     _require_free_wallet(operation)
     operation.user_operation = relayer.queue(
         operation=signed,

@@ -192,6 +192,24 @@ def test_a_grant_that_is_withdrawn_before_it_is_sent(
     expect_failed(town, ada, bill, "withdrawn")
 
 
+def test_a_grant_that_is_withdrawn_while_its_payment_is_signed(
+    town: Town, ada: Person, bill: models.Bill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = submission.prepare
+
+    def prepare_and_lose_the_grant(**keywords: Any) -> Any:
+        prepared = prepare(**keywords)
+        with db.transaction():
+            revoke_session_key.revoke(grant_id=ada.grant.pk, now=clock.get_now())
+        return prepared
+
+    with monkeypatch.context() as patch:
+        patch.setattr(submission, "prepare", prepare_and_lose_the_grant)
+        assert start(ada, bill).state == "failed"
+    town.finish()
+    expect_failed(town, ada, bill, "withdrawn")
+
+
 def test_a_key_that_is_disabled_signs_nothing(town: Town, ada: Person, bill: models.Bill) -> None:
     custody_models.SealedKey.objects.filter(pk=ada.grant.key_id).update(disabled_at=clock.get_now())
     assert start(ada, bill).state == "failed"
