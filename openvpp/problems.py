@@ -31,5 +31,8 @@ def _answer(request: http.HttpRequest, status: int, code: str, detail: str) -> h
             api.problem(status=status, code=code, detail=detail), status=status, content_type=api.PROBLEM_MEDIA_TYPE
         )
     return shortcuts.render(
-        request, "problem.html", {"title": http_status.HTTPStatus(status).phrase, "detail": detail}, status=status
+        request,
+        "problem.html",
+        {"title": http_status.HTTPStatus(status).phrase, "detail": detail, "status": status},
+        status=status,
     )

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.test import Client
 
 from openvpp import health
+from tests.factories import customers
 
 pytestmark = pytest.mark.django_db
 OUTSIDE = "203.0.113.7"
@@ -118,3 +119,13 @@ def test_the_docs_need_nothing_from_outside(client: Client) -> None:
 
     assert "//cdn" not in page
     assert "https://" not in page.split("<body", 1)[1].replace("https://openvpp", "")
+
+
+def test_who_may_not_open_a_page_is_told_as_whom_they_are_signed_in(client: Client) -> None:
+    user = customers.User.create()
+    client.force_login(user)
+
+    answer = client.get("/admin/", follow=True)
+
+    assert answer.status_code == 403
+    assert f"You are signed in as {user.email}" in answer.content.decode()
