@@ -127,7 +127,7 @@ def start(
     try:
         wallet_operations.submit(operation_id=payment.operation_id, now=now)
     except (wallet_operations.UnableToSubmit, errors.Unreachable) as error:
-        logger.warning("payment waits", extra={"payment": str(payment.pk), "reason": str(error)})
+        logger.warning("payment waits: payment=%s reason=%s", payment.pk, error)
     return queries.get_payment(user=user, payment_id=payment.pk)
 
 
@@ -153,7 +153,7 @@ def finish(*, outcome: outcome.Outcome, now: datetime.datetime) -> None:
             bills = operations.settle_payment(payment=payment, proven=verdict, receipt=receipt, now=now)
             notices.tell_payment_paid(payment=payment, bills=bills, now=now)
             return
-        logger.error("payment not proven", extra={"payment": str(payment.pk), "reason": verdict.reason})
+        logger.error("payment not proven: payment=%s reason=%s", payment.pk, verdict.reason)
         reason = verdict.reason
     bills = operations.fail_payment(payment=payment, reason=reason, receipt=receipt, now=now)
     notices.tell_payment_failed(payment=payment, bills=bills, now=now)

@@ -66,7 +66,7 @@ def _believe(*, slug: str, header: str, body: bytes, now: datetime.datetime) -> 
     verdict = signature.verify(secret=secret, body=body, header=header, now=now)
     if provider is None or isinstance(verdict, signature.Rejected):
         reason = "unknown provider" if not isinstance(verdict, signature.Rejected) else verdict.reason
-        logger.warning("webhook refused", extra={"provider": slug, "reason": reason})
+        logger.warning("webhook refused: provider=%s reason=%s", slug, reason)
         raise UnableToBelieveWebhook(
             f"Sign timestamp and body with the shared secret in {signature.HEADER}.", code="not_signed"
         )
@@ -84,7 +84,7 @@ def _decide(
         raise UnableToReadWebhook("There is no such command for your devices.", code="unknown_command")
     command = queries.lock_command(command_id=message.command_id)
     if command.state in operations.DECIDED:
-        logger.info("late word on a command", extra={"command": str(command.pk), "state": command.state})
+        logger.info("late word on a command: command=%s state=%s", command.pk, command.state)
         return
     refused = isinstance(message, messages.CommandRefused)
     operations.decide_command(

@@ -112,7 +112,7 @@ def finish(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
     pending = _pending_by_wallet(settlement=settlement)
     verdict = _prove(settlement=settlement, event=event, pending=pending, receipt=outcome.receipt)
     if isinstance(verdict, proof.NotProven):
-        logger.error("payouts not proven", extra={"settlement": str(settlement.pk), "reason": verdict.reason})
+        logger.error("payouts not proven: settlement=%s reason=%s", settlement.pk, verdict.reason)
         _fail(settlement=settlement, reason=verdict.reason)
         _book(event=event, settlement=settlement, outcome=outcome, paid_units=0, now=now)
         return
@@ -277,7 +277,7 @@ def _submit(*, settlement: models.Settlement, now: datetime.datetime) -> None:
     try:
         wallets.submit(operation_id=settlement.operation_id, now=now)
     except (wallets.UnableToSubmit, errors.Unreachable) as error:
-        logger.warning("payouts wait", extra={"settlement": str(settlement.pk), "reason": str(error)})
+        logger.warning("payouts wait: settlement=%s reason=%s", settlement.pk, error)
 
 
 def _pending_by_wallet(*, settlement: models.Settlement) -> dict[wallet_models.Wallet, int]:

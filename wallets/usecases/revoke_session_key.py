@@ -86,7 +86,7 @@ def start(*, grant_id: str, now: datetime.datetime) -> None:
     try:
         operations.submit(operation_id=operation.pk, now=now)
     except operations.UnableToSubmit as error:
-        logger.info("the removal of a session waits", extra={"grant": grant_id, "code": error.code})
+        logger.info("the removal of a session waits: grant=%s code=%s", grant_id, error.code)
 
 
 @db.transaction_required
@@ -97,7 +97,7 @@ def finish(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
         grant.state = State.REVOKED
         grant.save(update_fields=["state"])
         return
-    logger.error("a session was not removed", extra={"grant": str(grant.pk), "reason": outcome.reason})
+    logger.error("a session was not removed: grant=%s reason=%s", grant.pk, outcome.reason)
     _enqueue(grant=grant, run_at=now + RETRY_AFTER)
 
 

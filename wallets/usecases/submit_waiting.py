@@ -20,9 +20,9 @@ def submit_waiting(*, now: datetime.datetime) -> int:
             operations.submit(operation_id=operation_id, now=now)
             done += 1
         except operations.UnableToSubmit as error:
-            logger.info("operation waits", extra={"operation": str(operation_id), "reason": error.code})
+            logger.info("operation waits: operation=%s reason=%s", operation_id, error.code)
         except errors.Unreachable as error:
-            logger.warning("operation waits", extra={"operation": str(operation_id), "reason": str(error)})
+            logger.warning("operation waits: operation=%s reason=%s", operation_id, error)
         except Exception:  # one operation that is broken holds no other up
-            logger.exception("operation not sent", extra={"operation": str(operation_id)})
+            logger.exception("operation not sent: operation=%s", operation_id)
     return done
