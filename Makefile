@@ -45,6 +45,7 @@ lint: setup ## Everything that reads the code without running it
 	$(FORGE) fmt --check
 	$(FORGE) build --quiet
 	$(PY) -m contracts.abi --check
+	$(PY) -m contracts.layout --check
 	DJANGO_SETTINGS_MODULE=openvpp.settings.test $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(PY) -m openvpp.stack openapi --check
 
