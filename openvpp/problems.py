@@ -18,7 +18,8 @@ def forbidden(request: http.HttpRequest, exception: Exception) -> http.HttpRespo
 
 
 def not_found(request: http.HttpRequest, exception: Exception) -> http.HttpResponse:  # noqa: ARG001
-    return _answer(request, 404, "not_found", "There is nothing at this address.")
+    hint = "" if request.path.endswith("/") else " Addresses here end with a slash."
+    return _answer(request, 404, "not_found", "There is nothing at this address." + hint)
 
 
 def server_error(request: http.HttpRequest) -> http.HttpResponse:

@@ -1,12 +1,14 @@
 """A customer pays a bill through the API, on a real chain, with everything between."""
 
 import pytest
+from django import test as django_test
 from django.core import management
 
 from billing import models, queries
 from contracts.bindings import tokens, words
 from notifications import models as notification_models
 from openvpp.core import clock
+from tests.factories import wallets as wallet_factories
 from tests.functional.conftest import DUE_CENTS, DUE_UNITS, OVPP, STABLECOINS, TREASURY, Person, Town
 from wallets import models as wallet_models
 from wallets.usecases import submit_waiting
@@ -177,6 +179,16 @@ def test_balances_are_what_the_chain_says(town: Town, ada: Person) -> None:
         ("OVPP", str(OVPP), "1000000.000000000000000000"),
         ("USDX", str(STABLECOINS), "1000.000000"),
     ]
+    assert_refused_to_nobody_and_to_wrong_scope(ada, "wallet/balances/")
+    ben = town.settle("ben")
+    assert ben.get("wallet/balances/").json()["address"] == ben.wallet.address
+
+
+def assert_refused_to_nobody_and_to_wrong_scope(person: Person, path: str) -> None:
+    wrong = wallet_factories.AccessToken.create(user=person.user, scope="notices:read")
+    client = django_test.Client()
+    assert client.get(f"/api/v1/{path}").status_code == 401
+    assert client.get(f"/api/v1/{path}", headers=wallet_factories.bearer(token=wrong)).status_code == 403
 
 
 def test_a_receipt_is_its_account_holders_alone(town: Town, ada: Person) -> None:
@@ -188,6 +200,7 @@ def test_a_receipt_is_its_account_holders_alone(town: Town, ada: Person) -> None
     for path in (f"payments/{payment['id']}/", f"operations/{payment['operation_id']}/"):
         assert ada.get(path).status_code == 200
         assert ben.get(path).status_code == 404
+        assert_refused_to_nobody_and_to_wrong_scope(ada, path)
     assert ben.get("payments/").json()["results"] == []
     assert [each["id"] for each in ada.get("payments/").json()["results"]] == [payment["id"]]
     assert ada.get("wallet/activity/").json()["results"][0]["id"] == payment["operation_id"]

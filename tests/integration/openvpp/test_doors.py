@@ -129,3 +129,9 @@ def test_who_may_not_open_a_page_is_told_as_whom_they_are_signed_in(client: Clie
 
     assert answer.status_code == 403
     assert f"You are signed in as {user.email}" in answer.content.decode()
+
+
+def test_a_post_without_the_last_slash_is_refused_and_not_redirected(client: Client) -> None:
+    answer = client.post("/api/v1/accounts/claim", {})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert client.get("/api/v1/docs").status_code == 301
