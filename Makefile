@@ -34,7 +34,7 @@ test: setup ## Every test: Solidity and Python
 	[ $$python -eq 0 ] && [ $$solidity -eq 0 ]
 
 verify: setup ## Deep fuzzing, proofs and drills (PROFILE=ci for the short form)
-	FOUNDRY_PROFILE=$(or $(PROFILE),deep) $(FORGE) test
+	export FOUNDRY_PROFILE=$(or $(PROFILE),deep); $(FORGE) test
 	@if [ "$(PROFILE)" != "ci" ]; then $(PY) -m pytest -m drill $(PYTEST_ARGS) || [ $$? -eq 5 ]; fi
 
 lint: setup ## Everything that reads the code without running it

@@ -8,10 +8,6 @@ import django
 import pytest
 import pytest_socket
 
-from tests import services_fixture
-
-os.environ["DJANGO_SETTINGS_MODULE"] = "openvpp.settings.test"
-services_fixture.start()
 django.setup()
 
 pytest_plugins = ["tests.quick_flush", "tests.signer_fixture", "tests.provider_fixture"]

@@ -223,10 +223,10 @@ def patiently[T](call: Callable[[], T]) -> T:
         except httpx.TransportError:
             assert time.monotonic() < deadline
         except phone.UnableToPlay as refusal:
-            is_passing = any(f"answered {status}" in refusal.detail for status in (500, 502, 503, 409))
+            is_passing = any(f"answered {status}" in refusal.detail for status in (500, 502, 503, 409, 429))
             if not is_passing or time.monotonic() > deadline:
                 raise
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def _quietly(call: Callable[[], object]) -> None:
