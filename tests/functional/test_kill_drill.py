@@ -10,8 +10,9 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.parse
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -63,6 +64,7 @@ class Payer:
     app: phone.Api
     billing_system: phone.Api
     account: str
+    sign_in_secrets: dict[str, str]
 
     def bill(self) -> dict[str, Any]:
         """Receive a new bill of DUE_CENTS."""
@@ -122,19 +124,34 @@ class Payer:
         os.killpg(self.stack.pids()[name], signal.SIGKILL)
 
 
+class WatchedBrowser(phone.Browser):
+    """A browser that remembers the authorization code, which nothing of ours may keep in clear."""
+
+    code = ""
+
+    def _redeem(self, target: str, *, client: Mapping[str, Any], state: str, verifier: str) -> phone.Tokens:
+        self.code = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(target).query))["code"]
+        return super()._redeem(target, client=client, state=state, verifier=verifier)
+
+
 @pytest.fixture(scope="module")
 def payer(stack: stack_fixture.Stack) -> Payer:
     run = stack.run_file
     ada = run["people"]["ada"]
-    signed_in = phone.Browser(base_url=stack.base_url).authorize(
-        client=run["oauth"]["mobile"], email=ada["email"], password=ada["password"]
-    )
+    browser = WatchedBrowser(base_url=stack.base_url)
+    signed_in = browser.authorize(client=run["oauth"]["mobile"], email=ada["email"], password=ada["password"])
     system = phone.system_token(base_url=stack.base_url, client=run["oauth"]["head_end"])
     return Payer(
         stack=stack,
         app=phone.Api(base_url=stack.base_url, token=signed_in.access),
         billing_system=phone.Api(base_url=stack.base_url, token=system.access),
         account=ada["account"],
+        sign_in_secrets={
+            "authorization code": browser.code,
+            "access token": signed_in.access,
+            "refresh token": signed_in["refresh_token"],
+            "access token of the billing system": system.access,
+        },
     )
 
 
@@ -187,7 +204,8 @@ def test_afterwards_no_secret_stands_in_the_database_or_a_log(payer: Payer) -> N
     files = [path for path in (stack.var / "secrets").iterdir() if path.is_file()]
     secrets_by_name = {path.name: path.read_text().strip() for path in files}
     secrets_by_name |= {f"password of {name}": person["password"] for name, person in run["people"].items()}
-    secrets_by_name |= {"client secret": run["oauth"]["head_end"]["client_secret"], "access token": payer.app.token}
+    secrets_by_name |= {"client secret": run["oauth"]["head_end"]["client_secret"]} | payer.sign_in_secrets
+    assert all(len(secret) > 10 for secret in secrets_by_name.values())
     sealed = stack.manage("shell", "-v0", "-c", OPEN_EVERY_KEY % str(stack.var / "secrets" / "key-encryption-key"))
     private_keys = dict(line.split("=") for line in sealed.splitlines() if line.startswith("key:"))
     assert len(private_keys) >= len(run["people"])
