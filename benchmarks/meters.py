@@ -121,7 +121,7 @@ def measure_database() -> dict[str, float]:
 
 def measure_nem12() -> float:
     """Return how many times nemreader's time ours is a part of, on a year of half hours of 20 meters."""
-    import nemreader  # noqa: PLC0415 - of the group bench
+    import nemreader  # noqa: PLC0415 - slow to import, and needed here alone
 
     from meters.adapters import nem  # noqa: PLC0415
 

@@ -1,7 +1,4 @@
-"""PySAM in the same process: random tariffs of the corpus on random loads with a solar system, within a cent a month.
-
-Runs where PySAM is installed (`uv pip install NREL-PySAM`, the group bench); the golden figures stand for it elsewhere.
-"""
+"""PySAM in the same process: random tariffs on random loads with a solar system, within a cent a month."""
 
 import datetime
 import decimal
