@@ -22,6 +22,12 @@ class LineKind(enum.StrEnum):
     REACTIVE = "reactive"
     FIXED = "fixed"
     MINIMUM = "minimum"
+    RIDER = "rider"
+    DISCOUNT = "discount"
+    TAX = "tax"
+    CREDIT = "credit"
+    BUDGET = "budget"
+    PREPAID = "prepaid"
     ROUNDING = "rounding"
 
 
