@@ -99,6 +99,10 @@ class Chain:
         call = _call_object(to, data, sender, value_wei) | {"gas": hex(gas)}
         return _read_receipt(_mined(self, str(self.rpc("eth_sendTransaction", call))))
 
+    def receipt(self, transaction_hash: str) -> Receipt:
+        """Return the receipt of a transaction, once it is mined."""
+        return _read_receipt(_mined(self, transaction_hash))
+
     def handle_ops(self, *operations: user_operations.UserOperation, sender: bytes = RELAYER.address) -> Receipt:
         """Send a bundle.
 
