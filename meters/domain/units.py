@@ -32,3 +32,10 @@ class Quality(enum.IntEnum):
     DERIVED = 6
     PROJECTED = 7
     MIXED = 8
+    INTERPOLATED = 9
+    LIKE_DAY = 10
+    PROFILED = 11
+
+
+ESTIMATES = frozenset({Quality.ESTIMATED, Quality.INTERPOLATED, Quality.LIKE_DAY, Quality.PROFILED})
+"""Values that a real reading replaces, and that a bill should name."""

@@ -1,0 +1,24 @@
+"""What is measured, how it came in, what is odd about it, and what it was before."""
+
+from meters.models.channels import Channel, ImportBatch
+from meters.models.days import MeterDay, MeterDayVersion, PackedDay, PeriodReading
+from meters.models.imports import CsvSource, FileImport, ImportPart, StagedChunk
+from meters.models.questions import MeterException, ValidationRules
+from meters.models.registers import Register, RegisterRead
+
+__all__ = [
+    "Channel",
+    "CsvSource",
+    "FileImport",
+    "ImportBatch",
+    "ImportPart",
+    "MeterDay",
+    "MeterDayVersion",
+    "MeterException",
+    "PackedDay",
+    "PeriodReading",
+    "Register",
+    "RegisterRead",
+    "StagedChunk",
+    "ValidationRules",
+]
