@@ -6,8 +6,46 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from billing.models.rules import (
+    AccountCredit,
+    BudgetPlan,
+    CreditUse,
+    DiscountEnrollment,
+    DiscountProgram,
+    Jurisdiction,
+    PrepaidDeposit,
+    PrepayPlan,
+    Rider,
+    Tax,
+    TaxedPlace,
+    TaxExemption,
+)
 from customers import models as customer_models
 from openvpp.core import fields
+
+__all__ = [
+    "AccountCredit",
+    "Bill",
+    "BillLine",
+    "BudgetPlan",
+    "CreditUse",
+    "DiscountEnrollment",
+    "DiscountProgram",
+    "Jurisdiction",
+    "LedgerAccount",
+    "LedgerEntry",
+    "LedgerTransaction",
+    "Payment",
+    "PaymentAllocation",
+    "PrepaidDeposit",
+    "PrepayPlan",
+    "ProvenTransfer",
+    "Rider",
+    "Tariff",
+    "Tax",
+    "TaxExemption",
+    "TaxedPlace",
+]
 
 
 class Tariff(models.Model):
