@@ -57,6 +57,17 @@ class Consumption:
         """Return what was given in whole Wh, each interval rounded down; exact where the source says whole Wh."""
         return self.received_milli_wh // MILLI
 
+    def since(self, instant: int) -> "Consumption":
+        """Return the intervals that start at an instant (epoch seconds) or later."""
+        rest = slice(int(np.searchsorted(self.starts, instant)), None)
+        return Consumption(
+            self.starts[rest],
+            self.seconds[rest],
+            self.delivered_milli_wh[rest],
+            self.received_milli_wh[rest],
+            self.qualities[rest],
+        )
+
     @property
     def has_received(self) -> bool:
         """Say whether anything was given to the grid."""

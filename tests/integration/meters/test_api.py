@@ -90,6 +90,7 @@ def test_customer_sees_the_days_of_their_own_service_only(
         "received_kwh": "0",
         "quality": "valid",
         "missing": 0,
+        "estimated": 0,
     }
 
 
@@ -146,7 +147,8 @@ def test_another_customer_or_staff_of_another_utility_gets_404(
         ({"from": "2012-05-01"}, 400),
         ({"from": "yesterday"}, 400),
         ({"to": "9999-12-31"}, 400),
-        ({"step": "hour"}, 400),
+        ({"step": "week"}, 400),
+        ({"unit": "MW"}, 400),
         ({"to": "2020-01-01"}, 422),
         ({"cursor": "%%%"}, 422),
         ({"page_size": 100_000}, 400),

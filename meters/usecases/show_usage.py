@@ -1,0 +1,153 @@
+"""A person looks at what a service point used: in rows, with its gaps, beside last year, or as one stream to keep."""
+
+import dataclasses
+import datetime
+import itertools
+import zoneinfo
+from collections.abc import Iterator
+
+from customers import models as customers_models
+from meters import queries
+from meters.domain import comparison, packing, rows, sharing, usage
+from openvpp.core import errors
+
+LONGEST_DAYS = {rows.Step.INTERVAL: 93, rows.Step.HOUR: 186, rows.Step.DAY: 800, rows.Step.MONTH: 1100}
+LONGEST_COMPARISON_DAYS = 366
+LONGEST_DOWNLOAD_DAYS = 366
+MOST_GAPS = 100
+
+
+class UnableToShowUsage(errors.Invalid):
+    """The span or the page asked for is not one that can be shown; the detail says which is."""
+
+
+type Days = tuple[datetime.date, datetime.date]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """A service point as one person may see it: the parts of `[first, after)` that are theirs, ascending."""
+
+    point: customers_models.ServicePoint
+    zone: zoneinfo.ZoneInfo
+    parts: tuple[Days, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gaps:
+    """Spans without a value, epoch seconds, the first `MOST_GAPS` of `count`."""
+
+    spans: tuple[tuple[int, int], ...]
+    count: int
+
+
+def find(
+    *, user: customers_models.User, service_point_id: int, first: datetime.date, after: datetime.date, most_days: int
+) -> Place:
+    """Return what a person may see of a point in the local days `[first, after)`.
+
+    :raises errors.NotFound: there is no such point, or it is not theirs.
+    :raises UnableToShowUsage: the span is longer than `most_days`.
+    """
+    if (after - first).days > most_days:
+        raise UnableToShowUsage(f"Ask for at most {most_days} days at once.", code="span_too_long")
+    point = queries.get_visible_service_point(user=user, service_point_id=service_point_id)
+    ranges = queries.get_visible_days(user=user, service_point_id=point.pk)
+    return Place(
+        point=point,
+        zone=zoneinfo.ZoneInfo(point.premise.utility.time_zone),
+        parts=tuple(sharing.clip(ranges=ranges, first=first, after=after)),
+    )
+
+
+def get_rows(
+    *, place: Place, step: rows.Step, now: datetime.datetime, begin_at: int = 0
+) -> tuple[list[rows.Row], Gaps]:
+    """Return the rows that start at `begin_at` (epoch seconds) or later, and all gaps of the place's parts up to now.
+
+    :raises UnableToShowUsage: the readings are longer than the step.
+    :raises meters.queries.UnableToReadUsage: see `meters.queries.get_consumption`.
+    """
+    until = int(now.timestamp())
+    found: list[rows.Row] = []
+    gaps: list[tuple[int, int]] = []
+    for first, after in place.parts:
+        read = _read(place=place, first=first, after=after)
+        span = tuple(min(packing.midnight(day=day, zone=place.zone), until) for day in (first, after))
+        gaps += usage.gaps(starts=read.starts, seconds=read.seconds, span=(span[0], span[1]))
+        try:
+            found += _rows(read=read, place=place, days=(first, after), step=step, until=until, begin_at=begin_at)
+        except rows.Unshowable as error:
+            raise UnableToShowUsage(str(error), code="readings_too_long") from error
+    return found, Gaps(tuple(gaps[:MOST_GAPS]), len(gaps))
+
+
+def compare(
+    *, place: Place, user: customers_models.User, alignment: comparison.Alignment, now: datetime.datetime
+) -> comparison.Compared:
+    """Set the days of a place beside those of the year before that the same person may see.
+
+    :raises meters.queries.UnableToReadUsage: see `meters.queries.get_consumption`.
+    """
+    days = [day for part in place.parts for day in _days_of(part)]
+    earlier = [day for day in (comparison.counterpart(day=day, alignment=alignment) for day in days) if day]
+    before = (
+        find(
+            user=user,
+            service_point_id=place.point.pk,
+            first=min(earlier),
+            after=max(earlier) + datetime.timedelta(days=1),
+            most_days=LONGEST_COMPARISON_DAYS + 7,
+        )
+        if earlier
+        else dataclasses.replace(place, parts=())
+    )
+    return comparison.compare(
+        days=days,
+        now=_by_day(place=place, now=now),
+        before=_by_day(place=before, now=now),
+        alignment=alignment,
+    )
+
+
+def stream(*, place: Place) -> Iterator[usage.Consumption]:
+    """Yield a place's intervals local month by local month, so that a year is never held at once.
+
+    :raises meters.queries.UnableToReadUsage: see `meters.queries.get_consumption`.
+    """
+    for first, after in place.parts:
+        edges = rows.day_edges(first=first, after=after, zone=place.zone, step=rows.Step.MONTH)
+        for start, end in itertools.pairwise(edges):
+            yield queries.get_consumption(
+                service_point_id=place.point.pk, starts_at=_instant(start), ends_at=_instant(end)
+            )
+
+
+def _rows(
+    *, read: usage.Consumption, place: Place, days: Days, step: rows.Step, until: int, begin_at: int
+) -> list[rows.Row]:
+    if step is rows.Step.INTERVAL:
+        return rows.by_interval(read=read.since(begin_at))
+    edges = rows.day_edges(first=days[0], after=days[1], zone=place.zone, step=step)
+    return [row for row in rows.by_edges(read=read, edges=edges, until=until) if row.starts >= begin_at]
+
+
+def _by_day(*, place: Place, now: datetime.datetime) -> dict[datetime.date, rows.Row]:
+    found, _ = get_rows(place=place, step=rows.Step.DAY, now=now)
+    return {packing.local_date(instant=row.starts, zone=place.zone): row for row in found}
+
+
+def _read(*, place: Place, first: datetime.date, after: datetime.date) -> usage.Consumption:
+    return queries.get_consumption(
+        service_point_id=place.point.pk,
+        starts_at=_instant(packing.midnight(day=first, zone=place.zone)),
+        ends_at=_instant(packing.midnight(day=after, zone=place.zone)),
+    )
+
+
+def _days_of(part: Days) -> list[datetime.date]:
+    return [part[0] + datetime.timedelta(days=number) for number in range((part[1] - part[0]).days)]
+
+
+def _instant(seconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
