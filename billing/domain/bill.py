@@ -145,7 +145,7 @@ def priced(
     return Line(
         kind=kind,
         label=label,
-        quantity=_plain(decimal.Decimal(quantity_micro).scaleb(-6)),
+        quantity=plain(decimal.Decimal(quantity_micro).scaleb(-6)),
         unit=unit,
         unit_price_nano=unit_price_nano,
         amount_nano=divide_half_even(
@@ -172,7 +172,7 @@ def rounding_line(*, lines: tuple[Line, ...], rounding: Rounding, minor_digits: 
         return None
     return Line(
         kind=LineKind.ROUNDING,
-        label=f"Rounding to the minor unit by {rounding.value}",
+        label=rounding_label(rounding),
         quantity=ONE,
         unit="bill",
         unit_price_nano=difference,
@@ -180,7 +180,12 @@ def rounding_line(*, lines: tuple[Line, ...], rounding: Rounding, minor_digits: 
     )
 
 
-def _plain(value: decimal.Decimal) -> decimal.Decimal:
+def rounding_label(rounding: Rounding) -> str:
+    """Return what the line of the rounding difference is called."""
+    return f"Rounding to the minor unit by {rounding.value}"
+
+
+def plain(value: decimal.Decimal) -> decimal.Decimal:
     """Drop trailing zeros without falling into exponents."""
     return value.quantize(ONE) if value == value.to_integral_value() else value.normalize()
 

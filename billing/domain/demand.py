@@ -107,12 +107,11 @@ def time_of_use_lines(
     weekday = np.asarray(charge.schedule.weekday)
     weekend = np.asarray(charge.schedule.weekend)
     periods = np.where(times.is_weekend, weekend[times.month - 1, times.hour], weekday[times.month - 1, times.hour])
-    touched = sorted({p for month, _ in shares.shares for p in charge.schedule.periods_in(month=month)})
+    touched = touched_periods(charge=charge, shares=shares)
     is_each_day = _is_each_day(charge.daily, reading)
     lines: list[bill.Line] = []
     for period in touched:
         inside = periods == period
-        months = frozenset(m for m in range(1, 13) if period in charge.schedule.periods_in(month=m))
         if is_each_day:
             demands = _daily_peaks(peaks[inside], times, inside)
         elif ratcheted_milliw is not None:
@@ -124,13 +123,23 @@ def time_of_use_lines(
                 tiers=charge.tiers[period],
                 demand_milliw=demand_milliw,
                 kind=bill.LineKind.DEMAND_TOU,
-                label=f"Demand, period {period + 1}" if len(touched) > 1 else "Demand",
+                label=period_label(period=period, touched=len(touched)),
                 unit=charge.unit,
                 period=period,
-                factor=fractions.Fraction(1) if is_each_day else shares.where(months),
+                factor=fractions.Fraction(1) if is_each_day else share_of(charge=charge, period=period, shares=shares),
                 reading=reading,
             )
     return lines
+
+
+def touched_periods(*, charge: tariffs.TimeOfUseDemandCharge, shares: terms.MonthShares) -> list[int]:
+    """Return the periods that the months of a bill have, in order."""
+    return sorted({period for month, _ in shares.shares for period in charge.schedule.periods_in(month=month)})
+
+
+def share_of(*, charge: tariffs.TimeOfUseDemandCharge, period: int, shares: terms.MonthShares) -> fractions.Fraction:
+    """Return the share of the months that have a period."""
+    return shares.where(frozenset(m for m in range(1, 13) if period in charge.schedule.periods_in(month=m)))
 
 
 def coincident_lines(
@@ -179,6 +188,16 @@ def reactive_lines(*, price_nano: int, load: loads.IntervalSeries, shares: terms
     ]
 
 
+def period_label(*, period: int, touched: int) -> str:
+    """Return what the demand of a time-of-use period is called, by how many periods the bill has."""
+    return f"Demand, period {period + 1}" if touched > 1 else "Demand"
+
+
+def step_label(*, label: str, step: int, steps: int) -> str:
+    """Return what a step of a demand price is called; one step needs no number."""
+    return f"{label}, step {step + 1}" if steps > 1 else label
+
+
 def _is_each_day(daily: bool, reading: terms.Terms) -> bool:  # noqa: FBT001
     return daily and reading.daily_demand is terms.DailyDemand.EACH_DAY
 
@@ -212,7 +231,7 @@ def _stepped(
             lines.append(
                 bill.priced(
                     kind=kind,
-                    label=f"{label}, step {index + 1}" if len(tiers) > 1 else label,
+                    label=step_label(label=label, step=index, steps=len(tiers)),
                     quantity_micro=upper - lower,
                     unit=unit.value,
                     unit_price_nano=tier.total_nano,

@@ -84,7 +84,7 @@ def lines(
             found.append(
                 bill.priced(
                     kind=bill.LineKind.ENERGY,
-                    label=_label(period_names.get(period, ""), index, len(bounds)),
+                    label=label(name=period_names.get(period, ""), tier=index, tiers=len(tiers)),
                     quantity_micro=quantity,
                     unit="kWh",
                     unit_price_nano=tier.total_nano,
@@ -102,13 +102,13 @@ def fuel_lines(
     return [
         bill.priced(
             kind=bill.LineKind.FUEL_ADJUSTMENT,
-            label=f"Fuel adjustment, month {month}",
-            quantity_micro=int(energy[times.month == month].sum()),
+            label=fuel_label(month=month),
+            quantity_micro=quantity,
             unit="kWh",
             unit_price_nano=adjustments_nano[month - 1],
         )
         for month in (int(value) for value in np.unique(times.month))
-        if adjustments_nano[month - 1]
+        if adjustments_nano[month - 1] and (quantity := int(energy[times.month == month].sum()))
     ]
 
 
@@ -149,6 +149,12 @@ def _is_below(bound: int | None, other: int | None) -> bool:
     return bound is not None and (other is None or bound < other)
 
 
-def _label(name: str, tier: int, count: int) -> str:
-    label = f"Energy, {name}" if name else "Energy"
-    return f"{label}, tier {tier + 1}" if count > 1 else label
+def label(*, name: str, tier: int, tiers: int) -> str:
+    """Return what a line of energy is called; a price of one tier needs no number."""
+    text = f"Energy, {name}" if name else "Energy"
+    return f"{text}, tier {tier + 1}" if tiers > 1 else text
+
+
+def fuel_label(*, month: int) -> str:
+    """Return what the fuel adjustment of a calendar month (1 to 12) is called."""
+    return f"Fuel adjustment, month {month}"

@@ -150,7 +150,7 @@ def rate(
                 used[period] = max(used[period], 0)
                 total += used[period]
             history[12 + row] = peak
-            demand = _ratcheted(
+            demand = ratcheted(
                 peak, history, row + 12, month, ratchet_percent, ratchet_range, ratchet_months, ratchet_as_reference
             )
             demands[load, row] = demand
@@ -158,18 +158,20 @@ def rate(
                 if used[period] == 0:
                     continue
                 filling = used[period] if each_period else total
-                count = _bounds(
+                count = bounds_of(
                     upper[period],
                     per_kw[period],
                     daily[period],
                     tiers[period],
                     demand,
                     days[row],
+                    1,
+                    1,
                     as_reference,
                     indices,
                     bounds,
                 )
-                _fill(
+                fill(
                     indices,
                     bounds,
                     count,
@@ -183,11 +185,13 @@ def rate(
                 )
             period = flat_period[month]
             if period >= 0:
-                _step(
+                step(
                     demand,
                     flat_upper[period],
                     flat_price[period],
                     flat_tiers[period],
+                    1,
+                    1,
                     quantities[load, row],
                     amounts[load, row],
                     flat_base + period * flat_width,
@@ -199,18 +203,20 @@ def rate(
                     touched[period] = max(touched[period], peaks[load, row, cell])
                 for period in range(tou_tiers.shape[0]):
                     if touched[period] >= 0:
-                        _step(
+                        step(
                             demand if ratchet_percent > 0 else touched[period],
                             tou_upper[period],
                             tou_price[period],
                             tou_tiers[period],
+                            1,
+                            1,
                             quantities[load, row],
                             amounts[load, row],
                             tou_base + period * tou_width,
                         )
             if fuel[month] != 0:
                 quantities[load, row, fuel_slot] = net
-                amounts[load, row, fuel_slot] = _priced(net, fuel[month])
+                amounts[load, row, fuel_slot] = priced(net, fuel[month])
             if sold.shape[0]:
                 used[:] = 0
                 total = np.int64(0)
@@ -220,18 +226,20 @@ def rate(
                 for period in range(upper.shape[0]):
                     if used[period] == 0:
                         continue
-                    count = _bounds(
+                    count = bounds_of(
                         upper[period],
                         per_kw[period],
                         daily[period],
                         tiers[period],
                         demand,
                         days[row],
+                        1,
+                        1,
                         as_reference,
                         indices,
                         bounds,
                     )
-                    _fill(
+                    fill(
                         indices,
                         bounds,
                         count,
@@ -246,7 +254,7 @@ def rate(
 
 
 @numba.njit(cache=True, nogil=True)
-def _ratcheted(peak, history, now, month, percent, reach, named, as_reference):
+def ratcheted(peak, history, now, month, percent, reach, named, as_reference):
     if percent <= 0:
         return peak
     highest = np.int64(0)
@@ -263,18 +271,21 @@ def _ratcheted(peak, history, now, month, percent, reach, named, as_reference):
 
 
 @numba.njit(cache=True, nogil=True)
-def _bounds(upper, per_kw, daily, count, demand, days, as_reference, indices, bounds):
-    """Write the tiers that energy fills and their bounds in mWh; see `energy.upper_bounds`."""
+def bounds_of(upper, per_kw, daily, count, demand, days, share, whole, as_reference, indices, bounds):
+    """Write the tiers that energy fills and their bounds in mWh; see `energy.upper_bounds`.
+
+    Bounds in kWh are for `share` / `whole` months.
+    """
     counts_kw = not as_reference or per_kw[0]
     if not per_kw[0]:
         for tier in range(count):
             indices[tier] = tier
-            bounds[tier] = _bound(upper[tier], per_kw[tier] and counts_kw, daily[tier], demand, days)
+            bounds[tier] = _bound(upper[tier], per_kw[tier] and counts_kw, daily[tier], demand, days, share, whole)
         return count
     filled = 0
     limit = np.int64(OPEN)
     for tier in range(count):
-        bound = _bound(upper[tier], per_kw[tier], daily[tier], demand, days)
+        bound = _bound(upper[tier], per_kw[tier], daily[tier], demand, days, share, whole)
         if per_kw[tier]:
             limit = bound
             if tier + 1 < count and not per_kw[tier + 1]:
@@ -290,11 +301,14 @@ def _bounds(upper, per_kw, daily, count, demand, days, as_reference, indices, bo
 
 
 @numba.njit(cache=True, nogil=True)
-def _bound(upper, per_kw, daily, demand, days):
+def _bound(upper, per_kw, daily, demand, days, share, whole):
     if upper == OPEN:
         return upper
-    scaled = upper * days if daily else upper
-    return _multiply_divide(scaled, demand, MICRO) if per_kw else scaled
+    if per_kw:
+        return multiply_divide(upper * days if daily else upper, demand, MICRO)
+    if daily:
+        return upper * days
+    return upper if share == whole else multiply_divide(upper, share, whole)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -303,7 +317,7 @@ def _is_below(bound, other):
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill(indices, bounds, count, filling, used, as_reference, price, quantities, amounts, base):
+def fill(indices, bounds, count, filling, used, as_reference, price, quantities, amounts, base):
     below, taken = np.int64(0), np.int64(0)
     for place in range(count):
         bound = bounds[place]
@@ -311,29 +325,33 @@ def _fill(indices, bounds, count, filling, used, as_reference, price, quantities
         upper = filling if is_open else bound
         if upper <= below and not as_reference:
             continue
-        running = upper if used == filling else _multiply_divide_half_even(upper, used, filling)
+        running = upper if used == filling else multiply_divide_half_even(upper, used, filling)
         if running != taken:
             tier = indices[place]
             quantities[base + tier] = running - taken
-            amounts[base + tier] = _priced(running - taken, price[tier])
+            amounts[base + tier] = priced(running - taken, price[tier])
         below, taken = upper, running
         if is_open:
             break
 
 
 @numba.njit(cache=True, nogil=True)
-def _step(demand, upper, price, count, quantities, amounts, base):
+def step(demand, upper, price, count, share, whole, quantities, amounts, base):
+    """Price a demand by its steps, for `share` / `whole` months."""
     lower = np.int64(0)
     for tier in range(count):
         reached = demand if upper[tier] == OPEN else min(demand, upper[tier])
         if reached > lower and price[tier] != 0:
             quantities[base + tier] = reached - lower
-            amounts[base + tier] = _priced(reached - lower, price[tier])
+            if share == whole:
+                amounts[base + tier] = priced(reached - lower, price[tier])
+            else:
+                amounts[base + tier] = multiply_divide_half_even(reached - lower, price[tier] * share, MICRO * whole)
         lower = max(lower, reached)
 
 
 @numba.njit(cache=True, nogil=True)
-def _priced(quantity, price):
+def priced(quantity, price):
     """Return quantity (millionths) x price (nano), half to even, without passing 63 bits."""
     whole, part = quantity // MICRO, quantity % MICRO
     product = part * price
@@ -345,7 +363,7 @@ def _priced(quantity, price):
 
 
 @numba.njit(cache=True, nogil=True)
-def _multiply_divide(a, b, c):
+def multiply_divide(a, b, c):
     """Return floor(a * b / c): an estimate in floats, set right by its remainder, which wraps without harm."""
     quotient = np.int64(np.float64(a) * np.float64(b) / np.float64(c))
     remainder = a * b - quotient * c
@@ -359,8 +377,8 @@ def _multiply_divide(a, b, c):
 
 
 @numba.njit(cache=True, nogil=True)
-def _multiply_divide_half_even(a, b, c):
-    quotient = _multiply_divide(a, b, c)
+def multiply_divide_half_even(a, b, c):
+    quotient = multiply_divide(a, b, c)
     twice = 2 * (a * b - quotient * c)
     if twice > c or (twice == c and quotient % 2 != 0):
         quotient += 1

@@ -108,11 +108,10 @@ def credit_lines(
         bounds = energy.upper_bounds(
             tiers=tiers, reading=reading, demand_milliw=demand_milliw, days=days, factor=factor
         )
-        label = f"Energy to the grid, period {period + 1}" if len(sold_milliwh) > 1 else "Energy to the grid"
         lines += [
             bill.priced(
                 kind=bill.LineKind.EXPORT_CREDIT,
-                label=f"{label}, tier {index + 1}" if len(bounds) > 1 else label,
+                label=credit_label(charge=charge, period=period, tier=index),
                 quantity_micro=quantity,
                 unit="kWh",
                 unit_price_nano=-(tiers[index].sell_nano or 0),
@@ -122,6 +121,12 @@ def credit_lines(
             for index, quantity in energy.fill(bounds=bounds, reading=reading, filling=total, used=sold)
         ]
     return lines
+
+
+def credit_label(*, charge: tariffs.EnergyCharge, period: int, tier: int) -> str:
+    """Return what a line of energy given is called; one period or one tier needs no number."""
+    label = f"Energy to the grid, period {period + 1}" if len(charge.tiers) > 1 else "Energy to the grid"
+    return f"{label}, tier {tier + 1}" if len(charge.tiers[period]) > 1 else label
 
 
 def _apart(*, load: loads.IntervalSeries, metering: tariffs.Metering) -> tuple[loads.Int64s, loads.Int64s]:

@@ -69,7 +69,10 @@ def rate(
     times = local_time.to_local(starts=inside.starts, zone=period.zone, holidays=reading.holidays)
     _check_resolution(tariff=tariff, load=inside)
     shares = terms.month_shares(period=period, terms=reading)
-    omissions: list[str] = list(_omissions(tariff=tariff, load=inside, reading=reading))
+    longest = int(inside.seconds.max()) if len(inside) else 0
+    omissions = omissions_of(
+        tariff=tariff, reading=reading, has_reactive=inside.reactive_millivarh is not None, longest_seconds=longest
+    )
 
     last_day = period.ends_on - datetime.timedelta(days=1)
     peaks = demand.powers_milliw(load=inside, window_minutes=tariff.demand_window_minutes, metering=tariff.metering)
@@ -85,7 +88,7 @@ def rate(
         load=inside,
         times=times,
         tariff=tariff,
-        carried_milliwh=_carried(tariff=tariff, history=history, period=period, reading=reading),
+        carried_milliwh=carried_of(tariff=tariff, history=history, period=period, reading=reading),
     )
     lines: list[bill.Line] = []
     if tariff.energy is not None:
@@ -122,7 +125,7 @@ def rate(
         shares=shares,
         reading=reading,
     )
-    lines += _fixed_lines(tariff=tariff, period=period, shares=shares, reading=reading)
+    lines += fixed_lines(tariff=tariff, period=period, shares=shares, reading=reading)
     lines += _minimum_lines(
         tariff=tariff, period=period, shares=shares, history=history, spent=sum(line.amount_nano for line in lines)
     )
@@ -143,9 +146,10 @@ def rate(
     )
 
 
-def _carried(
+def carried_of(
     *, tariff: tariffs.Tariff, history: History, period: loads.BillingPeriod, reading: terms.Terms
 ) -> dict[int, int]:
+    """Return the kWh that arrive from the bill before, in mWh by this period's time-of-use periods."""
     if not history.carried_milliwh or tariff.energy is None:
         return {}
     return net_metering.carry(
@@ -194,7 +198,7 @@ def _demand_lines(
     return lines
 
 
-def _fixed_lines(
+def fixed_lines(
     *, tariff: tariffs.Tariff, period: loads.BillingPeriod, shares: terms.MonthShares, reading: terms.Terms
 ) -> list[bill.Line]:
     lines: list[bill.Line] = []
@@ -235,15 +239,13 @@ def _minimum_lines(
                 continue
             least, reached = minimum.amount_nano, history.billed_in_year_nano + spent
         else:
-            quantity, _, factor = _span(per=minimum.per, period=period, shares=shares)
-            least = bill.divide_half_even(minimum.amount_nano * quantity * factor.numerator, factor.denominator)
-            reached = spent
+            least, reached = least_nano(minimum=minimum, period=period, shares=shares), spent
         missing = least - reached
         if missing > 0:
             lines.append(
                 bill.Line(
                     kind=bill.LineKind.MINIMUM,
-                    label=f"Minimum charge per {minimum.per.value}",
+                    label=minimum_label(minimum),
                     quantity=bill.ONE,
                     unit="bill",
                     unit_price_nano=missing,
@@ -252,6 +254,17 @@ def _minimum_lines(
             )
             spent += missing
     return lines
+
+
+def least_nano(*, minimum: tariffs.MinimumCharge, period: loads.BillingPeriod, shares: terms.MonthShares) -> int:
+    """Return what a minimum by day or month comes to in a period."""
+    quantity, _, factor = _span(per=minimum.per, period=period, shares=shares)
+    return bill.divide_half_even(minimum.amount_nano * quantity * factor.numerator, factor.denominator)
+
+
+def minimum_label(minimum: tariffs.MinimumCharge) -> str:
+    """Return what the line is called that fills a bill up to a minimum."""
+    return f"Minimum charge per {minimum.per.value}"
 
 
 def _span(
@@ -267,18 +280,19 @@ def _span(
             return 1, "year", shares.factor / 12
 
 
-def _omissions(*, tariff: tariffs.Tariff, load: loads.IntervalSeries, reading: terms.Terms) -> list[str]:
+def omissions_of(
+    *, tariff: tariffs.Tariff, reading: terms.Terms, has_reactive: bool, longest_seconds: int
+) -> list[str]:
+    """Name each charge that cannot be priced with what is known, and why."""
     found: list[str] = []
     if tariff.coincident_demand is not None and not reading.system_peaks:
         found.append("Coincident demand: the utility's system peak is not given.")
-    if tariff.reactive_nano_per_kvar is not None and load.reactive_millivarh is None:
+    if tariff.reactive_nano_per_kvar is not None and not has_reactive:
         found.append("Reactive demand: the load has no reactive energy.")
     window = tariff.demand_window_minutes
     has_demand = tariff.flat_demand is not None or tariff.tou_demand is not None
-    if has_demand and window is not None and len(load) and int(load.seconds.max()) > window * 60:
-        found.append(
-            f"Demand window: the tariff says {window} minutes, the meter reads {int(load.seconds.max()) // 60}."
-        )
+    if has_demand and window is not None and longest_seconds > window * 60:
+        found.append(f"Demand window: the tariff says {window} minutes, the meter reads {longest_seconds // 60}.")
     return found
 
 

@@ -1,0 +1,204 @@
+"""A draft's lines in few bytes: what a line is stands once in a layout, what it came to for a customer in numbers.
+
+Millions of drafts of one tariff and period differ in nothing but quantities and amounts. A layout is written once and
+never changed, so that a draft says the same for ever, whatever the code that made it becomes.
+
+A draft is a row of little-endian int64 for each span: layout, service point, energy taken and given (mWh), peak and
+billing demand (mW), how many carries and how many lines follow; carries as (period, mWh), lines as (place in the
+layout, millionths of the unit, nano-units).
+"""
+
+import dataclasses
+import datetime
+import decimal
+import fractions
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from billing.domain import bill, loads
+
+HEAD = 8
+MICRO_OF_ONE = 10**6
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Template:
+    """What a line is: all of it but its quantity and amount.
+
+    Without a unit price it is the amount itself, for one of the unit: what is missing to a minimum, or rounding.
+    """
+
+    kind: bill.LineKind
+    label: str
+    unit: str
+    unit_price_nano: int | None
+    period: int | None = None
+    tier: int | None = None
+    factor: fractions.Fraction = fractions.Fraction(1)
+
+    @classmethod
+    def of(cls, line: bill.Line) -> Self:
+        """Return what a line is."""
+        is_amount = line.quantity == 1 and line.unit_price_nano == line.amount_nano and line.factor == 1
+        return cls(
+            kind=line.kind,
+            label=line.label,
+            unit=line.unit,
+            unit_price_nano=None if is_amount else line.unit_price_nano,
+            period=line.period,
+            tier=line.tier,
+            factor=line.factor,
+        )
+
+    def line(self, *, quantity_micro: int, amount_nano: int) -> bill.Line:
+        """Return the line that came to this."""
+        return bill.Line(
+            kind=self.kind,
+            label=self.label,
+            quantity=bill.plain(decimal.Decimal(quantity_micro).scaleb(-6)),
+            unit=self.unit,
+            unit_price_nano=amount_nano if self.unit_price_nano is None else self.unit_price_nano,
+            amount_nano=amount_nano,
+            period=self.period,
+            tier=self.tier,
+            factor=self.factor,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layout:
+    """What the lines of spans are that share a version of a tariff and local days `[starts_on, ends_on)`."""
+
+    tariff_id: int
+    starts_on: datetime.date
+    ends_on: datetime.date
+    templates: tuple[Template, ...]
+    omissions: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for a JSON column."""
+        return {
+            "tariff_id": self.tariff_id,
+            "starts_on": self.starts_on.isoformat(),
+            "ends_on": self.ends_on.isoformat(),
+            "omissions": list(self.omissions),
+            "templates": [
+                {
+                    **dataclasses.asdict(template),
+                    "kind": template.kind.value,
+                    "factor": [template.factor.numerator, template.factor.denominator],
+                }
+                for template in self.templates
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return what `to_json` wrote."""
+        return cls(
+            tariff_id=value["tariff_id"],
+            starts_on=datetime.date.fromisoformat(value["starts_on"]),
+            ends_on=datetime.date.fromisoformat(value["ends_on"]),
+            omissions=tuple(value["omissions"]),
+            templates=tuple(
+                Template(**{**item, "kind": bill.LineKind(item["kind"]), "factor": fractions.Fraction(*item["factor"])})
+                for item in value["templates"]
+            ),
+        )
+
+    @property
+    def digest(self) -> bytes:
+        """Return 32 bytes that only this layout has."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).digest()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Span:
+    """One span of a draft, read back."""
+
+    layout: Layout
+    service_point_id: int
+    usage: bill.Usage
+    carried_milliwh: tuple[tuple[int, int], ...]
+    lines: tuple[bill.Line, ...]
+
+    @property
+    def total_nano(self) -> int:
+        """Return the sum of the lines."""
+        return sum(line.amount_nano for line in self.lines)
+
+
+def pack(*, rated: bill.RatedBill, layout_id: int, service_point_id: int) -> bytes:
+    """Return a rated span in bytes; its layout has the template of each of its lines, in their order."""
+    words = [
+        layout_id,
+        service_point_id,
+        rated.usage.import_milliwh,
+        rated.usage.export_milliwh,
+        rated.usage.peak_milliw,
+        rated.usage.billing_demand_milliw,
+        len(rated.carried_milliwh),
+        len(rated.lines),
+    ]
+    for pair in rated.carried_milliwh:
+        words += pair
+    for place, line in enumerate(rated.lines):
+        words += [place, int(line.quantity.scaleb(6)), line.amount_nano]
+    return np.array(words, dtype="<i8").tobytes()
+
+
+def layout_of(*, rated: bill.RatedBill, tariff_id: int) -> Layout:
+    """Return the layout of one rated span."""
+    return Layout(
+        tariff_id=tariff_id,
+        starts_on=rated.period.starts_on,
+        ends_on=rated.period.ends_on,
+        templates=tuple(Template.of(line) for line in rated.lines),
+        omissions=rated.omissions,
+    )
+
+
+def layouts_in(packed: bytes) -> list[int]:
+    """Return which layouts the spans of a draft have."""
+    return [int(words[0]) for words in _split(packed)]
+
+
+def unpack(*, packed: bytes, layouts: Mapping[int, Layout]) -> list[Span]:
+    """Return the spans of a draft with their lines."""
+    return [_read(words.tolist(), layouts) for words in _split(packed)]
+
+
+def _split(packed: bytes) -> list[loads.Int64s]:
+    words = np.frombuffer(packed, dtype="<i8")
+    spans: list[loads.Int64s] = []
+    at = 0
+    while at < len(words):
+        size = HEAD + 2 * int(words[at + 6]) + 3 * int(words[at + 7])
+        spans.append(words[at : at + size])
+        at += size
+    return spans
+
+
+def _read(words: Sequence[int], layouts: Mapping[int, Layout]) -> Span:
+    layout = layouts[words[0]]
+    carries, count = words[6], words[7]
+    first = HEAD + 2 * carries
+    return Span(
+        layout=layout,
+        service_point_id=words[1],
+        usage=bill.Usage(
+            import_milliwh=words[2],
+            export_milliwh=words[3],
+            peak_milliw=words[4],
+            billing_demand_milliw=words[5],
+        ),
+        carried_milliwh=tuple((words[HEAD + 2 * i], words[HEAD + 2 * i + 1]) for i in range(carries)),
+        lines=tuple(
+            layout.templates[place].line(quantity_micro=quantity, amount_nano=amount)
+            for place, quantity, amount in (words[first + 3 * i : first + 3 * i + 3] for i in range(count))
+        ),
+    )

@@ -1,0 +1,146 @@
+"""A bill run's numbers are `rating`'s, line for line and nano for nano."""
+
+import datetime
+import os
+import zoneinfo
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from billing.domain import (
+    bill,
+    demand,
+    loads,
+    rating,
+    span_batch,
+    span_cells,
+    tariffs,
+    terms,
+)
+from tests.unit.billing.domain import test_properties as properties
+
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100"))
+SPANS = 3
+
+
+@st.composite
+def any_memory(draw: st.DrawFn) -> list[rating.History]:
+    carried = st.dictionaries(st.integers(0, 2), st.integers(1, 900_000_000), max_size=3)
+    return [
+        rating.History(
+            peaks=tuple(
+                demand.PastPeak(2023 + month // 12, month % 12 + 1, draw(st.integers(0, 9_000_000)))
+                for month in range(12, 24)
+            ),
+            carried_milliwh=tuple(sorted(draw(carried).items())),
+            carried_month=draw(st.integers(1, 12)),
+            billed_in_year_nano=draw(st.integers(0, 10**12)),
+        )
+        for _ in range(SPANS)
+    ]
+
+
+@given(
+    tariff=properties.any_tariff(),
+    zone=st.sampled_from(properties.ZONES),
+    first=st.dates(datetime.date(2025, 1, 1), datetime.date(2025, 10, 31)),
+    days=st.integers(1, 70),
+    seconds=st.sampled_from([900, 1800, 3600]),
+    reading=st.builds(
+        terms.Terms,
+        rounding=st.sampled_from(list(bill.Rounding)),
+        proration=st.sampled_from(list(terms.Proration)),
+        tiers=st.sampled_from(list(terms.TierReading)),
+        ratchet=st.sampled_from(list(terms.RatchetReading)),
+        meters=st.integers(1, 3),
+    ),
+    seed=st.integers(0, 2**32 - 1),
+    exports=st.booleans(),
+    histories=any_memory(),
+)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_group_is_rated_as_each_of_it_would_be(  # noqa: PLR0917 - given by name
+    tariff: tariffs.Tariff,
+    zone: str,
+    first: datetime.date,
+    days: int,
+    seconds: int,
+    reading: terms.Terms,
+    seed: int,
+    exports: bool,
+    histories: list[rating.History],
+) -> None:
+    period = loads.BillingPeriod(first, first + datetime.timedelta(days=days), zoneinfo.ZoneInfo(zone))
+    last_day = period.ends_on - datetime.timedelta(days=1)
+    used = [
+        properties.random_load(period=period, seconds=seconds, seed=seed + place, exports=exports)
+        for place in range(SPANS)
+    ]
+    if tariff.metering is not tariffs.Metering.NET_METERING:
+        histories = [
+            rating.History(peaks=item.peaks, billed_in_year_nano=item.billed_in_year_nano) for item in histories
+        ]
+    histories = [
+        rating.History(
+            item.peaks,
+            item.carried_milliwh,
+            item.carried_month,
+            item.billed_in_year_nano,
+            ends_year=(last_day.month, last_day.day) == (12, 31),
+        )
+        for item in histories
+    ]
+    alone = [
+        rating.rate(tariff=tariff, load=load, period=period, reading=reading, history=history)
+        for load, history in zip(used, histories, strict=True)
+    ]
+
+    sheet = span_batch.prepare(tariff=tariff, tariff_id=1, reading=reading, period=period, interval_seconds=seconds)
+    cells = span_cells.of_intervals(
+        grid=span_cells.grid(period=period, interval_seconds=seconds, holidays=reading.holidays),
+        metering=tariff.metering,
+        taken_milliwh=np.stack([load.import_milliwh for load in used]),
+        given_milliwh=np.stack([load.export_milliwh for load in used]) if exports else None,
+    )
+    together = span_batch.rate(sheet=sheet, cells=cells, memory=span_batch.remember(sheet=sheet, histories=histories))
+
+    for place, one in enumerate(alone):
+        lines = tuple(
+            sheet.layout.templates[i].line(
+                quantity_micro=int(together.quantities[place, i]), amount_nano=int(together.amounts[place, i])
+            )
+            for i in np.flatnonzero(together.present[place])
+        )
+        assert lines == one.lines
+        assert tuple(together.demands[place]) == (one.usage.peak_milliw, one.usage.billing_demand_milliw)
+        carried = {p: int(amount) for p, amount in enumerate(together.carried_milliwh[place]) if amount}
+        assert carried == dict(one.carried_milliwh)
+
+
+@given(
+    zone=st.sampled_from(properties.ZONES),
+    first=st.dates(datetime.date(2025, 1, 1), datetime.date(2025, 10, 31)),
+    days=st.integers(1, 70),
+    seconds=st.sampled_from([300, 900, 1800, 3600]),
+    kind=st.sampled_from(["<i2", "<i4", "<i8"]),
+    scales=st.sampled_from([(1000,), (1000, 2000), (1, 7, 32767)]),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_packed_days_add_up_as_their_intervals_do(  # noqa: PLR0917 - given by name
+    zone: str, first: datetime.date, days: int, seconds: int, kind: str, scales: tuple[int, ...], seed: int
+) -> None:
+    period = loads.BillingPeriod(first, first + datetime.timedelta(days=days), zoneinfo.ZoneInfo(zone))
+    grid = span_cells.grid(period=period, interval_seconds=seconds, holidays=frozenset())
+    numbers = np.random.default_rng(seed)
+    counts = numbers.integers(0, 32768, (SPANS, len(grid.starts))).astype(kind)
+    by_day = numbers.choice(scales, (SPANS, grid.days)).astype(np.int64)
+    factors = np.array([1, 40, 3])
+    energy = counts.astype(np.int64) * np.repeat(by_day, np.diff(grid.places), axis=1) * factors[:, None]
+
+    packed = span_cells.of_packed(grid=grid, counts=counts, scales=by_day, factors=factors)
+
+    plain = span_cells.of_intervals(grid=grid, metering=tariffs.Metering.NET_METERING, taken_milliwh=energy)
+    assert np.array_equal(packed.bought, plain.bought)
+    assert np.array_equal(packed.peaks, plain.peaks)
