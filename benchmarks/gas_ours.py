@@ -66,7 +66,7 @@ class Ours:
             owner=payer.owner.address,
             salt=payer.salt,
             policy=payer.policy,
-            owner_install_signature=payer.install_signature(),
+            leave=payer.leave(),
         )
         factory = self.chain.deployment.account_factory
         return self._sent(self.chain.send(factory, data, sender=chain_fixture.RELAYER.address)).gas_used

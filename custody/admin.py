@@ -37,6 +37,12 @@ class SealedKeyAdmin(_OperatorOnly):
     fields = ("subject", "purpose", "address", "policy", "key_encryption_key_id", "created_at", "disabled_at")
 
 
+@admin.register(models.Consent)
+class ConsentAdmin(_OperatorOnly):
+    list_display = ("recorded_at", "key", "digest")
+    list_select_related = ("key",)
+
+
 @admin.register(models.SignatureLog)
 class SignatureLogAdmin(_OperatorOnly):
     list_display = ("made_at", "key", "sequence", "kind", "digest")

@@ -55,6 +55,24 @@ class SealedKey(models.Model):
         )
 
 
+class Consent(models.Model):
+    """What a customer agreed to, in the frozen terms that they read; append only.
+
+    Their wallet's owner key lets a session in only with such a row, once, and in these terms.
+    """
+
+    key = models.ForeignKey(SealedKey, on_delete=models.PROTECT, related_name="consents")
+    digest = fields.HashField(help_text="Keccak-256 of the terms' canonical JSON; stands on the chain.")
+    terms = models.JSONField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "digest"], name="consent_once_per_key")]
+
+    def __str__(self) -> str:
+        return str(self.digest)
+
+
 class SignatureLog(models.Model):
     """One signature that the signer made; append only, and each entry carries the hash of the one before.
 

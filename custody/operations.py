@@ -8,7 +8,7 @@ from contracts import deployments
 from contracts.bindings import paymaster, sessions, user_operations
 from custody import models, queries
 from custody.adapters import signer
-from custody.domain import intents, transactions
+from custody.domain import consents, intents, transactions
 from openvpp.core import db, errors
 
 
@@ -53,13 +53,35 @@ def sign_user_operation(*, key_id: int, operation: user_operations.UserOperation
 
 
 @db.durable
-def sign_session_install(*, key_id: int, policy: sessions.SessionPolicy, account: bytes, chain_id: int) -> bytes:
-    """Return the owner's r, s, v that lets a session into its account.
+def sign_session_install(
+    *, key_id: int, policy: sessions.SessionPolicy, consent: bytes, account: bytes, chain_id: int
+) -> bytes:
+    """Return the owner's leave that lets a session into its account, as `sessions.encode_leave` puts it together.
+
+    `consent` is the digest that `record_consent` returned for this key.
 
     :raises errors.Unreachable: the signer does not answer.
-    :raises UnableToSign: it is another's account, or no account would install the session.
+    :raises UnableToSign: it is another's account, no account would install the session, it would pay another than the
+        wallet's utility, or the customer did not consent to exactly this (`unknown_consent`, `other_terms`,
+        `consent_used`).
     """
-    return _sign(key_id=key_id, intent=intents.SessionInstall(chain_id=chain_id, account=account, policy=policy))
+    signature = _sign(
+        key_id=key_id,
+        intent=intents.SessionInstall(chain_id=chain_id, account=account, policy=policy, consent=consent),
+    )
+    return sessions.encode_leave(consent=consent, owner_signature=signature)
+
+
+@db.transaction
+def record_consent(*, key_id: int, terms: Mapping[str, Any], now: datetime.datetime) -> bytes:
+    """Write down, for ever, to what the customer of this owner key agreed; return the digest of it.
+
+    `terms` as `custody.domain.consents` reads them. The same terms again are the same consent.
+    """
+    digest = consents.digest(terms=terms)
+    row = models.Consent(key_id=key_id, digest="0x" + digest.hex(), terms=dict(terms), recorded_at=now)
+    models.Consent.objects.bulk_create([row], ignore_conflicts=True)
+    return digest
 
 
 @db.durable

@@ -99,7 +99,7 @@ class SessionKeyGrantAdmin(tenant_admin.ReadOnlyTenantAdmin):
     list_select_related = ("user", "application")
     search_fields = ("user__email", "user__name", "wallet__customer__name")
     ordering = ("-created_at",)
-    exclude = ("key", "owner_signature")
+    exclude = ("key", "owner_leave")
 
     def get_queryset(self, request: object) -> "db_models.QuerySet[models.SessionKeyGrant]":
         """Return grants with what their names are made of."""

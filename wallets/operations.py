@@ -40,7 +40,7 @@ def open_wallet(*, customer_id: int, now: datetime.datetime) -> models.Wallet:
         utility=customer.utility,
         subject=f"wallet:customer:{customer_id}",
         purpose=custody_models.SealedKey.Purpose.WALLET_OWNER,
-        policy={},
+        policy={"payee": customer.utility.treasury_address},
         row={"kind": models.Wallet.Kind.CUSTOMER, "customer": customer},
         now=now,
     )

@@ -71,21 +71,21 @@ def init_code(*, factory: bytes, owner: bytes, salt: bytes) -> bytes:
 
 
 def encode_create_account_with_session(
-    *, owner: bytes, salt: bytes, policy: sessions.SessionPolicy, owner_install_signature: bytes
+    *, owner: bytes, salt: bytes, policy: sessions.SessionPolicy, leave: bytes
 ) -> bytes:
     """Return the factory calldata that deploys an account and installs its first session, for anybody to send."""
     parts = (
         words.address(owner),
         words.exactly(salt, words.HASH_BYTES, "a salt"),
         sessions.pack(policy=policy),
-        words.dynamic(words.signature(owner_install_signature)),
+        words.dynamic(words.exactly(leave, sessions.LEAVE_BYTES, "a leave")),
     )
     return _CREATE_WITH_SESSION + words.arguments(parts)
 
 
-def encode_install_session(*, policy: sessions.SessionPolicy, owner_install_signature: bytes) -> bytes:
+def encode_install_session(*, policy: sessions.SessionPolicy, leave: bytes) -> bytes:
     """Return the account calldata that installs a session, for anybody to send."""
-    parts = (sessions.pack(policy=policy), words.dynamic(words.signature(owner_install_signature)))
+    parts = (sessions.pack(policy=policy), words.dynamic(words.exactly(leave, sessions.LEAVE_BYTES, "a leave")))
     return _INSTALL_SESSION + words.arguments(parts)
 
 

@@ -124,6 +124,7 @@ class SessionInstalled(Event):
 
     session_id: bytes
     key: bytes
+    consent: bytes
     policy: sessions.SessionPolicy
 
 
@@ -342,6 +343,7 @@ def _session_installed(log: _Log) -> SessionInstalled:
         log_index=log.log_index,
         session_id=bytes(log.topics[1]),
         key=log.topic_address(2),
+        consent=bytes(log.topics[3]),
         policy=sessions.unpack(packed=log.data),
     )
 
@@ -390,7 +392,7 @@ _DECODERS: dict[bytes, tuple[int, Callable[[_Log], Event]]] = {
     topic_of("PostOpRevertReason(bytes32,address,uint256,bytes)"): (3, _revert_reason(PostOpRevertReason)),
     topic_of("AccountDeployed(bytes32,address,address,address)"): (3, _account_deployed),
     topic_of("BeforeExecution()"): (1, _before_execution),
-    topic_of("SessionInstalled(bytes32,address,bytes32[5])"): (3, _session_installed),
+    topic_of("SessionInstalled(bytes32,address,bytes32,bytes32[5])"): (4, _session_installed),
     topic_of("SessionRevoked(bytes32)"): (2, _session_revoked),
     topic_of("SessionFrozen(bytes32,bool)"): (2, _session_frozen),
     topic_of("BudgetCharged(bytes32,uint64,uint256)"): (3, _budget_charged),

@@ -26,7 +26,7 @@ class Intent:
     payment: payments.BillPayment
     deadline: int
     key_signature: bytes
-    owner_install_signature: bytes | None = None
+    leave: bytes | None = None
 
 
 def encode_pay_bills(*, intents: Sequence[Intent], gas_for_each: int) -> bytes:
@@ -65,7 +65,7 @@ def decode_pay_bills(*, call_data: bytes) -> tuple[Intent, ...]:
     at = _HEADER_BYTES
     while at < len(bundle):
         installs = bool(bundle[at] & _INSTALLS)
-        end = at + _INTENT_BYTES + words.SIGNATURE_BYTES * installs
+        end = at + _INTENT_BYTES + sessions.LEAVE_BYTES * installs
         if end > len(bundle):
             raise accounts.UnableToReadCall(message)
         intents.append(_unpack(bundle[3:_HEADER_BYTES], bundle[at:end], installs=installs))
@@ -76,8 +76,7 @@ def decode_pay_bills(*, call_data: bytes) -> tuple[Intent, ...]:
 def _pack(intent: Intent) -> bytes:
     payment = intent.payment
     policy = sessions.pack(policy=payment.policy)
-    install = intent.owner_install_signature
-    flags = _IN_FEE_TOKEN * payment.in_fee_token | (0 if install is None else _INSTALLS)
+    flags = _IN_FEE_TOKEN * payment.in_fee_token | (0 if intent.leave is None else _INSTALLS)
     return b"".join(
         (
             bytes((flags,)),
@@ -91,8 +90,7 @@ def _pack(intent: Intent) -> bytes:
             payment.amount_units.to_bytes(12, "big"),
             payment.fee_units.to_bytes(12, "big"),
             intent.deadline.to_bytes(5, "big"),
-            words.signature(intent.key_signature),
-            b"" if install is None else words.signature(install),
+            sessions.join_signatures(key_signature=intent.key_signature, leave=intent.leave),
         )
     )
 
@@ -118,5 +116,5 @@ def _unpack(shared: bytes, packed: bytes, *, installs: bool) -> Intent:
         ),
         deadline=int.from_bytes(packed[161:166], "big"),
         key_signature=packed[166:231],
-        owner_install_signature=packed[231:] if installs else None,
+        leave=packed[231:] if installs else None,
     )

@@ -115,15 +115,14 @@ def payment_struct_hash(*, payment: BillPayment, sequence: int, deadline: int) -
 
 
 def encode_pay_bill_signed(
-    *, payment: BillPayment, deadline: int, key_signature: bytes, owner_install_signature: bytes | None = None
+    *, payment: BillPayment, deadline: int, key_signature: bytes, leave: bytes | None = None
 ) -> bytes:
     """Return the account calldata that pays a bill on the lane, for anybody to send."""
-    install = b"" if owner_install_signature is None else words.signature(owner_install_signature)
     parts = (
         sessions.pack(policy=payment.policy),
         _payment_words(payment),
         words.uint(deadline, bits=40),
-        words.dynamic(words.signature(key_signature) + install),
+        words.dynamic(sessions.join_signatures(key_signature=key_signature, leave=leave)),
     )
     return _PAY_BILL_SIGNED + words.arguments(parts)
 

@@ -9,6 +9,7 @@ from contracts.bindings import words
 
 MIN_PERIOD_SECONDS = 3600
 POLICY_BYTES = 160
+LEAVE_BYTES = words.HASH_BYTES + words.SIGNATURE_BYTES
 
 _SIGNED_BY_OWNER = b"\x00"
 _SIGNED_BY_SESSION = b"\x01"
@@ -16,7 +17,7 @@ _MAX_PERIODS = (1 << 24) - 1
 _INSTALL_TYPEHASH = words.keccak(
     b"SessionInstall(address key,address payee,address token,address feeToken,uint96 maxPerPayment,uint96 maxPerPeriod,"
     b"uint96 maxTotal,uint96 maxFee,uint96 maxFeeInFeeToken,uint40 startsAt,uint40 endsAt,uint32 periodSeconds,"
-    b"uint48 salt)"
+    b"uint48 salt,bytes32 consent)"
 )
 
 
@@ -121,15 +122,18 @@ def session_id(*, policy: SessionPolicy) -> bytes:
     return words.keccak(pack(policy=policy))
 
 
-def session_install_digest(*, policy: SessionPolicy, chain_id: int, account: bytes) -> bytes:
-    """Return the digest that the account's owner signs to install the session (EIP-712)."""
-    struct_hash = install_struct_hash(policy=policy)
+def session_install_digest(*, policy: SessionPolicy, consent: bytes, chain_id: int, account: bytes) -> bytes:
+    """Return the digest that the account's owner signs to install the session (EIP-712).
+
+    `consent` is the digest (32 bytes) of the frozen terms that the customer approved.
+    """
+    struct_hash = install_struct_hash(policy=policy, consent=consent)
     domain = account_domain(chain_id=chain_id, account=account)
     return words.typed_data_hash(domain=domain, struct_hash=struct_hash)
 
 
-def install_struct_hash(*, policy: SessionPolicy) -> bytes:
-    """Return the EIP-712 struct hash of the installation of a policy."""
+def install_struct_hash(*, policy: SessionPolicy, consent: bytes) -> bytes:
+    """Return the EIP-712 struct hash of the installation of a policy to which a customer consented."""
     return words.keccak(
         b"".join(
             (
@@ -147,19 +151,30 @@ def install_struct_hash(*, policy: SessionPolicy) -> bytes:
                 words.uint(policy.ends_at, bits=40),
                 words.uint(policy.period_seconds, bits=32),
                 words.uint(policy.salt, bits=48),
+                words.exactly(consent, words.HASH_BYTES, "a consent"),
             )
         )
     )
 
 
-def encode_session_signature(*, key_signature: bytes, owner_install_signature: bytes | None = None) -> bytes:
+def encode_leave(*, consent: bytes, owner_signature: bytes) -> bytes:
+    """Return an owner's leave to install a session: the consent, and r, s, v over `session_install_digest`."""
+    return words.exactly(consent, words.HASH_BYTES, "a consent") + words.signature(owner_signature)
+
+
+def encode_session_signature(*, key_signature: bytes, leave: bytes | None = None) -> bytes:
     """Return a user operation's signature made by a session key over the operation's hash.
 
-    `owner_install_signature`, the owner's over `session_install_digest`, installs a session that is not installed yet;
-    it does no harm afterwards.
+    `leave`, the owner's as `encode_leave` makes it, installs a session that is not installed yet; it does no harm
+    afterwards.
     """
-    install = b"" if owner_install_signature is None else words.signature(owner_install_signature)
-    return _SIGNED_BY_SESSION + words.signature(key_signature) + install
+    return _SIGNED_BY_SESSION + join_signatures(key_signature=key_signature, leave=leave)
+
+
+def join_signatures(*, key_signature: bytes, leave: bytes | None) -> bytes:
+    """Return a session key's signature followed by the owner's leave, if there is one."""
+    install = b"" if leave is None else words.exactly(leave, LEAVE_BYTES, "a leave")
+    return words.signature(key_signature) + install
 
 
 def encode_owner_signature(*, owner_signature: bytes) -> bytes:

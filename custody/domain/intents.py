@@ -63,15 +63,18 @@ class UserOperation:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInstall:
-    """Sign the owner's leave for a session of an account."""
+    """Sign the owner's leave for a session of an account, to which the customer consented in frozen terms."""
 
     kind = "session_install"
     chain_id: int
     account: bytes
     policy: sessions.SessionPolicy
+    consent: bytes
 
     def digest(self) -> bytes:
-        return sessions.session_install_digest(policy=self.policy, chain_id=self.chain_id, account=self.account)
+        return sessions.session_install_digest(
+            policy=self.policy, consent=self.consent, chain_id=self.chain_id, account=self.account
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -79,6 +82,7 @@ class SessionInstall:
             "chain_id": self.chain_id,
             "account": _text(self.account),
             "policy": _text(sessions.pack(policy=self.policy)),
+            "consent": _text(self.consent),
         }
 
 
@@ -174,6 +178,7 @@ def _read_session_install(value: Mapping[str, Any]) -> SessionInstall:
         chain_id=_number(value["chain_id"]),
         account=_bytes(value["account"]),
         policy=sessions.unpack(packed=_bytes(value["policy"])),
+        consent=words.exactly(_bytes(value["consent"]), words.HASH_BYTES, "a consent"),
     )
 
 

@@ -82,11 +82,12 @@ class _Policy:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WalletOwner(_Policy):
-    """The owner of one customer's account: lets sessions in, and stops them."""
+    """The owner of one customer's account: lets sessions in that pay `payee`, its utility's treasury; stops them."""
 
-    tag = "wallet_owner/1"
+    tag = "wallet_owner/2"
     salt: bytes
     account: bytes
+    payee: bytes
 
     def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:  # noqa: PLR0911 - one return a rule
         if isinstance(intent, intents.SessionInstall):
@@ -96,6 +97,8 @@ class WalletOwner(_Policy):
                 return Denied("other_account", "The key is for another account.")
             if not intent.policy.is_enforceable():
                 return Denied("policy_not_enforceable", "No account would install this session.")
+            if intent.policy.payee != self.payee:
+                return Denied("other_payee", "The session would pay another than the wallet's utility.")
             return Allowed()
         if isinstance(intent, intents.UserOperation):
             if intent.operation.call_data[:4] not in (_REVOKE_SESSIONS, _FREEZE_SESSIONS):

@@ -31,6 +31,19 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Consent',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('digest', openvpp.core.fields.HashField(editable=True, help_text="Keccak-256 of the terms' canonical JSON; stands on the chain.")),
+                ('terms', models.JSONField()),
+                ('recorded_at', models.DateTimeField()),
+                ('key', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='consents', to='custody.sealedkey')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('key', 'digest'), name='consent_once_per_key')],
+            },
+        ),
+        migrations.CreateModel(
             name='SignatureLog',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -1,4 +1,4 @@
-"""The signature log is only added to."""
+"""The signature log and the consents are only added to."""
 
 from django.db import migrations
 
@@ -8,6 +8,8 @@ BEGIN
     RAISE EXCEPTION '% is append only', TG_TABLE_NAME
         USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = TG_TABLE_NAME || '_append_only';
 END $$;
+CREATE TRIGGER custody_consent_append_only BEFORE UPDATE OR DELETE ON custody_consent
+    FOR EACH ROW EXECUTE FUNCTION custody_refuse_change();
 CREATE TRIGGER custody_signaturelog_append_only BEFORE UPDATE OR DELETE ON custody_signaturelog
     FOR EACH ROW EXECUTE FUNCTION custody_refuse_change();
 """

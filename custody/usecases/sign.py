@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts.bindings import words
 from custody import models, queries
-from custody.domain import chain, intents, policies, sealing
+from custody.domain import chain, consents, intents, policies, sealing
 from openvpp.core import db, errors
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
     except ValueError as error:
         raise UnableToSign(str(error), code="bad_policy") from None
     verdict = policy.check(intent=intent, address=words.parse_address(str(key.address)), timestamp=int(now.timestamp()))
+    if isinstance(verdict, policies.Allowed) and isinstance(intent, intents.SessionInstall):
+        verdict = _check_consent(key=key, intent=intent)
     if isinstance(verdict, policies.Denied):
         logger.warning("refused to sign: key=%s kind=%s code=%s", key.pk, intent.kind, verdict.code)
         raise UnableToSign(verdict.reason, code=verdict.code)
@@ -45,6 +47,22 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
         raise UnableToSign(str(error), code="key_not_open") from None
     _append(key=key, kind=intent.kind, digest=digest, statement=_statement(intent), now=now)
     return signature
+
+
+def _check_consent(*, key: models.SealedKey, intent: intents.SessionInstall) -> policies.Verdict:
+    """Say whether the customer agreed to exactly this session, and to no other by the same words."""
+    consent = models.Consent.objects.filter(key=key, digest="0x" + intent.consent.hex()).first()
+    if consent is None or consents.digest(terms=consent.terms) != intent.consent:
+        return policies.Denied("unknown_consent", "The customer's consent to this is not on record.")
+    other = consents.difference(terms=consent.terms, policy=intent.policy)
+    if other:
+        return policies.Denied("other_terms", f"The customer agreed to another {other}.")
+    signed = models.SignatureLog.objects.filter(
+        key=key, kind=intent.kind, statement__consent="0x" + intent.consent.hex()
+    )
+    if signed.exclude(digest="0x" + intent.digest().hex()).exists():
+        return policies.Denied("consent_used", "This consent let another session in already.")
+    return policies.Allowed()
 
 
 def _append(

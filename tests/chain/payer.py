@@ -8,6 +8,7 @@ from tests import chain_fixture
 PAYEE = bytes.fromhex("00000000000000000000000000000000000beefe")
 GAS_PRICE_WEI = 2 * 10**9
 ONE = 10**6
+CONSENT = words.keccak(b"frozen terms")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +36,12 @@ class Payer:
         data = accounts.encode_session(session_id=sessions.session_id(policy=self.policy))
         return accounts.decode_session(result=self.chain.call(self.account, data))
 
-    def install_signature(self) -> bytes:
-        """Return the owner's signature that installs the session."""
-        digest = sessions.session_install_digest(policy=self.policy, chain_id=self.chain.chain_id, account=self.account)
-        return self.owner.sign(digest)
+    def leave(self) -> bytes:
+        """Return the owner's leave that installs the session."""
+        digest = sessions.session_install_digest(
+            policy=self.policy, consent=CONSENT, chain_id=self.chain.chain_id, account=self.account
+        )
+        return sessions.encode_leave(consent=CONSENT, owner_signature=self.owner.sign(digest))
 
     def operation(
         self,
@@ -95,7 +98,7 @@ class Payer:
         """Return the operation signed by the session key, with the owner's install signature unless told not."""
         signature = sessions.encode_session_signature(
             key_signature=self.key.sign(self.hash(operation)),
-            owner_install_signature=self.install_signature() if installs else None,
+            leave=self.leave() if installs else None,
         )
         return dataclasses.replace(operation, signature=signature)
 

@@ -10,7 +10,7 @@ from tests import chain_fixture
 CASES = 10_000
 BATCH = 200
 FLAGS = (1, 1, 1, 1, 1, 1, 0, 2, 3, 5, 7)
-CASE = "(bytes32[5],uint256,bytes16,uint256,uint256,bool,uint32,uint40)"
+CASE = "(bytes32[5],bytes32,uint256,bytes16,uint256,uint256,bool,uint32,uint40)"
 ANSWER = "(bytes32,bytes32,bytes32,bool,bytes4,uint256)"
 DECIDE = words.selector(f"decide({CASE}[])")
 REFUSALS = {
@@ -100,6 +100,7 @@ def test_ten_thousand_random_cases(chain: chain_fixture.Chain) -> None:
                 [
                     (
                         [sessions.pack(policy=payment.policy)[i : i + 32] for i in range(0, 160, 32)],
+                        words.keccak(payment.reference),
                         word,
                         payment.reference,
                         payment.amount_units,
@@ -134,7 +135,7 @@ def _agree(  # noqa: PLR0917
     session_id, install, digest, enforceable, refused_with, new_word = answer
     policy = payment.policy
     assert session_id == sessions.session_id(policy=policy)
-    assert install == sessions.install_struct_hash(policy=policy)
+    assert install == sessions.install_struct_hash(policy=policy, consent=words.keccak(payment.reference))
     assert digest == payments.payment_struct_hash(payment=payment, sequence=sequence, deadline=deadline)
     assert enforceable == policy.is_enforceable()
     refusal = payments.refusal_of(payment=payment, state=state, timestamp=timestamp)

@@ -35,7 +35,7 @@ def _intent(
         payment=payment,
         deadline=deadline,
         key_signature=words.signature((key or payer.key).sign(digest)),
-        owner_install_signature=words.signature(payer.install_signature()) if installs else None,
+        leave=payer.leave() if installs else None,
     )
 
 

@@ -155,9 +155,9 @@ def test_session_installed_by_another_is_refused(chain: chain_fixture.Chain) -> 
     mode = paymaster.FeeMode.UTILITY
     unsigned = payer.operation(payments.encode_pay_bill(payment=payer.payment(mode)), mode=mode)
     forged = dataclasses.replace(payer, owner=stranger.owner, salt=payer.salt)
-    signature = forged.owner.sign(b"\x01" * 32)
+    forged_leave = forged.leave()
     operation = dataclasses.replace(
-        unsigned, signature=b"\x01" + words.signature(payer.key.sign(payer.hash(unsigned))) + words.signature(signature)
+        unsigned, signature=b"\x01" + words.signature(payer.key.sign(payer.hash(unsigned))) + forged_leave
     )
 
     with pytest.raises(chain_fixture.RefusedByNode) as refused:

@@ -109,7 +109,8 @@ class SessionKeyGrant(factory_django.DjangoModelFactory[models.SessionKeyGrant])
     starts_at = factory.LazyFunction(lambda: timezone.now().replace(microsecond=0))
     ends_at = factory.LazyAttribute(lambda grant: grant.starts_at + datetime.timedelta(days=180))
     policy_hash = factory.LazyFunction(lambda: "0x" + secrets.token_hex(32))
-    owner_signature = b"signed"
+    consent_digest = factory.LazyFunction(lambda: "0x" + secrets.token_hex(32))
+    owner_leave = b"signed"
     shown_text = "Who pays: the app, for you"
     period_started_at = factory.SelfAttribute("starts_at")
     created_at = factory.SelfAttribute("starts_at")

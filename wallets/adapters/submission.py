@@ -94,6 +94,4 @@ def _signature(*, operation: models.Operation, sponsored: user_operations.UserOp
     if grant is None:
         return sessions.encode_owner_signature(owner_signature=signature)
     # The owner's leave installs the session with its first operation, and does no harm once it is installed.
-    return sessions.encode_session_signature(
-        key_signature=signature, owner_install_signature=bytes(grant.owner_signature)
-    )
+    return sessions.encode_session_signature(key_signature=signature, leave=bytes(grant.owner_leave))

@@ -37,7 +37,7 @@ def grant(
 
     :raises UnableToGrantSessionKey: the wallet is not this person's, or not at the application's utility.
     :raises errors.Unreachable: the signer does not answer.
-    :raises custody.UnableToSign: no account would install such a session.
+    :raises custody.UnableToSign: no account would install such a session, or it would pay another than the utility.
     """
     if not models.Wallet.objects.for_customer(user).filter(pk=wallet.pk, utility=application.utility_id).exists():
         raise UnableToGrantSessionKey("That wallet is not yours to spend from.", code="other_wallet")
@@ -47,9 +47,13 @@ def grant(
         policy=_sealed_policy(wallet=wallet, terms=terms),
     )
     policy = custody_queries.session_policy(key=key)
-    owner_signature = custody.sign_session_install(
+    consent = custody.record_consent(
+        key_id=wallet.owner_key_id, terms=terms.to_json() | {"grant": str(grant_id)}, now=now
+    )
+    leave = custody.sign_session_install(
         key_id=wallet.owner_key_id,
         policy=policy,
+        consent=consent,
         account=words.parse_address(wallet.address),
         chain_id=wallet.chain_id,
     )
@@ -75,7 +79,8 @@ def grant(
                 "starts_at": terms.starts_at,
                 "ends_at": terms.ends_at,
                 "policy_hash": "0x" + sessions.session_id(policy=policy).hex(),
-                "owner_signature": owner_signature,
+                "consent_digest": "0x" + consent.hex(),
+                "owner_leave": leave,
                 "shown_text": terms.shown_text,
                 "period_started_at": terms.starts_at,
                 "created_at": now,

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {SessionPolicies} from "./SessionPolicy.sol";
+import {SessionSignatures} from "./SessionSignatures.sol";
 import {SessionStates} from "./SessionStates.sol";
 import {Signers} from "./Signers.sol";
 
@@ -59,8 +60,9 @@ abstract contract BillSessions {
     /// @notice A session was installed.
     /// @param sessionId Hash of its packed policy.
     /// @param key Session key.
+    /// @param consent Digest of the frozen terms that the customer approved, as the owner signed it.
     /// @param policy Packed policy.
-    event SessionInstalled(bytes32 indexed sessionId, address indexed key, bytes32[5] policy);
+    event SessionInstalled(bytes32 indexed sessionId, address indexed key, bytes32 indexed consent, bytes32[5] policy);
 
     /// @notice A session ended for ever.
     /// @param sessionId Hash of its packed policy.
@@ -121,22 +123,19 @@ abstract contract BillSessions {
     /// @param deadline First second at which the payment is no longer valid.
     error DeadlinePassed(uint256 timestamp, uint256 deadline);
 
-    /// @notice Installs a session with the owner's signature, whoever brings it. Does nothing if it is live already.
+    /// @notice Installs a session with the owner's leave, whoever brings it. Does nothing if it is live already.
     /// @param policy Packed session policy.
-    /// @param ownerSignature Owner's r, s, v over `sessionInstallDigest(policy)`.
-    function installSession(bytes32[5] calldata policy, bytes calldata ownerSignature) external {
-        bytes32 sessionId = SessionPolicies.id(policy);
-        uint256 state = _sessionState(sessionId);
-        if (state.isLive()) return;
-        if (!_install(policy, sessionId, state, ownerSignature)) revert NotSignedBy(_sessionOwner());
+    /// @param leave The consent (32 bytes) and the owner's signature of `sessionInstallDigest(policy, consent)`.
+    function installSession(bytes32[5] calldata policy, bytes calldata leave) external {
+        if (!_admitSession(policy, SessionPolicies.id(policy), leave)) revert NotSignedBy(_sessionOwner());
     }
 
     /// @notice Pays a bill with the session key's signature, whoever brings it: the account's side of the bill lane.
     /// @param policy Packed session policy.
     /// @param payment What to pay.
     /// @param deadline First second at which the payment is no longer valid, Unix time.
-    /// @param signature Session key's r, s, v over `billPaymentDigest`, and the owner's r, s, v over the install digest
-    /// while the session is not installed.
+    /// @param signature Session key's signature of `billPaymentDigest` and, while the session is not installed, the
+    /// owner's leave, as `SessionSignatures` puts them together.
     function payBillSigned(
         bytes32[5] calldata policy,
         Payment calldata payment,
@@ -146,11 +145,11 @@ abstract contract BillSessions {
         if (block.timestamp >= deadline) revert DeadlinePassed(block.timestamp, deadline);
         bytes32 sessionId = SessionPolicies.id(policy);
         address key = address(bytes20(policy[0]));
-        if (signature.length != 65 && signature.length != 130) revert NotSignedBy(key);
-        if (!_admitSession(policy, sessionId, signature)) revert NotSignedBy(_sessionOwner());
+        (bytes calldata ofKey, bytes calldata leave) = SessionSignatures.split(signature);
+        if (!_admitSession(policy, sessionId, leave)) revert NotSignedBy(_sessionOwner());
         uint256 state = _sessionState(sessionId);
         bytes32 digest = _paymentDigest(sessionId, payment, state.laneSequence(), deadline);
-        if (!Signers.isSigner(key, digest, signature[:65])) revert NotSignedBy(key);
+        if (!Signers.isSigner(key, digest, ofKey)) revert NotSignedBy(key);
         _pay(policy, sessionId, state.nextInLane(), payment.ref, payment.amount, payment.fee, payment.inFeeToken);
     }
 
@@ -172,8 +171,9 @@ abstract contract BillSessions {
 
     /// @notice Digest that the owner signs to install a session.
     /// @param policy Packed session policy.
-    function sessionInstallDigest(bytes32[5] calldata policy) external view returns (bytes32) {
-        return _typedDataHash(SessionPolicies.installStructHash(policy));
+    /// @param consent Digest of the frozen terms that the customer approved.
+    function sessionInstallDigest(bytes32[5] calldata policy, bytes32 consent) external view returns (bytes32) {
+        return _typedDataHash(SessionPolicies.installStructHash(policy, consent));
     }
 
     /// @notice Digest that the session key signs for a bill-lane payment.
@@ -189,16 +189,24 @@ abstract contract BillSessions {
         return _paymentDigest(sessionId, payment, sequence, deadline);
     }
 
-    /// @dev Makes sure that a session is live, installing it if it is new and the owner's signature follows the key's.
+    /// @dev Makes sure that a session is live, installing it if it is new and the owner's leave came with the call.
     /// @return genuine False if the owner's signature was needed and is another's.
-    function _admitSession(bytes32[5] calldata policy, bytes32 sessionId, bytes calldata signature)
+    function _admitSession(bytes32[5] calldata policy, bytes32 sessionId, bytes calldata leave)
         internal
         returns (bool genuine)
     {
         uint256 state = _sessionState(sessionId);
         if (state.isLive()) return true;
-        if (signature.length != 130) revert SessionNotLive(sessionId, state.flags());
-        return _install(policy, sessionId, state, signature[65:]);
+        if (state != 0 || leave.length < SessionSignatures.CONSENT_LENGTH) {
+            revert SessionNotLive(sessionId, state.flags());
+        }
+        if (!SessionPolicies.isEnforceable(policy)) revert PolicyNotEnforceable(sessionId);
+        bytes32 consent = bytes32(leave);
+        bytes32 digest = _typedDataHash(SessionPolicies.installStructHash(policy, consent));
+        if (!Signers.isSigner(_sessionOwner(), digest, leave[SessionSignatures.CONSENT_LENGTH:])) return false;
+        _states()[sessionId] = SessionStates.INSTALLED;
+        emit SessionInstalled(sessionId, address(bytes20(policy[0])), consent, policy);
+        return true;
     }
 
     /// @dev Writes what is spent, then moves tokens, then tells.
@@ -286,19 +294,6 @@ abstract contract BillSessions {
             if (total > limit) revert AboveTotalLimit(total, limit);
             return state.spend(total, inPeriod, period);
         }
-    }
-
-    function _install(bytes32[5] calldata policy, bytes32 sessionId, uint256 state, bytes calldata ownerSignature)
-        private
-        returns (bool)
-    {
-        if (state != 0) revert SessionNotLive(sessionId, state.flags());
-        if (!SessionPolicies.isEnforceable(policy)) revert PolicyNotEnforceable(sessionId);
-        bytes32 digest = _typedDataHash(SessionPolicies.installStructHash(policy));
-        if (!Signers.isSigner(_sessionOwner(), digest, ownerSignature)) return false;
-        _states()[sessionId] = SessionStates.INSTALLED;
-        emit SessionInstalled(sessionId, address(bytes20(policy[0])), policy);
-        return true;
     }
 
     function _paymentDigest(bytes32 sessionId, Payment calldata payment, uint256 sequence, uint256 deadline)

@@ -16,6 +16,7 @@ import {IBillPayer} from "../interfaces/IBillPayer.sol";
 import {AccountProxies} from "./AccountProxies.sol";
 import {BillSessions} from "./BillSessions.sol";
 import {SessionPolicies} from "./SessionPolicy.sol";
+import {SessionSignatures} from "./SessionSignatures.sol";
 import {SessionStates} from "./SessionStates.sol";
 import {Signers} from "./Signers.sol";
 
@@ -37,8 +38,8 @@ contract OpenVPPAccount is
     /// @notice First byte of a user operation's signature when the owner signed: then r, s, v.
     uint8 public constant SIGNED_BY_OWNER = 0;
 
-    /// @notice First byte when a session key signed: then its r, s, v and, while the session is not installed, the
-    /// owner's r, s, v over the install digest.
+    /// @notice First byte when a session key signed: then its signature and, while the session is not installed, the
+    /// owner's leave, as `SessionSignatures` puts them together.
     uint8 public constant SIGNED_BY_SESSION = 1;
 
     /// @dev keccak256(abi.encode(uint256(keccak256("openvpp.storage.Account")) - 1)) & ~bytes32(uint256(0xff))
@@ -315,13 +316,13 @@ contract OpenVPPAccount is
         if (callData.length < 164 || (selector != this.payBill.selector && selector != this.renounceSession.selector)) {
             revert NotASessionCall(selector);
         }
-        if (signature.length != 65 && signature.length != 130) revert UnknownSignatureKind(type(uint8).max);
         bytes32[5] calldata policy;
         assembly ("memory-safe") {
             policy := add(callData.offset, 4)
         }
-        bool genuine = _admitSession(policy, SessionPolicies.id(policy), signature);
-        genuine = Signers.isSigner(address(bytes20(policy[0])), userOpHash, signature[:65]) && genuine;
+        (bytes calldata ofKey, bytes calldata leave) = SessionSignatures.split(signature);
+        bool genuine = _admitSession(policy, SessionPolicies.id(policy), leave);
+        genuine = Signers.isSigner(address(bytes20(policy[0])), userOpHash, ofKey) && genuine;
         uint256 times = uint256(policy[4]);
         uint256 validUntil = uint40(times >> 80) - 1;
         uint256 validAfter = uint40(times >> 120);

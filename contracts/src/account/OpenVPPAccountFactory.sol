@@ -43,20 +43,18 @@ contract OpenVPPAccountFactory {
         return _create(owner, salt);
     }
 
-    /// @notice Deploys an account and installs its first session; anybody may who has the owner's signature.
+    /// @notice Deploys an account and installs its first session; anybody may who has the owner's leave.
     /// @param owner First owner of the account.
     /// @param salt Random salt of the address.
     /// @param policy Packed session policy.
-    /// @param ownerSignature Owner's signature of the account's install digest of that policy.
+    /// @param leave The consent (32 bytes) and the owner's signature of the account's install digest of both.
     /// @return account Address of the account.
-    function createAccountWithSession(
-        address owner,
-        bytes32 salt,
-        bytes32[5] calldata policy,
-        bytes calldata ownerSignature
-    ) external returns (address account) {
+    function createAccountWithSession(address owner, bytes32 salt, bytes32[5] calldata policy, bytes calldata leave)
+        external
+        returns (address account)
+    {
         account = _create(owner, salt);
-        OpenVPPAccount(payable(account)).installSession(policy, ownerSignature);
+        OpenVPPAccount(payable(account)).installSession(policy, leave);
     }
 
     /// @notice Address of an account, deployed or not.

@@ -39,7 +39,7 @@ struct SessionPolicy {
 library SessionPolicies {
     /// @dev EIP-712 type of what the owner signs to install a session.
     bytes32 internal constant INSTALL_TYPEHASH = keccak256(
-        "SessionInstall(address key,address payee,address token,address feeToken,uint96 maxPerPayment,uint96 maxPerPeriod,uint96 maxTotal,uint96 maxFee,uint96 maxFeeInFeeToken,uint40 startsAt,uint40 endsAt,uint32 periodSeconds,uint48 salt)"
+        "SessionInstall(address key,address payee,address token,address feeToken,uint96 maxPerPayment,uint96 maxPerPeriod,uint96 maxTotal,uint96 maxFee,uint96 maxFeeInFeeToken,uint40 startsAt,uint40 endsAt,uint32 periodSeconds,uint48 salt,bytes32 consent)"
     );
 
     /// @notice Shortest period that a policy may ask for, in seconds.
@@ -84,10 +84,12 @@ library SessionPolicies {
         }
     }
 
-    /// @notice EIP-712 struct hash of the installation of a policy.
-    function installStructHash(bytes32[5] calldata words) internal pure returns (bytes32) {
+    /// @notice EIP-712 struct hash of the installation of a policy to which a customer consented.
+    /// @param words Packed policy.
+    /// @param consent Digest of the frozen terms that the customer approved.
+    function installStructHash(bytes32[5] calldata words, bytes32 consent) internal pure returns (bytes32) {
         SessionPolicy memory policy = unpack(words);
-        return keccak256(abi.encode(INSTALL_TYPEHASH, policy));
+        return keccak256(abi.encode(INSTALL_TYPEHASH, policy, consent));
     }
 
     /// @notice Whether a policy is one that an account can enforce: parties named, times forward, periods countable.

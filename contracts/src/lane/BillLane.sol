@@ -9,7 +9,8 @@ import {BillSessions} from "../account/BillSessions.sol";
 /// @dev Holds nothing, is trusted by nobody, and anybody may call it. A bundle is: gas for each payment (3 bytes),
 /// payee (20), token (20), fee token (20), and then for each payment: flags (1), account (20), key (20), limits per
 /// payment, per period, in all and on the fee in the fee token (12 each), the policy's fifth word (32), reference (16),
-/// amount (12), fee (12), deadline (5), the key's r, s, v (65) and, if flagged, the owner's r, s, v (65).
+/// amount (12), fee (12), deadline (5), and the signature: the key's r, s, v (65); those and the owner's leave (162) if
+/// flagged as installing; or, if flagged as long, a length (2) and that many bytes as `SessionSignatures` reads them.
 contract BillLane {
     /// @notice Flag of a payment whose fee is in the fee token.
     uint256 public constant IN_FEE_TOKEN = 1;
@@ -17,9 +18,14 @@ contract BillLane {
     /// @notice Flag of a payment that installs its session.
     uint256 public constant INSTALLS = 2;
 
+    /// @notice Flag of a payment whose signature is preceded by its length: of a key or an owner on another curve.
+    uint256 public constant LONG_SIGNATURE = 4;
+
+    /// @notice Longest signature, in bytes.
+    uint256 public constant MAX_SIGNATURE_LENGTH = 4096;
+
     uint256 private constant HEADER_LENGTH = 63;
-    uint256 private constant INTENT_LENGTH = 231;
-    uint256 private constant SIGNATURE_LENGTH = 65;
+    uint256 private constant BODY_LENGTH = 166;
 
     /// @notice A payment was refused by its account, or there is no account.
     /// @param index Place of the payment in the bundle, from zero.
@@ -30,6 +36,11 @@ contract BillLane {
     /// @notice The bundle ends in the middle of a payment.
     /// @param length Of the bundle, in bytes.
     error BundleCutShort(uint256 length);
+
+    /// @notice A payment's signature is longer than any that an account accepts.
+    /// @param index Place of the payment in the bundle, from zero.
+    /// @param length Of the signature, in bytes.
+    error SignatureTooLong(uint256 index, uint256 length);
 
     /// @notice The transaction has too little gas left to give a payment what the bundle promises each.
     /// @param index Place of the payment in the bundle, from zero.
@@ -49,16 +60,22 @@ contract BillLane {
         }
         uint256 frame = _frame(bundle);
         for (uint256 index = 0; at < end; ++index) {
-            uint256 next = at + INTENT_LENGTH;
-            bool installs;
+            uint256 signature = at + BODY_LENGTH;
+            uint256 length = 65;
             assembly ("memory-safe") {
-                installs := and(byte(0, calldataload(at)), INSTALLS)
+                let flags := byte(0, calldataload(at))
+                if and(flags, INSTALLS) { length := 162 }
+                if and(flags, LONG_SIGNATURE) {
+                    length := shr(240, calldataload(signature))
+                    signature := add(signature, 2)
+                }
             }
-            if (installs) next += SIGNATURE_LENGTH;
+            uint256 next = signature + length;
             if (next > end) revert BundleCutShort(bundle.length);
+            if (length > MAX_SIGNATURE_LENGTH) revert SignatureTooLong(index, length);
             // A call gets at most 63/64 of what is left.
             if (gasleft() - gasleft() / 64 < gasForEach + 3_000) revert TooLittleGas(index, gasForEach);
-            _pay(index, frame, at, installs, gasForEach);
+            _pay(index, frame, at, signature, length, gasForEach);
             at = next;
         }
     }
@@ -68,7 +85,7 @@ contract BillLane {
         bytes4 selector = BillSessions.payBillSigned.selector;
         assembly ("memory-safe") {
             frame := mload(0x40)
-            mstore(0x40, add(frame, 640))
+            mstore(0x40, add(frame, 4512))
             mstore(frame, selector)
             calldatacopy(add(frame, 36), add(bundle.offset, 3), 20)
             calldatacopy(add(frame, 68), add(bundle.offset, 23), 20)
@@ -77,7 +94,9 @@ contract BillLane {
         }
     }
 
-    function _pay(uint256 index, uint256 frame, uint256 at, bool installs, uint256 gasForEach) private {
+    function _pay(uint256 index, uint256 frame, uint256 at, uint256 signature, uint256 length, uint256 gasForEach)
+        private
+    {
         address account;
         bool done;
         bytes4 reason;
@@ -96,10 +115,8 @@ contract BillLane {
             mstore(add(frame, 260), and(byte(0, calldataload(at)), IN_FEE_TOKEN))
             mstore(add(frame, 292), shr(216, calldataload(add(at, 161))))
             // signature
-            let length := 65
-            if installs { length := 130 }
             mstore(add(frame, 356), length)
-            calldatacopy(add(frame, 388), add(at, 166), length)
+            calldatacopy(add(frame, 388), signature, length)
             done := call(gasForEach, account, 0, frame, add(388, length), 0, 4)
             reason := 0
             if and(iszero(done), gt(returndatasize(), 3)) {

@@ -66,7 +66,7 @@ contract CreateAccountWithSessionTest is World {
     }
 
     function test_refusesAnothersSignature() public {
-        bytes memory forged = sign(STRANGER, Policies.installDigest(packed(), address(account)));
+        bytes memory forged = leaveBy(STRANGER, packed(), address(account));
         vm.expectRevert();
         factory.createAccountWithSession(vm.addr(OWNER), SALT, packed(), forged);
         equal(address(account).code.length, 0, "nothing stands");

@@ -110,8 +110,7 @@ contract PayBillSignedTest is World {
         bytes32[5] memory words = packed();
         words[4] = bytes32(uint256(words[4]) + 1);
         bytes32 digest = Policies.paymentDigest(words, REF, 5, 0, false, 0, deadline, address(account));
-        bytes memory both =
-            abi.encodePacked(sign(KEY, digest), sign(STRANGER, Policies.installDigest(words, address(account))));
+        bytes memory both = abi.encodePacked(sign(KEY, digest), leaveBy(STRANGER, words, address(account)));
         vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(OWNER)));
         account.payBillSigned(words, payment(5, 0, false), deadline, both);
         equal(flagsOf(words), 0, "not installed");

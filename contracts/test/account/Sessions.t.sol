@@ -29,13 +29,17 @@ contract InstallSessionTest is SessionsWorld {
     function test_installsWhoeverBringsIt() public {
         bytes memory install = installSignature(packed());
         vm.expectEmit(address(account));
-        emit BillSessions.SessionInstalled(Policies.id(packed()), vm.addr(KEY), packed());
+        emit BillSessions.SessionInstalled(Policies.id(packed()), vm.addr(KEY), CONSENT, packed());
         account.installSession(packed(), install);
         equal(flagsOf(packed()), 1, "flags");
     }
 
     function test_digestIsTheAccountsOwn() public view {
-        equal(account.sessionInstallDigest(packed()), Policies.installDigest(packed(), address(account)), "digest");
+        equal(
+            account.sessionInstallDigest(packed(), CONSENT),
+            Policies.installDigest(packed(), CONSENT, address(account)),
+            "digest"
+        );
     }
 
     function test_doesNothingTwice() public {
@@ -47,7 +51,7 @@ contract InstallSessionTest is SessionsWorld {
     }
 
     function test_refusesAnother() public {
-        bytes memory forged = sign(STRANGER, Policies.installDigest(packed(), address(account)));
+        bytes memory forged = leaveBy(STRANGER, packed(), address(account));
         vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(OWNER)));
         account.installSession(packed(), forged);
     }

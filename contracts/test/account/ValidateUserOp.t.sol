@@ -45,7 +45,7 @@ contract ValidateUserOpTest is World {
     function test_installsWithTheOwnersSignature() public {
         deploy();
         vm.expectEmit(address(account));
-        emit BillSessions.SessionInstalled(Policies.id(packed()), vm.addr(KEY), packed());
+        emit BillSessions.SessionInstalled(Policies.id(packed()), vm.addr(KEY), CONSENT, packed());
         bytes memory signature = abi.encodePacked(uint8(1), sign(KEY, HASH), installSignature(packed()));
         equal(_validate(_op(payCall(packed(), 1, 0, false), signature)), _window(), "genuine");
         equal(flagsOf(packed()), 1, "installed");
@@ -54,7 +54,7 @@ contract ValidateUserOpTest is World {
 
     function test_refusesInstallOfAnother() public {
         deploy();
-        bytes memory install = sign(STRANGER, Policies.installDigest(packed(), address(account)));
+        bytes memory install = leaveBy(STRANGER, packed(), address(account));
         bytes memory signature = abi.encodePacked(uint8(1), sign(KEY, HASH), install);
         equal(_validate(_op(payCall(packed(), 1, 0, false), signature)), _window() | 1, "forged");
         equal(flagsOf(packed()), 0, "not installed");

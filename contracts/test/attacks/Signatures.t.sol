@@ -69,7 +69,7 @@ contract SignatureAttacks is World {
 
     function test_replayAcrossAccounts_lane() public {
         OpenVPPAccount other = _second();
-        other.installSession(packed(), sign(OWNER, Policies.installDigest(packed(), address(other))));
+        other.installSession(packed(), leaveBy(OWNER, packed(), address(other)));
         _refusedInLane(other, _laneSignature());
         equal(usd.balanceOf(address(other)), 100e6, "nothing moved");
     }
@@ -195,7 +195,7 @@ contract SignatureAttacks is World {
         equal(implementation.owner(), address(0), "obeys nobody");
         vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
         implementation.changeOwner(address(this), true);
-        bytes memory install = sign(OWNER, Policies.installDigest(packed(), address(implementation)));
+        bytes memory install = leaveBy(OWNER, packed(), address(implementation));
         vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, address(0)));
         implementation.installSession(packed(), install);
     }

@@ -13,6 +13,7 @@ contract Agreement is BillSessions {
 
     struct Case {
         bytes32[5] policy;
+        bytes32 consent;
         uint256 state;
         bytes16 ref;
         uint256 amount;
@@ -39,7 +40,7 @@ contract Agreement is BillSessions {
             Case calldata one = cases[i];
             bytes32 sessionId = SessionPolicies.id(one.policy);
             answers[i].sessionId = sessionId;
-            answers[i].installStructHash = SessionPolicies.installStructHash(one.policy);
+            answers[i].installStructHash = SessionPolicies.installStructHash(one.policy, one.consent);
             answers[i].paymentDigest = this.billPaymentDigest(
                 sessionId, Payment(one.ref, one.amount, one.fee, one.inFeeToken), one.sequence, one.deadline
             );

@@ -55,11 +55,12 @@ library Policies {
         );
     }
 
-    function installDigest(bytes32[5] memory words, address account) internal view returns (bytes32) {
+    function installDigest(bytes32[5] memory words, bytes32 consent, address account) internal view returns (bytes32) {
         bytes32 typehash = keccak256(
-            "SessionInstall(address key,address payee,address token,address feeToken,uint96 maxPerPayment,uint96 maxPerPeriod,uint96 maxTotal,uint96 maxFee,uint96 maxFeeInFeeToken,uint40 startsAt,uint40 endsAt,uint32 periodSeconds,uint48 salt)"
+            "SessionInstall(address key,address payee,address token,address feeToken,uint96 maxPerPayment,uint96 maxPerPeriod,uint96 maxTotal,uint96 maxFee,uint96 maxFeeInFeeToken,uint40 startsAt,uint40 endsAt,uint32 periodSeconds,uint48 salt,bytes32 consent)"
         );
-        return keccak256(abi.encodePacked("\x19\x01", domain(account), keccak256(abi.encode(typehash, unpack(words)))));
+        bytes32 structHash = keccak256(abi.encode(typehash, unpack(words), consent));
+        return keccak256(abi.encodePacked("\x19\x01", domain(account), structHash));
     }
 
     function paymentDigest(

@@ -23,6 +23,7 @@ abstract contract World is Checks {
     uint256 internal constant STRANGER = 0xE7E;
     uint64 internal constant UTILITY = 7;
     bytes32 internal constant SALT = keccak256("salt");
+    bytes32 internal constant CONSENT = keccak256("frozen terms");
     bytes16 internal constant REF = bytes16(keccak256("ref"));
     address internal constant PAYEE = address(0xBEEF);
     address payable internal constant BENEFICIARY = payable(address(0xFEE5));
@@ -100,9 +101,14 @@ abstract contract World is Checks {
         return abi.encodePacked(r, s, v);
     }
 
-    /// @dev The owner's signature; works before the account is deployed.
+    /// @dev The owner's leave; works before the account is deployed.
     function installSignature(bytes32[5] memory words) internal view returns (bytes memory) {
-        return sign(OWNER, Policies.installDigest(words, address(account)));
+        return leaveBy(OWNER, words, address(account));
+    }
+
+    /// @dev A leave for a session of `holder`, whoever signs it.
+    function leaveBy(uint256 secret, bytes32[5] memory words, address holder) internal view returns (bytes memory) {
+        return abi.encodePacked(CONSENT, sign(secret, Policies.installDigest(words, CONSENT, holder)));
     }
 
     function payment(uint256 amount, uint256 fee, bool inFeeToken) internal pure returns (BillSessions.Payment memory) {

@@ -47,15 +47,17 @@ def test_rewrap_keys_moves_every_key_to_the_new_file(tmp_path: pathlib.Path, mon
         assert ring.open(seal=key.seal, binding=key.binding).address == key.address
 
 
-@pytest.mark.parametrize("command", ["signer", "rewrap_keys"])
+@pytest.mark.parametrize(
+    "command", [("signer",), ("rewrap_keys",), ("change_payee", "0x" + "11" * 20, "0x" + "22" * 20)]
+)
 def test_a_key_file_that_others_may_read_is_refused(
-    command: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    command: tuple[str, ...], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = key_file(tmp_path, "kek")
     pathlib.Path(path).chmod(0o644)
     monkeypatch.setenv("KEK_FILE", path)
     with pytest.raises(base.CommandError, match="chmod 600"):
-        management.call_command(command)
+        management.call_command(*command)
     monkeypatch.delenv("KEK_FILE")
     with pytest.raises(base.CommandError, match="Set KEK_FILE"):
-        management.call_command(command)
+        management.call_command(*command)

@@ -1,18 +1,21 @@
 """The signer over HTTP, with PostgreSQL behind it."""
 
+import dataclasses
 import os
+import pathlib
 import threading
 
 import httpx
 import pytest
 from django import db as django_db
 
-from contracts.bindings import words
+from contracts import deployments
+from contracts.bindings import sessions, words
 from custody import models, operations, queries
-from custody.domain import intents, keys, sealing, transactions
-from custody.usecases import rewrap_keys, sign
+from custody.domain import consents, intents, keys, policies, sealing, transactions
+from custody.usecases import change_payee, rewrap_keys, sign
 from openvpp.core import clock, db, errors
-from tests import signer_fixture
+from tests import custody_fixture, signer_fixture
 
 CHAIN_ID = 31337
 ACCOUNT = bytes.fromhex("11" * 20)
@@ -145,6 +148,117 @@ def test_the_log_refuses_change_and_shows_a_change_made_past_the_trigger(signer:
     assert queries.first_broken_link(key=key) == 2
 
 
+@pytest.fixture
+def deployment(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contracts at made-up addresses; an owner's account follows from them."""
+    where = {
+        field.name: words.keccak(field.name.encode())[12:]
+        for field in dataclasses.fields(deployments.Deployment)
+        if field.type == "bytes"
+    }
+    feeds = deployments.Feeds(native_usd=bytes(20), ovpp_usd=bytes(20), stablecoin_usd=bytes(20))
+    made = deployments.Deployment(chain_id=CHAIN_ID, deployed_block=1, feeds=feeds, **where)
+    deployments.write(made, directory=tmp_path, code_hashes={})
+    monkeypatch.setenv("OPENVPP_DEPLOYMENTS_DIR", str(tmp_path))
+
+
+def owner_key() -> models.SealedKey:
+    return operations.create_key(
+        purpose="wallet_owner",
+        subject="wallet:1",
+        policy={"chain_id": CHAIN_ID, "salt": "0x" + "07" * 32, "payee": "0x" + PAYEE.hex()},
+    )
+
+
+def let_in(owner: models.SealedKey, policy: sessions.SessionPolicy, consent: bytes) -> bytes:
+    return operations.sign_session_install(
+        key_id=owner.pk,
+        policy=policy,
+        consent=consent,
+        account=bytes.fromhex(owner.policy["account"][2:]),
+        chain_id=CHAIN_ID,
+    )
+
+
+def a_session(**changes: object) -> sessions.SessionPolicy:
+    return policies.Session.parse(session_policy(**changes)).on_chain(key=b"\x0b" * 20)
+
+
+def test_an_owner_lets_a_session_in_to_which_the_customer_consented(signer: str, deployment: None) -> None:
+    owner, policy = owner_key(), a_session()
+    terms = custody_fixture.terms_of(policy)
+    consent = operations.record_consent(key_id=owner.pk, terms=terms, now=clock.get_now())
+    leave = let_in(owner, policy, consent)
+    assert consent == consents.digest(terms=terms)
+    assert leave[:32] == consent
+    digest = sessions.session_install_digest(
+        policy=policy, consent=consent, chain_id=CHAIN_ID, account=bytes.fromhex(owner.policy["account"][2:])
+    )
+    assert keys.recover(digest=digest, signature=leave[32:]) == str(owner.address)
+    assert let_in(owner, policy, consent) == leave
+    entries = models.SignatureLog.objects.filter(key=owner)
+    assert [entry.statement["consent"] for entry in entries] == ["0x" + consent.hex()] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"payee": "0x" + "99" * 20}, "other_payee"),
+        ({"token": "0x" + "99" * 20}, "other_terms"),
+        ({"fee_token": "0x" + "99" * 20}, "other_terms"),
+        ({"max_per_payment_units": 101}, "other_terms"),
+        ({"max_per_period_units": 201}, "other_terms"),
+        ({"max_total_units": 2**90 + 1}, "other_terms"),
+        ({"max_fee_units": 6}, "other_terms"),
+        ({"max_fee_in_fee_token_units": 1}, "other_terms"),
+        ({"period_seconds": 86_399}, "other_terms"),
+        ({"starts_at": 1_699_999_999}, "other_terms"),
+        ({"ends_at": 4_000_000_001}, "other_terms"),
+    ],
+)
+def test_an_owner_lets_in_nothing_else_than_the_customer_read(
+    signer: str, deployment: None, changes: dict[str, object], code: str
+) -> None:
+    owner = owner_key()
+    terms = custody_fixture.terms_of(a_session())
+    consent = operations.record_consent(key_id=owner.pk, terms=terms, now=clock.get_now())
+    with pytest.raises(operations.UnableToSign) as refusal:
+        let_in(owner, a_session(**changes), consent)
+    assert refusal.value.code == code
+    assert models.SignatureLog.objects.count() == 0
+
+
+def test_an_owner_lets_nothing_in_without_a_consent_on_its_own_record(signer: str, deployment: None) -> None:
+    owner, policy = owner_key(), a_session()
+    terms = custody_fixture.terms_of(policy)
+    elsewhere = operations.record_consent(key_id=relayer_key().pk, terms=terms, now=clock.get_now())
+    for consent in (bytes(32), elsewhere):
+        with pytest.raises(operations.UnableToSign) as refusal:
+            let_in(owner, policy, consent)
+        assert refusal.value.code == "unknown_consent"
+    assert models.SignatureLog.objects.count() == 0
+
+
+def test_one_consent_lets_one_session_in(signer: str, deployment: None) -> None:
+    owner, policy = owner_key(), a_session()
+    consent = operations.record_consent(key_id=owner.pk, terms=custody_fixture.terms_of(policy), now=clock.get_now())
+    let_in(owner, policy, consent)
+    with pytest.raises(operations.UnableToSign) as refusal:
+        let_in(owner, dataclasses.replace(policy, key=b"\x0c" * 20), consent)
+    assert refusal.value.code == "consent_used"
+    assert models.SignatureLog.objects.count() == 1
+
+
+def test_a_consent_is_written_once_and_for_ever(signer: str, deployment: None) -> None:
+    owner, terms = owner_key(), custody_fixture.terms_of(a_session())
+    for _ in range(2):
+        operations.record_consent(key_id=owner.pk, terms=terms, now=clock.get_now())
+    assert models.Consent.objects.count() == 1
+    for statement in ("UPDATE custody_consent SET terms = '{}'", "DELETE FROM custody_consent"):
+        with pytest.raises(django_db.IntegrityError, match="append only"), django_db.connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
 def test_signatures_of_one_key_at_once_make_one_unbroken_chain(signer: str) -> None:
     key = relayer_key()
     failures: list[Exception] = []
@@ -254,3 +368,25 @@ def test_no_private_key_stands_in_the_database_or_the_log(
     for text in (dump, caplog.text):
         assert canaries[0].hex() not in text.lower()
         assert str(int.from_bytes(canaries[0])) not in text
+
+
+def test_a_moved_treasury_is_sealed_with_the_owner_key_by_whoever_holds_the_key_encryption_key(
+    signer: str, deployment: None, ring: sealing.Ring
+) -> None:
+    owner, moved = owner_key(), "0x" + "77" * 20
+    models.SealedKey.objects.filter(pk=owner.pk).update(policy=owner.policy | {"payee": moved})
+    policy = a_session(payee=moved)
+    consent = operations.record_consent(key_id=owner.pk, terms=custody_fixture.terms_of(policy), now=clock.get_now())
+    with pytest.raises(operations.UnableToSign) as refusal:
+        let_in(owner, policy, consent)
+    assert refusal.value.code == "key_not_open"
+    models.SealedKey.objects.filter(pk=owner.pk).update(policy=owner.policy)
+
+    assert change_payee.change_payee(before=b"\x76" * 20, after=bytes.fromhex(moved[2:]), ring=ring) == 0
+    assert change_payee.change_payee(before=PAYEE, after=bytes.fromhex(moved[2:]), ring=ring) == 1
+
+    assert let_in(owner, policy, consent)[:32] == consent
+    old = operations.record_consent(key_id=owner.pk, terms=custody_fixture.terms_of(a_session()), now=clock.get_now())
+    with pytest.raises(operations.UnableToSign) as refusal:
+        let_in(owner, a_session(), old)
+    assert refusal.value.code == "other_payee"

@@ -34,7 +34,7 @@ def test_list_is_the_persons_own(grant: models.SessionKeyGrant) -> None:
     assert told["id"] == str(grant.pk)
     assert (told["limit_per_payment_units"], told["spent_total_units"]) == ("500000000", "0")
     assert told["shown_text"] == grant.shown_text
-    assert "owner_signature" not in told
+    assert "owner_leave" not in told
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

@@ -18,7 +18,7 @@ from relayer import models, operations
 from relayer.adapters import deployer, rpc
 from relayer.domain import gas
 from relayer.usecases import hold_keys, provision_chain, refresh_prices, send_bundle, watch_bundles
-from tests import chain_fixture
+from tests import chain_fixture, custody_fixture
 
 TREASURY = bytes.fromhex("7e" * 20)
 DUE_UNITS = 12_345_678
@@ -68,7 +68,7 @@ class Relayer:
         owner = custody_operations.create_key(
             purpose="wallet_owner",
             subject=f"wallet:{name}",
-            policy={"chain_id": self.chain.chain_id, "salt": "0x" + salt.hex()},
+            policy={"chain_id": self.chain.chain_id, "salt": "0x" + salt.hex(), "payee": "0x" + TREASURY.hex()},
         )
         account = bytes.fromhex(owner.policy["account"][2:])
         session = custody_operations.create_key(
@@ -162,11 +162,17 @@ class Relayer:
             key_id=wallet.session.pk, operation=operation, chain_id=self.chain.chain_id
         )
         install = custody_operations.sign_session_install(
-            key_id=wallet.owner.pk, policy=wallet.policy, account=wallet.account, chain_id=self.chain.chain_id
+            key_id=wallet.owner.pk,
+            policy=wallet.policy,
+            consent=custody_operations.record_consent(
+                key_id=wallet.owner.pk, terms=custody_fixture.terms_of(wallet.policy), now=clock.get_now()
+            ),
+            account=wallet.account,
+            chain_id=self.chain.chain_id,
         )
         operation = dataclasses.replace(
             operation,
-            signature=sessions.encode_session_signature(key_signature=signature, owner_install_signature=install),
+            signature=sessions.encode_session_signature(key_signature=signature, leave=install),
         )
         operation = dataclasses.replace(operation, **changes)
         with db.transaction():

@@ -38,6 +38,7 @@ PAYMENTS = st.builds(
     in_fee_token=st.booleans(),
 )
 SIGNATURE = bytes(31) + b"\x01" + bytes(31) + b"\x02" + b"\x1b"
+LEAVE = sessions.encode_leave(consent=b"\xc0" * 32, owner_signature=SIGNATURE)
 INSTALL_FIELDS = {
     "key": "address",
     "payee": "address",
@@ -52,6 +53,7 @@ INSTALL_FIELDS = {
     "endsAt": "uint40",
     "periodSeconds": "uint32",
     "salt": "uint48",
+    "consent": "bytes32",
 }
 
 
@@ -86,8 +88,8 @@ def test_policy_survives_packing(policy: sessions.SessionPolicy) -> None:
     assert sessions.unpack(packed=sessions.pack(policy=policy)) == policy
 
 
-@given(policy=POLICIES, account=ADDRESSES)
-def test_install_digest_is_eip_712(policy: sessions.SessionPolicy, account: bytes) -> None:
+@given(policy=POLICIES, consent=st.binary(min_size=32, max_size=32), account=ADDRESSES)
+def test_install_digest_is_eip_712(policy: sessions.SessionPolicy, consent: bytes, account: bytes) -> None:
     values = [
         words.checksummed(policy.key),
         words.checksummed(policy.payee),
@@ -102,10 +104,11 @@ def test_install_digest_is_eip_712(policy: sessions.SessionPolicy, account: byte
         policy.ends_at,
         policy.period_seconds,
         policy.salt,
+        consent,
     ]
     message = dict(zip(INSTALL_FIELDS, values, strict=True))
 
-    digest = sessions.session_install_digest(policy=policy, chain_id=31337, account=account)
+    digest = sessions.session_install_digest(policy=policy, consent=consent, chain_id=31337, account=account)
 
     assert digest == _typed(_account_domain(account), "SessionInstall", INSTALL_FIELDS, message)
 
@@ -159,9 +162,7 @@ def test_pay_bill_cut_short_is_refused(payment: payments.BillPayment, where: int
 
 @given(payment=PAYMENTS, deadline=st.integers(0, 2**40 - 1))
 def test_pay_bill_signed_is_abi_encoded(payment: payments.BillPayment, deadline: int) -> None:
-    encoded = payments.encode_pay_bill_signed(
-        payment=payment, deadline=deadline, key_signature=SIGNATURE, owner_install_signature=SIGNATURE
-    )
+    encoded = payments.encode_pay_bill_signed(payment=payment, deadline=deadline, key_signature=SIGNATURE, leave=LEAVE)
 
     assert encoded[4:] == _abi(
         ["bytes32[5]", "(bytes16,uint256,uint256,bool)", "uint40", "bytes"],
@@ -169,7 +170,7 @@ def test_pay_bill_signed_is_abi_encoded(payment: payments.BillPayment, deadline:
             _words_of(payment.policy),
             (payment.reference, payment.amount_units, payment.fee_units, payment.in_fee_token),
             deadline,
-            SIGNATURE + SIGNATURE,
+            SIGNATURE + LEAVE,
         ],
     )
 

@@ -37,7 +37,7 @@ SESSION = policies.Session(
     period_seconds=86400,
     salt=7,
 )
-OWNER = policies.WalletOwner(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT)
+OWNER = policies.WalletOwner(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT, payee=PAYEE)
 TREASURY = policies.TreasuryOwner(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT, payouts=PAYOUTS)
 RELAYER = policies.Relayer(chain_id=CHAIN, entry_point=ENTRY_POINT, max_cost_wei=10**15)
 SPONSOR = policies.Sponsor(chain_id=CHAIN, paymaster=PAYMASTER, max_cost_wei=10**15)
@@ -130,7 +130,7 @@ def test_a_session_without_a_second_fee_token_takes_no_fee_in_it() -> None:
 
 def install(account: bytes = ACCOUNT, chain_id: int = CHAIN, **changes: Any) -> intents.SessionInstall:
     policy = dataclasses.replace(SESSION.on_chain(key=KEY), **changes)
-    return intents.SessionInstall(chain_id=chain_id, account=account, policy=policy)
+    return intents.SessionInstall(chain_id=chain_id, account=account, policy=policy, consent=bytes(32))
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,7 @@ def install(account: bytes = ACCOUNT, chain_id: int = CHAIN, **changes: Any) -> 
         (install(chain_id=1), "other_chain"),
         (install(payee=words.ZERO_ADDRESS), "policy_not_enforceable"),
         (install(period_seconds=60), "policy_not_enforceable"),
+        (install(payee=OTHER), "other_payee"),
         (operation(accounts.encode_unfreeze_sessions(session_ids=[bytes(32)])), "other_call"),
         (operation(payment()), "other_call"),
         (operation(accounts.encode_execute_batch(calls=[accounts.Call(to=OTHER, value_wei=1)])), "other_call"),

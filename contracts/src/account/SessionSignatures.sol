@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+/// @title What comes with a call that a session key signed
+/// @notice The key's signature and, while the session is not installed, the owner's leave to install it. A leave is
+/// the consent (32 bytes: the digest of the frozen terms that the customer approved) and the owner's signature of the
+/// install digest. Three forms: the key's r, s, v (65 bytes); those and a leave by r, s, v (162 bytes); or, for keys
+/// and owners on other curves, the length of the key's signature (2 bytes), that signature, and the leave or nothing.
+library SessionSignatures {
+    /// @notice Length of a consent, the head of a leave.
+    uint256 internal constant CONSENT_LENGTH = 32;
+
+    uint256 private constant KEY_LENGTH = 65;
+    uint256 private constant BOTH_LENGTH = 162;
+
+    /// @notice Takes the two apart; of what is in none of the forms the key's part is empty, and nobody signs so.
+    /// @param signature The key's signature and the owner's leave, or the former alone.
+    /// @return ofKey The key's signature.
+    /// @return leave The owner's leave, or nothing.
+    function split(bytes calldata signature) internal pure returns (bytes calldata ofKey, bytes calldata leave) {
+        uint256 length = signature.length;
+        if (length == KEY_LENGTH) return (signature, signature[length:]);
+        if (length == BOTH_LENGTH) return (signature[:KEY_LENGTH], signature[KEY_LENGTH:]);
+        if (length < 2) return (signature[length:], signature[length:]);
+        uint256 end = 2 + uint16(bytes2(signature));
+        if (end > length) return (signature[length:], signature[length:]);
+        return (signature[2:end], signature[end:]);
+    }
+}
