@@ -9,7 +9,7 @@ from billing import models, operations, queries
 from billing.adapters import urdb
 from billing.domain import bill as rated_bills
 from billing.domain import ledger, loads, rating, statements
-from billing.usecases import notices
+from billing.usecases import adjust_bill, notices
 from customers import models as customer_models
 from customers import queries as customer_queries
 from meters import queries as meter_queries
@@ -54,15 +54,29 @@ def issue_bill(
     remainders = _get_remainders(account=account)
     lines: list[models.BillLine] = []
     left: list[statements.Remainder] = []
-    for span in _spans(account=account, starts_on=starts_on, ends_on=ends_on, zone=zone):
+    books = adjust_bill.read(utility_id=utility.pk, starts_on=starts_on, ends_on=ends_on, account_ids=[account.pk])
+    spans = list(_spans(account=account, starts_on=starts_on, ends_on=ends_on, zone=zone))
+    for span in spans:
         rated = _rate(span=span, remainders=remainders)
+        added = books.charge(
+            rated=rated,
+            account_id=account.pk,
+            service_point_id=span.agreement.service_point_id,
+            tariff_code=span.tariff.code,
+            reading=statements.read_terms(saved=span.tariff.terms),
+            is_main=_is_main(span=span, spans=spans),
+        )
         left.append(
             statements.Remainder.of(
                 rated=rated, service_point_id=span.agreement.service_point_id, tariff_id=span.tariff.pk
             )
         )
         remainders.append(left[-1])
-        lines += [_to_row(line=line, span=span) for line in rated.lines]
+        days = (span.days.starts_on, span.days.ends_on)
+        lines += [_to_row(line=line, span=span, days=days) for line in (*rated.lines, *added)]
+    charged_nano = sum(line.amount_nano for line in lines)
+    settled = books.settle(account_id=account.pk, charged_nano=charged_nano, ends_on=ends_on)
+    lines += [_to_row(line=line, span=None, days=(starts_on, ends_on)) for line in settled.lines]
     issued = models.Bill(
         utility=utility,
         account=account,
@@ -78,6 +92,7 @@ def issue_bill(
         rating=[item.to_json() for item in left],
     )
     write_issued(bill=issued, lines=lines, now=now)
+    adjust_bill.write_used(issued=issued, settled=settled)
     return issued
 
 
@@ -180,7 +195,19 @@ def _load(*, service_point_id: int, days: loads.BillingPeriod) -> loads.Interval
     )
 
 
-def _to_row(*, line: rated_bills.Line, span: _Span) -> models.BillLine:
+def _is_main(*, span: _Span, spans: list[_Span]) -> bool:
+    """Say whether no span before it has any of its days at another service point."""
+    return not any(
+        other.agreement.service_point_id != span.agreement.service_point_id
+        and other.days.starts_on < span.days.ends_on
+        and span.days.starts_on < other.days.ends_on
+        for other in spans[: spans.index(span)]
+    )
+
+
+def _to_row(
+    *, line: rated_bills.Line, span: _Span | None, days: tuple[datetime.date, datetime.date]
+) -> models.BillLine:
     return models.BillLine(
         kind=line.kind.value,
         label=line.label[:200],
@@ -190,10 +217,10 @@ def _to_row(*, line: rated_bills.Line, span: _Span) -> models.BillLine:
         factor_numerator=line.factor.numerator,
         factor_denominator=line.factor.denominator,
         amount_nano=line.amount_nano,
-        tariff=span.tariff,
-        service_point=span.agreement.service_point,
-        starts_on=span.days.starts_on,
-        ends_on=span.days.ends_on,
+        tariff=span.tariff if span else None,
+        service_point=span.agreement.service_point if span else None,
+        starts_on=days[0],
+        ends_on=days[1],
     )
 
 
