@@ -255,3 +255,34 @@ def rate(
                         amounts[span],
                         sold_base + period * energy_width,
                     )
+
+
+@numba.njit(cache=True, nogil=True)
+def pack(layout, points, imports, exports, demands, carried, present, quantities, prices, priced, amounts, words):
+    """Write spans as `packed_lines` reads them, one after the other; from template `priced` on, amounts are prices."""
+    at = 0
+    for span in range(present.shape[0]):
+        head = at
+        words[at] = layout
+        words[at + 1] = points[span]
+        words[at + 2] = imports[span]
+        words[at + 3] = exports[span]
+        words[at + 4] = demands[span, 0]
+        words[at + 5] = demands[span, 1]
+        words[at + 6] = 0
+        words[at + 7] = 0
+        at += 8
+        for period in range(carried.shape[1]):
+            if carried[span, period] != 0:
+                words[at] = period
+                words[at + 1] = carried[span, period]
+                words[head + 6] += 1
+                at += 2
+        for place in range(present.shape[1]):
+            if present[span, place]:
+                words[at] = place
+                words[at + 1] = quantities[span, place]
+                words[at + 2] = prices[place] if place < priced else amounts[span, place]
+                words[at + 3] = amounts[span, place]
+                words[head + 7] += 1
+                at += 4

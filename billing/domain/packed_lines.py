@@ -5,7 +5,7 @@ never changed, so that a draft says the same for ever, whatever the code that ma
 
 A draft is a row of little-endian int64 for each span: layout, service point, energy taken and given (mWh), peak and
 billing demand (mW), how many carries and how many lines follow; carries as (period, mWh), lines as (place in the
-layout, millionths of the unit, nano-units).
+layout, millionths of the unit, unit price, amount), both in nano-units. Service point 0 is none: what a bill has once.
 """
 
 import dataclasses
@@ -22,20 +22,17 @@ import numpy as np
 from billing.domain import bill, loads
 
 HEAD = 8
+WORDS_OF_LINE = 4
 MICRO_OF_ONE = 10**6
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Template:
-    """What a line is: all of it but its quantity and amount.
-
-    Without a unit price it is the amount itself, for one of the unit: what is missing to a minimum, or rounding.
-    """
+    """What a line is: all of it but its numbers."""
 
     kind: bill.LineKind
     label: str
     unit: str
-    unit_price_nano: int | None
     period: int | None = None
     tier: int | None = None
     factor: fractions.Fraction = fractions.Fraction(1)
@@ -43,25 +40,23 @@ class Template:
     @classmethod
     def of(cls, line: bill.Line) -> Self:
         """Return what a line is."""
-        is_amount = line.quantity == 1 and line.unit_price_nano == line.amount_nano and line.factor == 1
         return cls(
             kind=line.kind,
             label=line.label,
             unit=line.unit,
-            unit_price_nano=None if is_amount else line.unit_price_nano,
             period=line.period,
             tier=line.tier,
             factor=line.factor,
         )
 
-    def line(self, *, quantity_micro: int, amount_nano: int) -> bill.Line:
+    def line(self, *, quantity_micro: int, unit_price_nano: int, amount_nano: int) -> bill.Line:
         """Return the line that came to this."""
         return bill.Line(
             kind=self.kind,
             label=self.label,
             quantity=bill.plain(decimal.Decimal(quantity_micro).scaleb(-6)),
             unit=self.unit,
-            unit_price_nano=amount_nano if self.unit_price_nano is None else self.unit_price_nano,
+            unit_price_nano=unit_price_nano,
             amount_nano=amount_nano,
             period=self.period,
             tier=self.tier,
@@ -73,7 +68,7 @@ class Template:
 class Layout:
     """What the lines of spans are that share a version of a tariff and local days `[starts_on, ends_on)`."""
 
-    tariff_id: int
+    tariff_id: int | None
     starts_on: datetime.date
     ends_on: datetime.date
     templates: tuple[Template, ...]
@@ -132,34 +127,30 @@ class Span:
         return sum(line.amount_nano for line in self.lines)
 
 
-def pack(*, rated: bill.RatedBill, layout_id: int, service_point_id: int) -> bytes:
-    """Return a rated span in bytes; its layout has the template of each of its lines, in their order."""
+def pack(
+    *,
+    lines: Sequence[bill.Line],
+    usage: bill.Usage,
+    carried_milliwh: Sequence[tuple[int, int]],
+    layout_id: int,
+    service_point_id: int,
+) -> bytes:
+    """Return a span in bytes; its layout has the template of each of its lines, in their order."""
     words = [
         layout_id,
         service_point_id,
-        rated.usage.import_milliwh,
-        rated.usage.export_milliwh,
-        rated.usage.peak_milliw,
-        rated.usage.billing_demand_milliw,
-        len(rated.carried_milliwh),
-        len(rated.lines),
+        usage.import_milliwh,
+        usage.export_milliwh,
+        usage.peak_milliw,
+        usage.billing_demand_milliw,
+        len(carried_milliwh),
+        len(lines),
     ]
-    for pair in rated.carried_milliwh:
+    for pair in carried_milliwh:
         words += pair
-    for place, line in enumerate(rated.lines):
-        words += [place, int(line.quantity.scaleb(6)), line.amount_nano]
+    for place, line in enumerate(lines):
+        words += [place, int(line.quantity.scaleb(6)), line.unit_price_nano, line.amount_nano]
     return np.array(words, dtype="<i8").tobytes()
-
-
-def layout_of(*, rated: bill.RatedBill, tariff_id: int) -> Layout:
-    """Return the layout of one rated span."""
-    return Layout(
-        tariff_id=tariff_id,
-        starts_on=rated.period.starts_on,
-        ends_on=rated.period.ends_on,
-        templates=tuple(Template.of(line) for line in rated.lines),
-        omissions=rated.omissions,
-    )
 
 
 def layouts_in(packed: bytes) -> list[int]:
@@ -177,7 +168,7 @@ def _split(packed: bytes) -> list[loads.Int64s]:
     spans: list[loads.Int64s] = []
     at = 0
     while at < len(words):
-        size = HEAD + 2 * int(words[at + 6]) + 3 * int(words[at + 7])
+        size = HEAD + 2 * int(words[at + 6]) + WORDS_OF_LINE * int(words[at + 7])
         spans.append(words[at : at + size])
         at += size
     return spans
@@ -187,6 +178,7 @@ def _read(words: Sequence[int], layouts: Mapping[int, Layout]) -> Span:
     layout = layouts[words[0]]
     carries, count = words[6], words[7]
     first = HEAD + 2 * carries
+    places = range(first, first + WORDS_OF_LINE * count, WORDS_OF_LINE)
     return Span(
         layout=layout,
         service_point_id=words[1],
@@ -198,7 +190,7 @@ def _read(words: Sequence[int], layouts: Mapping[int, Layout]) -> Span:
         ),
         carried_milliwh=tuple((words[HEAD + 2 * i], words[HEAD + 2 * i + 1]) for i in range(carries)),
         lines=tuple(
-            layout.templates[place].line(quantity_micro=quantity, amount_nano=amount)
-            for place, quantity, amount in (words[first + 3 * i : first + 3 * i + 3] for i in range(count))
+            layout.templates[place].line(quantity_micro=quantity, unit_price_nano=price, amount_nano=amount)
+            for place, quantity, price, amount in (words[at : at + WORDS_OF_LINE] for at in places)
         ),
     )

@@ -1,33 +1,18 @@
 """Many customers' spans of one tariff version and the same local days: the nano-units and lines of `rating`, at once.
 
-A bill run groups spans by tariff version and days. What is the same for a group stands in its `Sheet`; what differs
-is a row of numbers. Which spans can be rated so is `can_rate`'s to say; the rest goes through `rating`, one by one.
+A bill run groups spans by tariff version and days. What is the same for a group stands in its sheet; what differs
+is a row of numbers. Which spans can be rated so is `span_sheets.can_rate`'s to say; the rest goes through `rating`,
+one by one.
 """
 
 import dataclasses
 import datetime
-import fractions
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from billing.domain import (
-    batch,
-    bill,
-    demand,
-    energy,
-    kernel_spans,
-    loads,
-    net_metering,
-    packed_lines,
-    period_names,
-    rating,
-    tariffs,
-    terms,
-)
-
-MONTHS_REMEMBERED = 24
+from billing.domain import bill, kernel_spans, loads, packed_lines, rating, span_sheets, tariffs, terms
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -53,9 +38,9 @@ class Memory:
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Rated:
-    """Quantities (millionths) and amounts (nano) by template of the layout, [spans, templates]; what is not there is 0.
+    """Quantities (millionths) and amounts (nano) by template of the layout, [spans, templates].
 
-    `present` says which lines a bill has.
+    `present` says which lines a bill has; the others' numbers mean nothing.
     """
 
     quantities: loads.Int64s
@@ -65,100 +50,7 @@ class Rated:
     carried_milliwh: loads.Int64s
 
 
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class Sheet:
-    """What the spans of a group share. `places` are the kernel's slots in the order of the bill's lines."""
-
-    tariff: tariffs.Tariff
-    reading: terms.Terms
-    period: loads.BillingPeriod
-    layout: packed_lines.Layout
-    places: loads.Int64s
-    fixed: tuple[bill.Line, ...]
-    slots: int
-    months: loads.Int64s
-    share: loads.Int64s
-    arguments: tuple[Any, ...]
-
-    @property
-    def periods(self) -> int:
-        """Return how many periods energy has."""
-        return len(self.tariff.energy.tiers) if self.tariff.energy else 0
-
-
-def can_rate(*, tariff: tariffs.Tariff, reading: terms.Terms, interval_seconds: int) -> bool:
-    """Say whether groups of this tariff can be rated at once: no charge needs more than hours and peaks."""
-    window = tariff.demand_window_minutes
-    return (
-        batch.can_rate(tariff=tariff, reading=reading)
-        and loads.SECONDS_PER_HOUR % interval_seconds == 0
-        and (window is None or window * 60 <= interval_seconds)
-        and (tariff.ratchet is None or tariff.ratchet.range_months < MONTHS_REMEMBERED)
-    )
-
-
-def remembers(*, tariff: tariffs.Tariff) -> bool:
-    """Say whether a bill of this tariff depends on the bills before it."""
-    return (
-        tariff.ratchet is not None
-        or tariff.metering is tariffs.Metering.NET_METERING
-        or any(minimum.per is tariffs.ChargePer.YEAR for minimum in tariff.minimums)
-    )
-
-
-def prepare(
-    *,
-    tariff: tariffs.Tariff,
-    tariff_id: int,
-    reading: terms.Terms,
-    period: loads.BillingPeriod,
-    interval_seconds: int,
-) -> Sheet:
-    """Return what the spans of a group share.
-
-    :raises ValueError: see `can_rate`.
-    """
-    compiled = batch.compile_tariff(tariff=tariff, reading=reading)
-    charge = cast("tariffs.EnergyCharge", tariff.energy)
-    shares = terms.month_shares(period=period, terms=reading)
-    slots = _Slots(tariff=tariff, charge=charge, shares=shares)
-    slots.add_energy()
-    slots.add_credits()
-    slots.add_fuel()
-    slots.add_demand()
-    fixed = tuple(rating.fixed_lines(tariff=tariff, period=period, shares=shares, reading=reading))
-    ends = [
-        packed_lines.Template(bill.LineKind.MINIMUM, rating.minimum_label(minimum), "bill", None)
-        for minimum in tariff.minimums
-    ]
-    ends.append(packed_lines.Template(bill.LineKind.ROUNDING, bill.rounding_label(reading.rounding), "bill", None))
-    values = list(compiled.arguments)
-    flat_shares, tou_shares = slots.demand_shares()
-    return Sheet(
-        tariff=tariff,
-        reading=reading,
-        period=period,
-        layout=packed_lines.Layout(
-            tariff_id=tariff_id,
-            starts_on=period.starts_on,
-            ends_on=period.ends_on,
-            templates=(*slots.templates, *map(packed_lines.Template.of, fixed), *ends),
-            omissions=tuple(
-                rating.omissions_of(
-                    tariff=tariff, reading=reading, has_reactive=False, longest_seconds=interval_seconds
-                )
-            ),
-        ),
-        places=np.array(slots.places, dtype=np.int64),
-        fixed=fixed,
-        slots=slots.count,
-        months=np.array([month - 1 for month, _ in shares.shares], dtype=np.int64),
-        share=np.array([shares.factor.numerator, shares.factor.denominator], dtype=np.int64),
-        arguments=(*values[:9], *values[10:13], flat_shares, *values[13:17], tou_shares, *values[17:]),
-    )
-
-
-def remember(*, sheet: Sheet, histories: Sequence[rating.History]) -> Memory:
+def remember(*, sheet: span_sheets.Sheet, histories: Sequence[rating.History]) -> Memory:
     """Return what the bills before mean for each span of a group."""
     last_day = sheet.period.ends_on - datetime.timedelta(days=1)
     now = last_day.year * tariffs.MONTHS + last_day.month
@@ -166,8 +58,8 @@ def remember(*, sheet: Sheet, histories: Sequence[rating.History]) -> Memory:
     for place, history in enumerate(histories):
         for item in history.peaks:
             back = now - item.year * tariffs.MONTHS - item.month
-            if 0 < back <= MONTHS_REMEMBERED:
-                at = MONTHS_REMEMBERED - back
+            if 0 < back <= span_sheets.MONTHS_REMEMBERED:
+                at = span_sheets.MONTHS_REMEMBERED - back
                 memory.peaks[place, at] = max(int(memory.peaks[place, at]), item.peak_milliw)
         arrived = rating.carried_of(tariff=sheet.tariff, history=history, period=sheet.period, reading=sheet.reading)
         for period, amount in arrived.items():
@@ -176,23 +68,23 @@ def remember(*, sheet: Sheet, histories: Sequence[rating.History]) -> Memory:
     return memory
 
 
-def forget(*, sheet: Sheet, count: int) -> Memory:
+def forget(*, sheet: span_sheets.Sheet, count: int) -> Memory:
     """Return the memory of spans that have no bills before them."""
     return Memory(
-        peaks=np.zeros((count, MONTHS_REMEMBERED), dtype=np.int64),
+        peaks=np.zeros((count, span_sheets.MONTHS_REMEMBERED), dtype=np.int64),
         carried_milliwh=np.zeros((count, sheet.periods), dtype=np.int64),
         billed_in_year_nano=np.zeros(count, dtype=np.int64),
     )
 
 
-def rate(*, sheet: Sheet, cells: Cells, memory: Memory) -> Rated:
+def rate(*, sheet: span_sheets.Sheet, cells: Cells, memory: Memory) -> Rated:
     """Rate every span of a group."""
     count = len(cells.bought)
     found = np.zeros((2, count, sheet.slots), dtype=np.int64)
     demands = np.zeros((count, 2), dtype=np.int64)
     carried = np.zeros((count, sheet.periods), dtype=np.int64)
     last_day = sheet.period.ends_on - datetime.timedelta(days=1)
-    kernel_spans.rate(
+    cast("Any", kernel_spans.rate)(
         cells.bought,
         cells.sold,
         cells.peaks,
@@ -223,7 +115,7 @@ def rate(*, sheet: Sheet, cells: Cells, memory: Memory) -> Rated:
     return Rated(quantities, amounts, present, demands, carried)
 
 
-def _add_minimums(*, sheet: Sheet, amounts: loads.Int64s, first: int, memory: Memory) -> None:
+def _add_minimums(*, sheet: span_sheets.Sheet, amounts: loads.Int64s, first: int, memory: Memory) -> None:
     shares = terms.month_shares(period=sheet.period, terms=sheet.reading)
     spent = amounts.sum(axis=1)
     last_day = sheet.period.ends_on - datetime.timedelta(days=1)
@@ -239,7 +131,7 @@ def _add_minimums(*, sheet: Sheet, amounts: loads.Int64s, first: int, memory: Me
         spent = spent + amounts[:, place]
 
 
-def _rounding(*, sheet: Sheet, amounts: loads.Int64s) -> loads.Int64s:
+def _rounding(*, sheet: span_sheets.Sheet, amounts: loads.Int64s) -> loads.Int64s:
     step = 10 ** (9 - sheet.reading.minor_digits)
 
     def difference(exact: loads.Int64s) -> loads.Int64s:
@@ -255,127 +147,65 @@ def _rounding(*, sheet: Sheet, amounts: loads.Int64s) -> loads.Int64s:
     return np.asarray(sum(difference(part.sum(axis=1)) for part in parts), dtype=np.int64)
 
 
-class _Slots:
-    """The kernel's slots, gathered in the order in which `rating` writes a bill's lines."""
-
-    def __init__(self, *, tariff: tariffs.Tariff, charge: tariffs.EnergyCharge, shares: terms.MonthShares) -> None:
-        self._tariff, self._charge, self._shares = tariff, charge, shares
-        self._width = max(len(tiers) for tiers in charge.tiers)
-        self._flat = tariff.flat_demand.tiers if tariff.flat_demand else ()
-        self._tou = tariff.tou_demand.tiers if tariff.tou_demand else ()
-        flat_width = max((len(steps) for steps in self._flat), default=0)
-        tou_width = max((len(steps) for steps in self._tou), default=0)
-        self._flat_at = len(charge.tiers) * self._width
-        self._tou_at = self._flat_at + len(self._flat) * flat_width
-        self._fuel_at = self._tou_at + len(self._tou) * tou_width
-        self._sold_at = self._fuel_at + len(shares.shares)
-        self._flat_width, self._tou_width = flat_width, tou_width
-        self.count = self._sold_at + len(charge.tiers) * self._width
-        self.templates: list[packed_lines.Template] = []
-        self.places: list[int] = []
-
-    def add_energy(self) -> None:
-        names = period_names.name_periods(
-            schedule=self._charge.schedule, months=frozenset(month for month, _ in self._shares.shares)
-        )
-        self._add_tiers(
-            kind=bill.LineKind.ENERGY,
-            first=0,
-            label=lambda p, t: energy.label(name=names.get(p, ""), tier=t, tiers=len(self._charge.tiers[p])),
-            price=lambda tier: tier.total_nano,
-        )
-
-    def add_credits(self) -> None:
-        self._add_tiers(
-            kind=bill.LineKind.EXPORT_CREDIT,
-            first=self._sold_at,
-            label=lambda p, t: net_metering.credit_label(charge=self._charge, period=p, tier=t),
-            price=lambda tier: -(tier.sell_nano or 0),
-        )
-
-    def add_fuel(self) -> None:
-        adjustments = self._tariff.fuel_adjustments_nano
-        if adjustments is None:
-            return
-        # Lines stand in the order of the months' numbers, slots in that of the days.
-        for month, part in sorted((month, part) for part, (month, _) in enumerate(self._shares.shares)):
-            template = packed_lines.Template(
-                bill.LineKind.FUEL_ADJUSTMENT, energy.fuel_label(month=month), "kWh", adjustments[month - 1]
+def bill_of(
+    *, sheet: span_sheets.Sheet, rated: Rated, place: int, import_milliwh: int, export_milliwh: int
+) -> bill.RatedBill:
+    """Return one span of a group as `rating` would have."""
+    chosen = np.flatnonzero(rated.present[place]).tolist()
+    prices = [*sheet.prices.tolist(), *rated.amounts[place, len(sheet.prices) :].tolist()]
+    return bill.RatedBill(
+        tariff_label=sheet.tariff.label,
+        currency=sheet.tariff.currency,
+        period=sheet.period,
+        lines=tuple(
+            sheet.layout.templates[i].line(
+                quantity_micro=int(rated.quantities[place, i]),
+                unit_price_nano=prices[i],
+                amount_nano=int(rated.amounts[place, i]),
             )
-            self._add(template, self._fuel_at + part)
-
-    def add_demand(self) -> None:
-        flat, tou = self._tariff.flat_demand, self._tariff.tou_demand
-        if flat is not None:
-            for period in dict.fromkeys(flat.months[month - 1] for month, _ in self._shares.shares):
-                self._add_steps(
-                    kind=bill.LineKind.DEMAND_FLAT,
-                    label="Demand",
-                    charge=flat,
-                    period=period,
-                    first=self._flat_at + period * self._flat_width,
-                    factor=self._flat_share(flat, period),
-                )
-        if tou is not None:
-            touched = demand.touched_periods(charge=tou, shares=self._shares)
-            for period in touched:
-                self._add_steps(
-                    kind=bill.LineKind.DEMAND_TOU,
-                    label=demand.period_label(period=period, touched=len(touched)),
-                    charge=tou,
-                    period=period,
-                    first=self._tou_at + period * self._tou_width,
-                    factor=demand.share_of(charge=tou, period=period, shares=self._shares),
-                )
-
-    def demand_shares(self) -> tuple[loads.Int64s, loads.Int64s]:
-        """Return numerator and denominator of each demand period's share; 0 over 1 where it is not touched."""
-        flat, tou = self._tariff.flat_demand, self._tariff.tou_demand
-        return (
-            _fractions([self._flat_share(flat, p) for p in range(len(flat.tiers))] if flat else []),
-            _fractions(
-                [demand.share_of(charge=tou, period=p, shares=self._shares) for p in range(len(tou.tiers))]
-                if tou
-                else []
-            ),
-        )
-
-    def _flat_share(self, charge: tariffs.FlatDemandCharge, period: int) -> fractions.Fraction:
-        return self._shares.where(frozenset(m for m in range(1, 13) if charge.months[m - 1] == period))
-
-    def _add_tiers(
-        self,
-        *,
-        kind: bill.LineKind,
-        first: int,
-        label: Callable[[int, int], str],
-        price: Callable[[tariffs.EnergyTier], int],
-    ) -> None:
-        for p, tiers in enumerate(self._charge.tiers):
-            for t, tier in enumerate(tiers):
-                template = packed_lines.Template(kind, label(p, t), "kWh", price(tier), p, t)
-                self._add(template, first + p * self._width + t)
-
-    def _add_steps(
-        self,
-        *,
-        kind: bill.LineKind,
-        label: str,
-        charge: tariffs.FlatDemandCharge | tariffs.TimeOfUseDemandCharge,
-        period: int,
-        first: int,
-        factor: fractions.Fraction,
-    ) -> None:
-        steps = charge.tiers[period]
-        for place, step in enumerate(steps):
-            name = demand.step_label(label=label, step=place, steps=len(steps))
-            template = packed_lines.Template(kind, name, charge.unit.value, step.total_nano, period, place, factor)
-            self._add(template, first + place)
-
-    def _add(self, template: packed_lines.Template, place: int) -> None:
-        self.templates.append(template)
-        self.places.append(place)
+            for i in chosen
+        ),
+        usage=bill.Usage(
+            import_milliwh=import_milliwh,
+            export_milliwh=export_milliwh,
+            peak_milliw=int(rated.demands[place, 0]),
+            billing_demand_milliw=int(rated.demands[place, 1]),
+        ),
+        omissions=sheet.layout.omissions,
+        carried_milliwh=tuple((p, amount) for p, amount in enumerate(rated.carried_milliwh[place].tolist()) if amount),
+    )
 
 
-def _fractions(shares: list[fractions.Fraction]) -> loads.Int64s:
-    return np.array([(share.numerator, share.denominator) for share in shares], dtype=np.int64).reshape(-1, 2)
+def pack(
+    *,
+    sheet: span_sheets.Sheet,
+    rated: Rated,
+    layout_id: int,
+    service_point_ids: loads.Int64s,
+    import_milliwh: loads.Int64s,
+    export_milliwh: loads.Int64s,
+) -> list[bytes]:
+    """Return every span of a group in bytes; see `packed_lines`."""
+    count = len(rated.amounts)
+    carries = rated.carried_milliwh != 0
+    sizes = packed_lines.HEAD + 2 * carries.sum(axis=1) + packed_lines.WORDS_OF_LINE * rated.present.sum(axis=1)
+    ends = np.cumsum(sizes)
+    words = np.empty(int(ends[-1]), dtype="<i8")
+    prices = np.concatenate([sheet.prices, np.zeros(rated.amounts.shape[1] - len(sheet.prices), dtype=np.int64)])
+    cast("Any", kernel_spans.pack)(
+        layout_id,
+        service_point_ids,
+        import_milliwh,
+        export_milliwh,
+        rated.demands,
+        rated.carried_milliwh,
+        rated.present,
+        rated.quantities,
+        prices,
+        len(sheet.prices),
+        rated.amounts,
+        words,
+    )
+    text = words.tobytes()
+    bounds = (8 * np.concatenate([[0], ends])).tolist()
+    return [text[bounds[i] : bounds[i + 1]] for i in range(count)]

@@ -12,9 +12,11 @@ from billing.domain import (
     bill,
     demand,
     loads,
+    packed_lines,
     rating,
     span_batch,
     span_cells,
+    span_sheets,
     tariffs,
     terms,
 )
@@ -96,7 +98,7 @@ def test_a_group_is_rated_as_each_of_it_would_be(  # noqa: PLR0917 - given by na
         for load, history in zip(used, histories, strict=True)
     ]
 
-    sheet = span_batch.prepare(tariff=tariff, tariff_id=1, reading=reading, period=period, interval_seconds=seconds)
+    sheet = span_sheets.prepare(tariff=tariff, tariff_id=1, reading=reading, period=period, interval_seconds=seconds)
     cells = span_cells.of_intervals(
         grid=span_cells.grid(period=period, interval_seconds=seconds, holidays=reading.holidays),
         metering=tariff.metering,
@@ -105,17 +107,29 @@ def test_a_group_is_rated_as_each_of_it_would_be(  # noqa: PLR0917 - given by na
     )
     together = span_batch.rate(sheet=sheet, cells=cells, memory=span_batch.remember(sheet=sheet, histories=histories))
 
+    imports = np.array([one.usage.import_milliwh for one in alone])
+    exports_of = np.array([one.usage.export_milliwh for one in alone])
+    packed = span_batch.pack(
+        sheet=sheet,
+        rated=together,
+        layout_id=7,
+        service_point_ids=np.arange(SPANS),
+        import_milliwh=imports,
+        export_milliwh=exports_of,
+    )
     for place, one in enumerate(alone):
-        lines = tuple(
-            sheet.layout.templates[i].line(
-                quantity_micro=int(together.quantities[place, i]), amount_nano=int(together.amounts[place, i])
-            )
-            for i in np.flatnonzero(together.present[place])
+        (span,) = packed_lines.unpack(packed=packed[place], layouts={7: sheet.layout})
+        assert span.lines == one.lines
+        assert span.usage == one.usage
+        assert (span.carried_milliwh, span.layout.omissions) == (one.carried_milliwh, one.omissions)
+        made = span_batch.bill_of(
+            sheet=sheet,
+            rated=together,
+            place=place,
+            import_milliwh=int(imports[place]),
+            export_milliwh=int(exports_of[place]),
         )
-        assert lines == one.lines
-        assert tuple(together.demands[place]) == (one.usage.peak_milliw, one.usage.billing_demand_milliw)
-        carried = {p: int(amount) for p, amount in enumerate(together.carried_milliwh[place]) if amount}
-        assert carried == dict(one.carried_milliwh)
+        assert made == one
 
 
 @given(
