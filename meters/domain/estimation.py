@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import enum
+import itertools
 import zoneinfo
 
 import numpy as np
@@ -78,7 +79,7 @@ def spread(*, total: int, weights: npt.NDArray[np.int64]) -> packing.Int64s:
     shares = weights if bool((weights > 0).any()) else np.ones(len(weights), dtype=np.int64)
     whole = int(shares.sum())
     ends = [total * reached // whole for reached in np.cumsum(shares).tolist()]  # Python's integers: never too wide
-    return np.diff(np.array([0, *ends], dtype=np.int64))
+    return np.array([end - start for start, end in itertools.pairwise([0, *ends])], dtype=np.int64)
 
 
 def _line(

@@ -20,8 +20,8 @@ type Bytes = npt.NDArray[np.uint8]
 LONGEST_INTERVAL_SECONDS = 6 * 3600
 SECONDS_PER_DAY = 86_400
 _MAX_SCALE = 2**15 - 1
-_BETWEEN_2_AND_4 = 2.75
-_BETWEEN_4_AND_8 = 5.5
+BETWEEN_2_AND_4 = 2.75
+BETWEEN_4_AND_8 = 5.5
 
 
 class Unpackable(ValueError):
@@ -95,7 +95,7 @@ class Day:
 def width_of(*, size: int, interval_seconds: int) -> int:
     """Return the bytes of a count in a day of `size` bytes: a day is within two hours, or one interval, of 24 hours."""
     each = size * interval_seconds / SECONDS_PER_DAY
-    return 2 if each < _BETWEEN_2_AND_4 else 4 if each < _BETWEEN_4_AND_8 else 8
+    return 2 if each < BETWEEN_2_AND_4 else 4 if each < BETWEEN_4_AND_8 else 8
 
 
 def pack(*, series: Series, zone: zoneinfo.ZoneInfo) -> list[Day]:

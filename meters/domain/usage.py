@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import fractions
 import zoneinfo
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -105,68 +104,6 @@ def unpack(*, day: packing.Day, zone: zoneinfo.ZoneInfo) -> Intervals:
     if not bool(present.all()):
         starts, values, codes = starts[present], values[present], codes[present]
     return Intervals(starts, np.full(len(starts), day.interval_seconds, dtype=np.int64), values, codes)
-
-
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class Columns:
-    """Packed days as columns, one entry a day; see `packing.Day`."""
-
-    dates: Sequence[datetime.date]
-    interval_seconds: Sequence[int]
-    offset_seconds: Sequence[int]
-    scales: Sequence[int]
-    qualities: Sequence[bytes]
-    counts: Sequence[bytes]
-
-
-def unpack_columns(*, columns: Columns, zone: zoneinfo.ZoneInfo) -> tuple[Intervals, packing.Int64s]:
-    """Return the intervals of many days that have a value, and where each day begins among them (one more at the end).
-
-    Days that are alike (one interval, one width, one quality for all) are unpacked all at once.
-    """
-    sizes = [len(counts) for counts in columns.counts]
-    seconds = columns.interval_seconds[0]
-    codes = set(columns.qualities)
-    widths = {packing.width_of(size=size, interval_seconds=seconds) for size in set(sizes)}
-    code = next(iter(codes))
-    if (
-        len(codes) > 1
-        or len(code) > 1
-        or code[0] == units.Quality.MISSING
-        or len(widths) > 1
-        or len(set(columns.interval_seconds)) > 1
-    ):
-        return _unpack_one_by_one(columns=columns, zone=zone)
-    width = widths.pop()
-    lengths = np.array(sizes, dtype=np.int64) // width
-    places = np.concatenate([[0], np.cumsum(lengths)])
-    counts = np.frombuffer(b"".join(columns.counts), dtype=f"<i{width}")
-    midnights = {date: packing.midnight(day=date, zone=zone) for date in set(columns.dates)}
-    begins = np.array([midnights[date] for date in columns.dates], dtype=np.int64) + np.array(columns.offset_seconds)
-    total = int(places[-1])
-    return (
-        Intervals(
-            starts=np.repeat(begins - places[:-1] * seconds, lengths) + seconds * np.arange(total, dtype=np.int64),
-            seconds=np.full(total, seconds, dtype=np.int64),
-            milli_units=counts * np.repeat(np.array(columns.scales, dtype=np.int64), lengths),
-            qualities=np.full(total, code[0], dtype=np.uint8),
-        ),
-        places,
-    )
-
-
-def _unpack_one_by_one(*, columns: Columns, zone: zoneinfo.ZoneInfo) -> tuple[Intervals, packing.Int64s]:
-    days = zip(
-        columns.dates,
-        columns.interval_seconds,
-        columns.offset_seconds,
-        columns.scales,
-        columns.qualities,
-        columns.counts,
-        strict=True,
-    )
-    parts = [unpack(day=packing.Day(*day), zone=zone) for day in days]
-    return join(parts), np.cumsum([0, *(len(part) for part in parts)])
 
 
 def part_of(*, intervals: Intervals, first: int, after: int) -> Intervals:

@@ -1,0 +1,57 @@
+"""Reads of meter data: intervals, days, months, and what is missing from them.
+
+What a meter read is stored; what is read here is energy, reads times the multiplier of the meter that stood at the
+point on that local day (`meters.domain.multipliers`). So a bill and what is shown are one number.
+"""
+
+from meters.queries.points import (
+    NO_ACCOUNT,
+    account_by_day,
+    count_versions,
+    get_service_point_id,
+    get_service_points_of_utility,
+    get_visible_days,
+    get_visible_service_point,
+    lock_channels,
+)
+from meters.queries.reading import (
+    LONGEST_READ_DAYS,
+    UnableToReadUsage,
+    get_channel_intervals,
+    get_consumption,
+    get_device_intervals,
+    get_intervals_of_many,
+)
+from meters.queries.totals import (
+    Coverage,
+    get_coverage,
+    get_daily,
+    get_extent,
+    get_monthly,
+    get_period_readings,
+    get_usage_plot,
+)
+
+__all__ = [
+    "LONGEST_READ_DAYS",
+    "NO_ACCOUNT",
+    "Coverage",
+    "UnableToReadUsage",
+    "account_by_day",
+    "count_versions",
+    "get_channel_intervals",
+    "get_consumption",
+    "get_coverage",
+    "get_daily",
+    "get_device_intervals",
+    "get_extent",
+    "get_intervals_of_many",
+    "get_monthly",
+    "get_period_readings",
+    "get_service_point_id",
+    "get_service_points_of_utility",
+    "get_usage_plot",
+    "get_visible_days",
+    "get_visible_service_point",
+    "lock_channels",
+]
