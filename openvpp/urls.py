@@ -13,7 +13,7 @@ handler403 = "openvpp.problems.forbidden"
 handler404 = "openvpp.problems.not_found"
 handler500 = "openvpp.problems.server_error"
 
-API_APPS = ["customers", "wallets", "notifications", "relayer", "meters", "ders", "billing", "programs"]
+API_APPS = ["customers", "controls", "wallets", "notifications", "relayer", "meters", "ders", "billing", "programs"]
 
 urlpatterns = [
     urls.path("", home.home, name="home"),

@@ -10,6 +10,7 @@ from django.db.models import Case, F, Q, Value, When
 
 from contracts import deployments
 from contracts.bindings import user_operations, words
+from controls import operations as controls
 from custody import models as custody_models
 from custody import operations as custody
 from custody import queries as custody_queries
@@ -86,10 +87,15 @@ def reserve(
 
     :raises UnableToReserve: the grant is another wallet's, not alive, not started, expired, or a limit stands against
         it: nothing is written.
+    :raises controls.RefusedByPolicy: a spending policy of the utility, program or customer refuses it, or the wallet is
+        frozen.
     """
     period_started_at = None
     if grant is not None:
         period_started_at = _count(wallet=wallet, grant=grant, spend_units=spend_units, now=now)
+    if kind in queries.SPENDING:
+        case = queries.get_spending_case(wallet=wallet, kind=kind, intent=intent, spend_units=spend_units, now=now)
+        controls.require_allowed(layers=case.layers, request=case.request, facts=case.facts)
     operation: models.Operation = models.Operation.objects.create(
         wallet=wallet,
         grant=grant,
@@ -197,7 +203,7 @@ def _never(*, operation: models.Operation, now: datetime.datetime) -> str:
         return WITHDRAWN
     if operation.attempts >= MOST_ATTEMPTS:
         return f"It could not be sent in {MOST_ATTEMPTS} attempts."
-    return ""
+    return queries.get_freeze_reason(operation=operation)
 
 
 def _require_unsent(operation: models.Operation) -> None:

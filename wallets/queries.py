@@ -3,11 +3,13 @@
 import dataclasses
 import datetime
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import models as db_models
 
+from controls import queries as controls
+from controls.domain import conditions, spending
 from customers import models as customer_models
 from openvpp.core import db, errors
 from wallets import models
@@ -178,3 +180,76 @@ def lock_grant(*, grant_id: uuid.UUID) -> models.SessionKeyGrant:
     if grant is None:
         raise UnableToFindGrant("There is no such grant.", code="not_found")
     return grant
+
+
+SPENDING = (models.Operation.Kind.BILL_PAYMENT, models.Operation.Kind.PROGRAM_PAYOUT)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SpendingCase:
+    """What the spending policies decide about, and what they decide by."""
+
+    layers: list[spending.Layer]
+    request: conditions.Request
+    facts: conditions.Facts
+
+
+def get_spending_case(
+    *, wallet: models.Wallet, kind: str, intent: Mapping[str, Any], spend_units: int, now: datetime.datetime
+) -> SpendingCase:
+    """Return what decides whether a wallet may spend so; if a transaction is open, a wallet whose past counts is locked.
+
+    Spends that are reserved or under way count as well as those that arrived.
+    """
+    layers = controls.get_layers(
+        utility_id=wallet.utility_id,
+        customer_id=wallet.customer_id,
+        program=wallet.label if wallet.kind == models.Wallet.Kind.TREASURY else "",
+    )
+    payees = [*intent.get("recipients", ()), *([intent["payee"]] if intent.get("payee") else ())]
+    request = conditions.Request(
+        action=kind,
+        token=str(intent.get("token", "")).lower(),
+        payees=tuple(payee.lower() for payee in payees),
+        units=spend_units,
+        at=now,
+    )
+    seconds = spending.needs_history(layers)
+    facts = controls.get_facts(
+        utility=wallet.utility,
+        account=wallet.address,
+        chain_id=wallet.chain_id,
+        customers=_customers_among(wallet=wallet, payees=payees),
+        history=_history(wallet=wallet, since=now - datetime.timedelta(seconds=seconds)) if seconds else (),
+    )
+    return SpendingCase(layers=layers, request=request, facts=facts)
+
+
+def get_freeze_reason(*, operation: models.Operation) -> str:
+    """Return why an operation that spends may not leave its wallet now; empty when it may."""
+    if operation.kind not in SPENDING:
+        return ""
+    freeze = controls.get_freeze(account=operation.wallet.address, chain_id=operation.wallet.chain_id)
+    return f"The wallet is frozen: {freeze.reason}" if freeze is not None else ""
+
+
+def _customers_among(*, wallet: models.Wallet, payees: Sequence[str]) -> list[str]:
+    others = [payee for payee in payees if payee != wallet.utility.treasury_address]
+    if not others:
+        return []
+    rows = models.Wallet.objects.of_utility(wallet.utility_id).filter(
+        kind=models.Wallet.Kind.CUSTOMER, chain_id=wallet.chain_id, address__in=others
+    )
+    return list(rows.values_list("address", flat=True))
+
+
+def _history(*, wallet: models.Wallet, since: datetime.datetime) -> tuple[conditions.Spend, ...]:
+    if db.in_transaction():
+        models.Wallet.objects.select_for_update(no_key=True).get(pk=wallet.pk)
+    rows = models.Operation.objects.filter(wallet=wallet, kind__in=SPENDING, created_at__gt=since)
+    return tuple(
+        conditions.Spend(action=kind, token=str(intent.get("token", "")).lower(), units=units, at=at)
+        for kind, intent, units, at in rows.exclude(state=models.Operation.State.FAILED).values_list(
+            "kind", "intent", "spend_units", "created_at"
+        )
+    )

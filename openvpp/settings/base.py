@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "openvpp.seed",
     "openvpp.demo",
     "customers",
+    "controls",
     "custody",
     "notifications",
     "relayer",
@@ -218,6 +219,10 @@ PROVIDER_URL = environment.text("PROVIDER_URL", "http://127.0.0.1:8602")
 PROGRAMS_ALLOW_PAST_EVENTS = False
 # What the secrets shared with device providers are derived from.
 PROVIDER_SECRET = environment.secret("PROVIDER_SECRET", "")
+# Who says whether an address is listed. Without a service the sandbox list does: addresses separated by commas.
+SCREENING_URL = environment.text("SCREENING_URL", "")
+SCREENING_TOKEN = environment.secret("SCREENING_TOKEN", "")
+SCREENING_SANDBOX_LIST = tuple(filter(None, environment.text("SCREENING_SANDBOX_LIST", "").split(",")))
 METRICS_TOKEN = environment.secret("METRICS_TOKEN", "")
 
 LOGGING = {

@@ -27,3 +27,15 @@ JOBS: dict[str, str] = {
     "ders.expire_command": "ders.usecases.deliver_command.expire",
     "programs.advance_event": "programs.usecases.dispatch_event.advance",
 }
+
+# What is changed under four eyes: kind of change -> module that reads, requires and writes it
+# (controls.usecases.decide_change.Handler).
+CHANGES: dict[str, str] = {
+    "utility_terms": "controls.usecases.change_utility_terms",
+    "accepted_token": "controls.usecases.change_accepted_token",
+    "spending_policy": "controls.usecases.change_spending_policy",
+    "lift_freeze": "controls.usecases.change_freeze",
+    "screening": "controls.usecases.change_screening",
+    "treasury_caps": "custody.usecases.change_treasury_caps",
+    "program_treasury": "programs.usecases.change_treasury",
+}

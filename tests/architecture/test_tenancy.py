@@ -9,7 +9,7 @@ from django.db import models
 
 from customers import models as customer_models
 
-OURS = ("customers", "custody", "notifications", "relayer", "wallets", "meters", "ders", "billing", "programs")
+OURS = ("customers", "controls", "custody", "notifications", "relayer", "wallets", "meters", "ders", "billing", "programs")
 
 
 def references(model: Any, seen: frozenset[Any] = frozenset()) -> bool:

@@ -39,7 +39,7 @@ def reserve(grant: models.SessionKeyGrant, units: int, now: datetime.datetime = 
         quote=None,
         kind=models.Operation.Kind.BILL_PAYMENT,
         reference="0x" + secrets.token_hex(16),
-        intent={},
+        intent={"payee": grant.payee, "token": grant.token},
         spend_units=units,
         now=now,
     )
@@ -96,7 +96,7 @@ def test_a_grant_of_another_wallet(grant: models.SessionKeyGrant) -> None:
             quote=None,
             kind=models.Operation.Kind.BILL_PAYMENT,
             reference="0x" + secrets.token_hex(16),
-            intent={},
+            intent={"payee": grant.payee, "token": grant.token},
             spend_units=1,
             now=START,
         )
@@ -129,7 +129,7 @@ def test_a_failure_gives_back_what_it_had_reserved(
                 operation_id=operation.pk,
                 kind=operation.kind,
                 reference=operation.reference,
-                intent={},
+                intent={"payee": grant.payee, "token": grant.token},
                 succeeded=False,
                 reason="No.",
                 receipt=None,

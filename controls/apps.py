@@ -1,0 +1,5 @@
+from django import apps
+
+
+class ControlsConfig(apps.AppConfig):
+    name = "controls"
