@@ -3,12 +3,12 @@
 import dataclasses
 import datetime
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from billing import models, operations, queries
 from billing.adapters import urdb
 from billing.domain import bill as rated_bills
-from billing.domain import ledger, loads, rating, statements
+from billing.domain import ledger, loads, rating, settlement, statements
 from billing.usecases import adjust_bill, notices
 from customers import models as customer_models
 from customers import queries as customer_queries
@@ -25,12 +25,37 @@ class UnableToIssueBill(errors.UnableTo):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Span:
+class Span:
     """One agreement under one version of its tariff."""
 
     agreement: customer_models.ServiceAgreement
     tariff: models.Tariff
     days: loads.BillingPeriod
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RatedSpan:
+    """A span with what rating makes of it, and the lines that the utility's rules add."""
+
+    span: Span
+    rated: rated_bills.RatedBill
+    added: tuple[rated_bills.Line, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RatedAccount:
+    """All that a bill says before it is written: its spans, and what settles it."""
+
+    starts_on: datetime.date
+    ends_on: datetime.date
+    spans: tuple[RatedSpan, ...]
+    settled: settlement.Settled
+
+    @property
+    def total_nano(self) -> int:
+        """Return what is due."""
+        lines = [line for each in self.spans for line in (*each.rated.lines, *each.added)]
+        return sum(line.amount_nano for line in (*lines, *self.settled.lines))
 
 
 @db.transaction
@@ -44,55 +69,117 @@ def issue_bill(
     :raises meter_queries.UnableToReadUsage: meters of different multipliers stood at a point on one day.
     """
     account = customer_queries.lock_account(account_id=account_id)
-    utility = account.utility
-    zone = zoneinfo.ZoneInfo(utility.time_zone)
-    existing = _find(account=account, starts_on=starts_on, ends_on=ends_on)
+    existing = find(account=account, starts_on=starts_on, ends_on=ends_on)
     if existing is not None:
         return existing
-    if ends_on <= starts_on or periods.local_midnight(day=ends_on, zone=zone) > now:
+    check_is_over(utility=account.utility, ends_on=ends_on, now=now)
+    books = adjust_bill.read(
+        utility_id=account.utility_id, starts_on=starts_on, ends_on=ends_on, account_ids=[account.pk]
+    )
+    found = rate_account(account=account, starts_on=starts_on, ends_on=ends_on, books=books)
+    return write_rated(account=account, found=found, now=now)
+
+
+def check_is_over(*, utility: customer_models.Utility, ends_on: datetime.date, now: datetime.datetime) -> None:
+    """Refuse a period that is still going on.
+
+    :raises UnableToIssueBill: it is.
+    """
+    if periods.local_midnight(day=ends_on, zone=zoneinfo.ZoneInfo(utility.time_zone)) > now:
         raise UnableToIssueBill("The period is not over.", code="period_not_over")
+
+
+def rate_account(
+    *,
+    account: customer_models.CustomerAccount,
+    starts_on: datetime.date,
+    ends_on: datetime.date,
+    books: adjust_bill.Rulebooks,
+) -> RatedAccount:
+    """Return what an account's bill of the local days `[starts_on, ends_on)` says; nothing is written.
+
+    :raises UnableToIssueBill: the period is none, no service, no tariff in force.
+    :raises rating.UnableToRate: meter data do not cover the period; the detail names the first gap.
+    :raises meter_queries.UnableToReadUsage: meters of different multipliers stood at a point on one day.
+    """
+    if ends_on <= starts_on:
+        raise UnableToIssueBill("The period is not over.", code="period_not_over")
+    zone = zoneinfo.ZoneInfo(account.utility.time_zone)
     remainders = _get_remainders(account=account)
-    lines: list[models.BillLine] = []
-    left: list[statements.Remainder] = []
-    books = adjust_bill.read(utility_id=utility.pk, starts_on=starts_on, ends_on=ends_on, account_ids=[account.pk])
     spans = list(_spans(account=account, starts_on=starts_on, ends_on=ends_on, zone=zone))
+    rated: list[tuple[Span, rated_bills.RatedBill]] = []
     for span in spans:
-        rated = _rate(span=span, remainders=remainders)
-        added = books.charge(
-            rated=rated,
-            account_id=account.pk,
-            service_point_id=span.agreement.service_point_id,
-            tariff_code=span.tariff.code,
-            reading=statements.read_terms(saved=span.tariff.terms),
-            is_main=_is_main(span=span, spans=spans),
+        rated.append((span, _rate(span=span, remainders=remainders)))
+        remainders.append(remainder_of(span=span, rated=rated[-1][1]))
+    return adjusted(account_id=account.pk, starts_on=starts_on, ends_on=ends_on, rated=rated, books=books)
+
+
+def adjusted(
+    *,
+    account_id: int,
+    starts_on: datetime.date,
+    ends_on: datetime.date,
+    rated: Sequence[tuple[Span, rated_bills.RatedBill]],
+    books: adjust_bill.Rulebooks,
+) -> RatedAccount:
+    """Return rated spans with what the utility's rules add to them, and what settles the bill."""
+    spans = [span for span, _ in rated]
+    each = tuple(
+        RatedSpan(
+            span=span,
+            rated=one,
+            added=books.charge(
+                rated=one,
+                account_id=account_id,
+                service_point_id=span.agreement.service_point_id,
+                tariff_code=span.tariff.code,
+                reading=statements.read_terms(saved=span.tariff.terms),
+                is_main=_is_main(span=span, spans=spans),
+            ),
         )
-        left.append(
-            statements.Remainder.of(
-                rated=rated, service_point_id=span.agreement.service_point_id, tariff_id=span.tariff.pk
-            )
-        )
-        remainders.append(left[-1])
-        days = (span.days.starts_on, span.days.ends_on)
-        lines += [_to_row(line=line, span=span, days=days) for line in (*rated.lines, *added)]
-    charged_nano = sum(line.amount_nano for line in lines)
-    settled = books.settle(account_id=account.pk, charged_nano=charged_nano, ends_on=ends_on)
-    lines += [_to_row(line=line, span=None, days=(starts_on, ends_on)) for line in settled.lines]
+        for span, one in rated
+    )
+    charged_nano = sum(line.amount_nano for item in each for line in (*item.rated.lines, *item.added))
+    settled = books.settle(account_id=account_id, charged_nano=charged_nano, ends_on=ends_on)
+    return RatedAccount(starts_on=starts_on, ends_on=ends_on, spans=each, settled=settled)
+
+
+def remainder_of(*, span: Span, rated: rated_bills.RatedBill) -> statements.Remainder:
+    """Return what a rated span leaves for later bills."""
+    return statements.Remainder.of(
+        rated=rated, service_point_id=span.agreement.service_point_id, tariff_id=span.tariff.pk
+    )
+
+
+@db.transaction_required
+def write_rated(
+    *, account: customer_models.CustomerAccount, found: RatedAccount, now: datetime.datetime
+) -> models.Bill:
+    """Write the bill of a rated account, book it, and tell the account's people."""
+    utility = account.utility
+    lines = [
+        _to_row(line=line, span=each.span, days=(each.span.days.starts_on, each.span.days.ends_on))
+        for each in found.spans
+        for line in (*each.rated.lines, *each.added)
+    ]
+    whole = (found.starts_on, found.ends_on)
+    lines += [_to_row(line=line, span=None, days=whole) for line in found.settled.lines]
     issued = models.Bill(
         utility=utility,
         account=account,
         source=models.Bill.Source.RATED,
-        number=_number(account=account, ends_on=ends_on),
-        starts_on=starts_on,
-        ends_on=ends_on,
+        number=number_of(account=account, ends_on=found.ends_on),
+        starts_on=found.starts_on,
+        ends_on=found.ends_on,
         time_zone=utility.time_zone,
         currency=utility.currency,
-        amount_due_cents=_to_cents(sum(line.amount_nano for line in lines)),
-        due_on=now.astimezone(zone).date() + DUE_AFTER,
+        amount_due_cents=to_cents(found.total_nano),
+        due_on=now.astimezone(zoneinfo.ZoneInfo(utility.time_zone)).date() + DUE_AFTER,
         issued_at=now,
-        rating=[item.to_json() for item in left],
+        rating=[remainder_of(span=each.span, rated=each.rated).to_json() for each in found.spans],
     )
     write_issued(bill=issued, lines=lines, now=now)
-    adjust_bill.write_used(issued=issued, settled=settled)
+    adjust_bill.write_used(issued=issued, settled=found.settled)
     return issued
 
 
@@ -114,9 +201,13 @@ def write_issued(*, bill: models.Bill, lines: list[models.BillLine], now: dateti
     notices.tell_bill_issued(bill=bill, now=now)
 
 
-def _find(
+def find(
     *, account: customer_models.CustomerAccount, starts_on: datetime.date, ends_on: datetime.date
 ) -> models.Bill | None:
+    """Return the standing bill of a period, or None.
+
+    :raises UnableToIssueBill: a bill of another period has some of its days.
+    """
     standing = account.bills.filter(source=models.Bill.Source.RATED).exclude(state=models.Bill.State.CANCELLED)
     overlapping: models.Bill | None = standing.filter(starts_on__lt=ends_on, ends_on__gt=starts_on).first()
     if overlapping is None or (overlapping.starts_on, overlapping.ends_on) == (starts_on, ends_on):
@@ -139,7 +230,7 @@ def _spans(
     starts_on: datetime.date,
     ends_on: datetime.date,
     zone: zoneinfo.ZoneInfo,
-) -> Iterator[_Span]:
+) -> Iterator[Span]:
     statement = statements.Days(starts_on, ends_on)
     whole = periods.Period(
         periods.local_midnight(day=starts_on, zone=zone), periods.local_midnight(day=ends_on, zone=zone)
@@ -155,7 +246,7 @@ def _spans(
 
 def _spans_by_tariff(
     *, agreement: customer_models.ServiceAgreement, served: statements.Days, zone: zoneinfo.ZoneInfo
-) -> Iterator[_Span]:
+) -> Iterator[Span]:
     day = served.starts_on
     while served.ends_on is not None and day < served.ends_on:
         tariff = queries.get_tariff(utility_id=agreement.account.utility_id, code=agreement.tariff_code, day=day)
@@ -164,11 +255,11 @@ def _spans_by_tariff(
                 f"No version of tariff {agreement.tariff_code} is in force on {day}.", code="no_tariff"
             )
         until = min(served.ends_on, tariff.effective_until or served.ends_on)
-        yield _Span(agreement=agreement, tariff=tariff, days=loads.BillingPeriod(day, until, zone))
+        yield Span(agreement=agreement, tariff=tariff, days=loads.BillingPeriod(day, until, zone))
         day = until
 
 
-def _rate(*, span: _Span, remainders: list[statements.Remainder]) -> rated_bills.RatedBill:
+def _rate(*, span: Span, remainders: list[statements.Remainder]) -> rated_bills.RatedBill:
     service_point_id = span.agreement.service_point_id
     return rating.rate(
         tariff=urdb.read(text=span.tariff.document, currency=span.agreement.account.utility.currency),
@@ -195,7 +286,7 @@ def _load(*, service_point_id: int, days: loads.BillingPeriod) -> loads.Interval
     )
 
 
-def _is_main(*, span: _Span, spans: list[_Span]) -> bool:
+def _is_main(*, span: Span, spans: list[Span]) -> bool:
     """Say whether no span before it has any of its days at another service point."""
     return not any(
         other.agreement.service_point_id != span.agreement.service_point_id
@@ -205,9 +296,7 @@ def _is_main(*, span: _Span, spans: list[_Span]) -> bool:
     )
 
 
-def _to_row(
-    *, line: rated_bills.Line, span: _Span | None, days: tuple[datetime.date, datetime.date]
-) -> models.BillLine:
+def _to_row(*, line: rated_bills.Line, span: Span | None, days: tuple[datetime.date, datetime.date]) -> models.BillLine:
     return models.BillLine(
         kind=line.kind.value,
         label=line.label[:200],
@@ -224,13 +313,18 @@ def _to_row(
     )
 
 
-def _number(*, account: customer_models.CustomerAccount, ends_on: datetime.date) -> str:
+def number_of(*, account: customer_models.CustomerAccount, ends_on: datetime.date) -> str:
+    """Return a number that no bill of the utility has."""
     number = f"{account.number}-{ends_on:%Y%m%d}"
     again = models.Bill.objects.of_utility(account.utility_id).filter(number__startswith=number).count()
     return f"{number}-{again + 1}" if again else number
 
 
-def _to_cents(nano: int) -> int:
+def to_cents(nano: int) -> int:
+    """Return whole cents.
+
+    :raises rating.UnableToRate: they are not whole.
+    """
     cents, rest = divmod(nano, NANO_PER_CENT)
     if rest:
         raise rating.UnableToRate("The lines do not sum to whole cents.", code="not_whole_cents")
