@@ -130,6 +130,10 @@ class Utility(models.Model):
     max_payment_limit_cents = models.PositiveIntegerField(default=200_000)
     max_period_limit_cents = models.PositiveIntegerField(default=400_000)
     max_grant_days = models.PositiveSmallIntegerField(default=365)
+    step_up_above_cents = models.PositiveIntegerField(
+        default=100_000,
+        help_text="Above this limit for 30 days a customer proves again who they are before they allow it.",
+    )
 
     utility_path = "id"
     user_path = "customers__user"

@@ -55,10 +55,10 @@ class AutoSchema(openapi.AutoSchema):
         return is_paged or bool(super()._is_list_view(serializer))
 
 
-class BearerTokenScheme(extensions.OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class AccessTokenScheme(extensions.OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """An access token by authorization code with PKCE (people) or client credentials (a utility's systems)."""
 
-    target_class = "wallets.oauth.authentication.BearerToken"
+    target_class = "wallets.oauth.authentication.AccessToken"
     name = "oauth2"
     priority = 1
 

@@ -65,7 +65,7 @@ class Guarded:
         if origin is not None and origin not in settings.CSRF_TRUSTED_ORIGINS:
             return None, Refusal(CLOSE_FORBIDDEN, "this origin may not open sockets here")
         try:
-            known = authentication.BearerToken().authenticate(drf_request.Request(request))
+            known = authentication.AccessToken().authenticate(drf_request.Request(request))
         except exceptions.APIException:
             known = None
         if known is None or known[0] is None:

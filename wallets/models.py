@@ -64,7 +64,7 @@ class Application(oauth_models.AbstractApplication):
         (oauth_models.AbstractApplication.GRANT_CLIENT_CREDENTIALS, "Client credentials"),
     )
     authorization_grant_type = models.CharField(max_length=44, choices=GRANT_TYPES)
-    algorithm = models.CharField(max_length=5, choices=[("RS256", "RS256")], default="RS256")
+    algorithm = models.CharField(max_length=5, choices=[("ES256", "ES256")], default="ES256")
     is_active = models.BooleanField(default=True, help_text="Off: no sign-in, and its tokens are refused.")
     utility = models.ForeignKey(
         "customers.Utility", on_delete=models.PROTECT, null=True, blank=True, related_name="applications"
@@ -135,6 +135,9 @@ class SessionKeyGrant(models.Model):
     consent_digest = fields.HashField(help_text="Digest of the frozen terms; the owner signs it, the chain tells it.")
     owner_leave = models.BinaryField(help_text="The owner's leave to install it; useless with another policy.")
     shown_text = models.TextField(help_text="The words of the consent page that the person agreed to.")
+    authorization_details = models.JSONField(
+        default=list, help_text="The same, as applications read it (RFC 9396); its digest stands on the chain."
+    )
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     period_started_at = models.DateTimeField()
     reserved_in_period_units = fields.Uint256Field(default=0)
@@ -199,6 +202,9 @@ class Grant(oauth_models.AbstractGrant):
     session_key_grant = models.OneToOneField(
         SessionKeyGrant, on_delete=models.CASCADE, null=True, related_name="authorization_code"
     )
+    dpop_jkt = models.CharField(
+        max_length=43, blank=True, help_text="Thumbprint of the key that may redeem it; then of the one that did."
+    )
     redeemed_at = models.DateTimeField(null=True)
     token_family = models.UUIDField(null=True, help_text="Family of the tokens that it was redeemed for.")
 
@@ -209,6 +215,7 @@ class AccessToken(oauth_models.AbstractAccessToken):
     session_key_grant = models.ForeignKey(
         SessionKeyGrant, on_delete=models.CASCADE, null=True, related_name="access_tokens"
     )
+    dpop_jkt = models.CharField(max_length=43, blank=True, help_text="Thumbprint of the key that it is bound to.")
 
 
 class RefreshToken(oauth_models.AbstractRefreshToken):
@@ -217,6 +224,36 @@ class RefreshToken(oauth_models.AbstractRefreshToken):
     session_key_grant = models.ForeignKey(
         SessionKeyGrant, on_delete=models.CASCADE, null=True, related_name="refresh_tokens"
     )
+    dpop_jkt = models.CharField(max_length=43, blank=True, help_text="Thumbprint of the key that it is bound to.")
+    sealed_answer = models.BinaryField(
+        null=True, help_text="What it was exchanged for, readable only with the token itself."
+    )
+
+
+class PushedRequest(models.Model):
+    """An authorization request that an application sent ahead (RFC 9126); good for one browser, once."""
+
+    request_uri_digest = models.CharField(max_length=64, primary_key=True, help_text="SHA-256 of its request_uri.")
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="+")
+    parameters = models.JSONField(help_text="As they were sent: names and lists of values.")
+    dpop_jkt = models.CharField(max_length=43, blank=True, help_text="Thumbprint of the key that may redeem its code.")
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True)
+
+
+class ProofUse(models.Model):
+    """A DPoP proof that was used for something that changes things; kept for as long as it could be sent again."""
+
+    digest = models.CharField(max_length=64, primary_key=True, help_text="SHA-256 of the key's thumbprint and `jti`.")
+    expires_at = models.DateTimeField(db_index=True)
+
+
+class SocketTicket(models.Model):
+    """Opens one websocket, once, for whoever holds the access token that it was made with."""
+
+    digest = models.CharField(max_length=64, primary_key=True, help_text="SHA-256 of the ticket.")
+    access_token = models.ForeignKey(AccessToken, on_delete=models.CASCADE, related_name="+")
+    expires_at = models.DateTimeField(db_index=True)
 
 
 class IDToken(oauth_models.AbstractIDToken):

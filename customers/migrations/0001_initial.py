@@ -129,6 +129,7 @@ class Migration(migrations.Migration):
                 ('max_payment_limit_cents', models.PositiveIntegerField(default=200000)),
                 ('max_period_limit_cents', models.PositiveIntegerField(default=400000)),
                 ('max_grant_days', models.PositiveSmallIntegerField(default=365)),
+                ('step_up_above_cents', models.PositiveIntegerField(default=100000, help_text='Above this limit for 30 days a customer proves again who they are before they allow it.')),
             ],
             options={
                 'verbose_name_plural': 'utilities',

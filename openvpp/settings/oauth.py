@@ -3,7 +3,7 @@
 from openvpp.settings import environment
 
 ISSUER = environment.text("BASE_URL", "http://127.0.0.1:8000").rstrip("/")
-# Signs ID tokens (RSA, PEM). Without it nobody gets one, and the metadata says so.
+# Signs ID tokens (EC of P-256, PEM; the first of several signs). Without it nobody gets one, and the metadata says so.
 OIDC_PRIVATE_KEY = environment.secret("OIDC_PRIVATE_KEY", "")
 
 OAUTH2_PROVIDER_APPLICATION_MODEL = "wallets.Application"
@@ -30,6 +30,7 @@ OAUTH_SCOPES = {
     "devices:write": "Add and remove devices",
     "programs:read": "Programs and your part in them",
     "programs:write": "Join and leave programs",
+    "policies:read": "Why a payment is allowed or refused (staff)",
 }
 REFRESH_TOKEN_SECONDS = 60 * 60 * 24 * 90
 
@@ -47,7 +48,6 @@ OAUTH2_PROVIDER = {
     "ROTATE_REFRESH_TOKEN": True,
     "REQUEST_APPROVAL_PROMPT": "force",
     "OIDC_ENABLED": bool(OIDC_PRIVATE_KEY),
-    "OIDC_RSA_PRIVATE_KEY": OIDC_PRIVATE_KEY,
     "OIDC_ISS_ENDPOINT": ISSUER,
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,

@@ -3,7 +3,7 @@
 import os
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 
 os.environ.setdefault("SECRET_KEY", "tests-only")
 os.environ.setdefault("DATABASE_URL", "postgresql://postgres@localhost/postgres")
@@ -11,7 +11,7 @@ os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:6379/0")
 os.environ.setdefault("SIGNER_TOKEN", "tests-only")
 os.environ.setdefault(
     "OIDC_PRIVATE_KEY",
-    rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    ec.generate_private_key(ec.SECP256R1())
     .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     .decode(),
 )

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from openvpp.stack import errors
 
@@ -78,11 +78,11 @@ def secret_file(directory: pathlib.Path, name: str) -> pathlib.Path:
     return path
 
 
-def rsa_key_file(directory: pathlib.Path, name: str) -> pathlib.Path:
-    """The file of a random RSA key (2048 bits, PKCS #8, PEM), made on first use."""
+def ec_key_file(directory: pathlib.Path, name: str) -> pathlib.Path:
+    """The file of a random EC key (P-256, PKCS #8, PEM), made on first use."""
     path = directory / name
     if not path.exists():
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )

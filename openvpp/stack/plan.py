@@ -145,7 +145,7 @@ def process_environment(
         },
     )
     if "OIDC_PRIVATE_KEY" not in variables and "OIDC_PRIVATE_KEY_FILE" not in variables:
-        defaults["OIDC_PRIVATE_KEY_FILE"] = str(layout.rsa_key_file(paths.secrets, "oidc-private-key"))
+        defaults["OIDC_PRIVATE_KEY_FILE"] = str(layout.ec_key_file(paths.secrets, "oidc-p256-key"))
     own = {
         "PORT": str(web_port),
         "PYTHONUNBUFFERED": "1",

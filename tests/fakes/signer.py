@@ -41,7 +41,7 @@ class FakeSigner:
     def sign(self, *, key_id: int, intent: Mapping[str, Any]) -> bytes:
         self._answer()
         self.signed.append(intent)
-        return hashlib.sha512(f"{key_id}".encode()).digest() + b"\x1b"
+        return hashlib.sha256(f"{key_id}".encode()).digest() + b"\x01" * 32 + b"\x1b"
 
     def _answer(self) -> None:
         if not self.is_reachable:

@@ -5,6 +5,8 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, Self
 
+from wallets.domain import authorization_details
+
 PERIOD = datetime.timedelta(days=30)
 _INSTANTS = ("starts_at", "ends_at")
 
@@ -41,6 +43,29 @@ class GrantTerms:
             raise ValueError("Limits per payment, period and in total must grow in this order.")
         if self.ends_at <= self.starts_at or any(getattr(self, name).microsecond for name in _INSTANTS):
             raise ValueError("A grant starts at a whole second and ends at a later one.")
+
+    def details(self, *, wallet: str, identifier: str) -> authorization_details.Details:
+        """Return the same as authorization details: what applications are told that they were granted."""
+        caps = ((self.token, self.fee_cap_units), (self.fee_token, self.fee_token_cap_units))
+        return authorization_details.Details(
+            identifier=identifier,
+            wallet=wallet,
+            payee=self.payee,
+            limits=authorization_details.TokenLimits(
+                token=self.token,
+                per_operation_units=self.limit_per_payment_units,
+                per_period_units=self.limit_per_period_units,
+                period_seconds=self.period_seconds,
+                total_units=self.limit_total_units,
+            ),
+            fee_bounds=tuple(
+                authorization_details.FeeBound(token=token, per_operation_units=cap)
+                for token, cap in caps
+                if token is not None and cap
+            ),
+            not_before=int(self.starts_at.timestamp()),
+            not_after=int(self.ends_at.timestamp()),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON can carry."""

@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
                 ('registration_source', models.CharField(choices=[('manual', 'Manual'), ('dcr', 'Dynamic Client Registration'), ('cimd', 'Client ID Metadata Document')], default='manual', help_text='How this application was registered (manual, DCR per RFC 7591, or CIMD)', max_length=32, verbose_name='registration source')),
                 ('cimd_expires_at', models.DateTimeField(blank=True, default=None, help_text='When the cached Client ID Metadata Document should be re-fetched', null=True, verbose_name='CIMD expires at')),
                 ('authorization_grant_type', models.CharField(choices=[('authorization-code', 'Authorization code'), ('client-credentials', 'Client credentials')], max_length=44)),
-                ('algorithm', models.CharField(choices=[('RS256', 'RS256')], default='RS256', max_length=5)),
+                ('algorithm', models.CharField(choices=[('ES256', 'ES256')], default='ES256', max_length=5)),
                 ('is_active', models.BooleanField(default=True, help_text='Off: no sign-in, and its tokens are refused.')),
                 ('allowed_scopes', models.TextField(blank=True, default='', help_text='Scopes it may ask for, separated by spaces.')),
                 ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='%(app_label)s_%(class)s', to=settings.AUTH_USER_MODEL, verbose_name='user')),
@@ -299,5 +299,56 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='operation',
             constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['queued', 'submitted', 'mined'])), fields=('wallet',), name='operation_in_flight_once_per_wallet'),
+        ),
+        migrations.CreateModel(
+            name='ProofUse',
+            fields=[
+                ('digest', models.CharField(help_text="SHA-256 of the key's thumbprint and `jti`.", max_length=64, primary_key=True, serialize=False)),
+                ('expires_at', models.DateTimeField(db_index=True)),
+            ],
+        ),
+        migrations.AddField(
+            model_name='accesstoken',
+            name='dpop_jkt',
+            field=models.CharField(blank=True, help_text='Thumbprint of the key that it is bound to.', max_length=43),
+        ),
+        migrations.AddField(
+            model_name='grant',
+            name='dpop_jkt',
+            field=models.CharField(blank=True, help_text='Thumbprint of the key that may redeem it; then of the one that did.', max_length=43),
+        ),
+        migrations.AddField(
+            model_name='refreshtoken',
+            name='dpop_jkt',
+            field=models.CharField(blank=True, help_text='Thumbprint of the key that it is bound to.', max_length=43),
+        ),
+        migrations.AddField(
+            model_name='refreshtoken',
+            name='sealed_answer',
+            field=models.BinaryField(help_text='What it was exchanged for, readable only with the token itself.', null=True),
+        ),
+        migrations.AddField(
+            model_name='sessionkeygrant',
+            name='authorization_details',
+            field=models.JSONField(default=list, help_text='The same, as applications read it (RFC 9396); its digest stands on the chain.'),
+        ),
+        migrations.CreateModel(
+            name='PushedRequest',
+            fields=[
+                ('request_uri_digest', models.CharField(help_text='SHA-256 of its request_uri.', max_length=64, primary_key=True, serialize=False)),
+                ('parameters', models.JSONField(help_text='As they were sent: names and lists of values.')),
+                ('dpop_jkt', models.CharField(blank=True, help_text='Thumbprint of the key that may redeem its code.', max_length=43)),
+                ('expires_at', models.DateTimeField(db_index=True)),
+                ('used_at', models.DateTimeField(null=True)),
+                ('application', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='SocketTicket',
+            fields=[
+                ('digest', models.CharField(help_text='SHA-256 of the ticket.', max_length=64, primary_key=True, serialize=False)),
+                ('expires_at', models.DateTimeField(db_index=True)),
+                ('access_token', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL)),
+            ],
         ),
     ]

@@ -1,14 +1,19 @@
-"""Who calls: an access token of ours, in the Authorization header only."""
+"""Who calls: an access token of ours, in the Authorization header only, with a proof where it is bound to a key."""
 
 import datetime
 import hashlib
+import hmac
 from typing import Any
 
+from django.conf import settings
 from rest_framework import authentication, exceptions
 from rest_framework import request as drf_request
 
 from openvpp.core import clock
 from wallets import models
+from wallets.oauth import dpop
+
+_REFUSED_SCHEME = "_refused_scheme"
 
 
 class UnableToTrustToken(exceptions.AuthenticationFailed):
@@ -18,42 +23,67 @@ class UnableToTrustToken(exceptions.AuthenticationFailed):
     default_code = "invalid_token"
 
 
-class BearerToken(authentication.BaseAuthentication):
-    """Accept `Authorization: Bearer …` for a token that is alive and whose person and application are active.
+class UnableToTrustProof(exceptions.AuthenticationFailed):
+    """The token is bound to a key, and the request is not signed with it."""
 
-    A token in the query or the body, and an ID token anywhere, are nothing.
+    default_code = "invalid_dpop_proof"
+
+
+class AccessToken(authentication.BaseAuthentication):
+    """Accept a token that is alive and whose person and application are active.
+
+    `Authorization: DPoP …` with a proof (RFC 9449) for one that is bound to a key, `Bearer …` for one that is not. A
+    token in the query or the body, and an ID token anywhere, are nothing.
     """
 
     def authenticate(self, request: drf_request.Request) -> tuple[Any, models.AccessToken] | None:
-        """Return the person (None for a utility's system) and the token, or None without a bearer token.
+        """Return the person (None for a utility's system) and the token, or None without a token.
 
-        :raises UnableToTrustToken: the token is not good now.
+        :raises UnableToTrustToken: the token is not good now, or of the other scheme.
+        :raises UnableToTrustProof: its proof is missing or not good.
         """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        scheme, token, now = scheme.lower(), token.strip(), clock.get_now()
+        if scheme not in {"bearer", "dpop"}:
             return None
-        found = get_live_token(token=token.strip(), now=clock.get_now())
-        if found is None:
-            request.token_was_refused = True  # type: ignore[attr-defined] # read by authenticate_header
+        setattr(request, _REFUSED_SCHEME, scheme)
+        found = get_live_token(token=token, now=now)
+        if found is None or bool(found.dpop_jkt) != (scheme == "dpop"):
             raise UnableToTrustToken
+        if found.dpop_jkt:
+            _check_proof(request=request, token=token, jkt=found.dpop_jkt, now=now)
+        setattr(request, _REFUSED_SCHEME, "")
         return found.user, found
 
     def authenticate_header(self, request: drf_request.Request) -> str:
-        """Return the challenge of RFC 6750, section 3."""
-        refused = ', error="invalid_token"' if getattr(request, "token_was_refused", False) else ""
-        return f'Bearer realm="openvpp"{refused}'
+        """Return the challenges of RFC 6750, section 3, and RFC 9449, section 7.1."""
+        refused = getattr(request, _REFUSED_SCHEME, "")
+        bearer = 'Bearer realm="openvpp"' + (', error="invalid_token"' if refused == "bearer" else "")
+        bound = 'DPoP realm="openvpp"' + (f', error="{_error(request)}"' if refused == "dpop" else "")
+        bound += f', algs="{" ".join(dpop.ALGORITHMS)}"'
+        return f"{bound}, {bearer}" if refused == "dpop" else f"{bearer}, {bound}"
 
 
 def get_live_token(*, token: str, now: datetime.datetime) -> models.AccessToken | None:
     """Return an access token that is good at this instant, or None.
 
-    Its person is active, its application usable, and the spending grant behind it, if there is one, alive.
+    Its person is active, its application usable, and the spending grant behind it, if there is one, alive. Whether
+    the caller holds the key that it is bound to is not asked here.
     """
-    row: models.AccessToken | None = (
-        models.AccessToken.objects.select_related("user", "application", "session_key_grant__wallet")
-        .filter(token_checksum=hashlib.sha256(token.encode()).hexdigest(), expires__gt=now)
-        .first()
-    )
+    return _if_alive(rows=_rows().filter(token_checksum=hashlib.sha256(token.encode()).hexdigest()), now=now)
+
+
+def get_live_token_by_id(*, token_id: int, now: datetime.datetime) -> models.AccessToken | None:
+    """Return the same for a token that was presented before."""
+    return _if_alive(rows=_rows().filter(pk=token_id), now=now)
+
+
+def _rows() -> Any:
+    return models.AccessToken.objects.select_related("user", "application", "session_key_grant__wallet")
+
+
+def _if_alive(*, rows: Any, now: datetime.datetime) -> models.AccessToken | None:
+    row: models.AccessToken | None = rows.filter(expires__gt=now).first()
     if row is None or row.application is None or not row.application.is_usable(None):
         return None
     is_system = row.application.authorization_grant_type == models.Application.GRANT_CLIENT_CREDENTIALS
@@ -63,4 +93,22 @@ def get_live_token(*, token: str, now: datetime.datetime) -> models.AccessToken 
         return None
     if row.session_key_grant is not None and not row.session_key_grant.is_live(now=now):
         return None
+    if row.resource and settings.ISSUER not in row.resource:
+        return None
     return row
+
+
+def _check_proof(*, request: drf_request.Request, token: str, jkt: str, now: datetime.datetime) -> None:
+    proof = request.headers.get("DPoP", "")
+    if not proof:
+        raise UnableToTrustProof("Send a DPoP header with a proof of the key that the token is bound to.")
+    try:
+        found = dpop.check(proof=proof, method=request.method or "", path=request.path, now=now, access_token=token)
+    except dpop.UnableToTrustProof as error:
+        raise UnableToTrustProof(error.detail) from None
+    if not hmac.compare_digest(found, jkt):
+        raise UnableToTrustProof("The proof is of another key than the token is bound to.")
+
+
+def _error(request: drf_request.Request) -> str:
+    return "invalid_dpop_proof" if request.headers.get("DPoP") else "invalid_token"

@@ -1,8 +1,8 @@
 """The authorization endpoint: sign in, read what is asked, allow or refuse it."""
 
 import logging
-import re
 import secrets
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -20,23 +20,14 @@ from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 from customers import models as customer_models
 from openvpp.core import clock, db, errors
 from wallets import models
+from wallets.domain import authorization_details
 from wallets.oauth import consent as consents
-from wallets.oauth import forms
+from wallets.oauth import data_access, forms, offers, pushed, requests
 from wallets.usecases import grant_session_key
 
 logger = logging.getLogger(__name__)
 
 TEMPLATE = "oauth/authorize.html"
-KEPT_CREDENTIALS = (
-    "client_id",
-    "redirect_uri",
-    "response_type",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-    "nonce",
-)
-S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class Authorize(base.BaseAuthorizationView):
@@ -65,39 +56,43 @@ class Authorize(base.BaseAuthorizationView):
         return super(base.BaseAuthorizationView, self).handle_no_permission()  # type: ignore[no-any-return]
 
     def get(self, request: http.HttpRequest) -> http.HttpResponseBase:
-        """Show what is asked, and keep it."""
+        """Show what is asked, and keep it; or show again what was asked."""
+        if "consent" in request.GET:
+            return self._show_again(request)
         try:
-            application, scopes, credentials = self._read_request()
+            asked = self._read_request()
         except toolkit_errors.OAuthToolkitError as error:
             return self.error_response(error, application=None)
-        if "login" in request.GET.get("prompt", "").split() and not reauthentication.did_recently_reauthenticate(
-            request
-        ):
-            query = urlencode({"next": request.get_full_path()})
-            return shortcuts.redirect(f"{shortcuts.resolve_url('account_reauthenticate')}?{query}")
+        if "login" in self.prompt.split() and not reauthentication.did_recently_reauthenticate(request):
+            return self._prove_again(then=request.get_full_path())
         try:
             consent = consents.ask(
                 user=self._person,
-                application=application,
-                credentials=credentials,
-                scopes=scopes,
+                asked=asked,
                 return_path=request.get_full_path(),
                 now=clock.get_now(),
+                pushed=pushed.digest_of(request),
             )
-        except consents.UnableToAskForConsent as error:
-            return self._show_problem(error.detail, status=409, application=application, credentials=credentials)
+        except (consents.UnableToAskForConsent, data_access.UnableToAskForData) as error:
+            return self._show_problem(
+                error.detail, status=409, application=asked.application, credentials=asked.credentials
+            )
+        except authorization_details.UnableToReadDetails as error:
+            refusal = requests.invalid_details(error)
+            refusal.redirect_uri, refusal.state = asked.credentials["redirect_uri"], asked.credentials.get("state")
+            return self.error_response(toolkit_errors.OAuthToolkitError(error=refusal), asked.application)
         consents.remember(request=request, consent=consent)
-        return self._show(consent=consent, application=application)
+        return self._show(consent=consent, application=asked.application)
 
     def post(self, request: http.HttpRequest) -> http.HttpResponseBase:
         """Answer a question that was shown to this person in this session."""
-        consent = consents.recall(request=request, consent_id=request.POST.get("consent", ""))
-        if consent is None or not consent.is_open(user=self._person, now=clock.get_now()):
-            return self._show_problem(
-                _("This page is too old, or was answered already. Go back to the app and start again."), status=400
-            )
+        consent = self._recall(request.POST.get("consent", ""))
+        if consent is None:
+            return self._show_too_old()
         application = models.Application.objects.select_related("utility").get(pk=consent.application_id)
         decision = request.POST.get("decision", "")
+        if decision == "allow" and consent.steps_up and not reauthentication.did_recently_reauthenticate(request):
+            return self._prove_again(then=f"{request.path}?{urlencode({'consent': consent.id})}")
         if decision == "allow":
             return self._allow(consent=consent, application=application)
         if decision == "change" and consent.limits is not None:
@@ -132,36 +127,48 @@ class Authorize(base.BaseAuthorizationView):
             raise TypeError("Nobody is signed in.")
         return self.request.user
 
-    def _read_request(self) -> tuple[models.Application, list[str], dict[str, Any]]:
-        """Return the application, the scopes and what is kept of the request.
+    def _read_request(self) -> requests.Asked:
+        """Return what is asked: in the address, or by the pushed request that the address names.
 
         :raises OAuthToolkitError: the request is not one that we answer.
         """
-        try:
-            scopes, found = self.validate_authorization_request(self.request)
-        except (ValueError, DataError) as error:
-            raise toolkit_errors.FatalClientError(
-                error=oauth_errors.InvalidRequestFatalError(description="The query is not well encoded.")
-            ) from error
-        application = models.Application.objects.select_related("utility").get(client_id=found["client_id"])
-        credentials = {name: found[name] for name in KEPT_CREDENTIALS if found.get(name)}
-        reason = self._why_not(credentials)
-        if reason:
-            refusal = oauth_errors.InvalidRequestError(description=reason, state=credentials.get("state"))
-            refusal.redirect_uri, refusal.client_id = credentials["redirect_uri"], application.client_id
-            raise toolkit_errors.OAuthToolkitError(error=refusal)
-        return application, list(scopes), credentials
+        now = clock.get_now()
+        parameters, dpop_jkt = self.request.GET, self.request.GET.get("dpop_jkt", "")
+        is_pushed = "request_uri" in parameters
+        if is_pushed:
+            try:
+                waiting = pushed.take(request=self.request, now=now)
+            except (ValueError, DataError):
+                waiting = None
+            if waiting is None:
+                raise toolkit_errors.FatalClientError(
+                    error=oauth_errors.InvalidRequestFatalError(
+                        description=_("its request_uri is unknown, used or too old. Go back to the app and try again.")
+                    )
+                )
+            parameters, dpop_jkt = waiting
+        self.prompt = parameters.get("prompt", "")
+        return requests.read(view=self, parameters=parameters, dpop_jkt=dpop_jkt, is_pushed=is_pushed, now=now)
 
-    def _why_not(self, credentials: dict[str, Any]) -> str:
-        if credentials.get("code_challenge_method") != "S256":
-            return "code_challenge_method must be S256"
-        if not S256_CHALLENGE.fullmatch(credentials["code_challenge"]):
-            return "code_challenge must be 43 characters of base64url"
-        if "authorization_details" in self.request.GET:
-            return "authorization_details is not supported: the person chooses the limits"
-        if self.request.GET.getlist("resource"):
-            return "resource is not supported: there is one resource server"
-        return ""
+    def _recall(self, consent_id: str) -> consents.Consent | None:
+        consent = consents.recall(request=self.request, consent_id=consent_id)
+        return consent if consent is not None and consent.is_open(user=self._person, now=clock.get_now()) else None
+
+    def _show_again(self, request: http.HttpRequest) -> http.HttpResponseBase:
+        consent = self._recall(request.GET["consent"])
+        if consent is None:
+            return self._show_too_old()
+        application = models.Application.objects.select_related("utility").get(pk=consent.application_id)
+        return self._show(consent=consent, application=application)
+
+    def _show_too_old(self) -> http.HttpResponseBase:
+        return self._show_problem(
+            _("This page is too old, or was answered already. Go back to the app and start again."), status=400
+        )
+
+    def _prove_again(self, *, then: str) -> http.HttpResponseBase:
+        """Ask for the password or a second factor once more, and come back."""
+        return shortcuts.redirect(f"{shortcuts.resolve_url('account_reauthenticate')}?{urlencode({'next': then})}")
 
     def _change(self, *, consent: consents.Consent, application: models.Application) -> http.HttpResponseBase:
         form = self._limits_form(consent=consent, application=application, data=self.request.POST)
@@ -169,11 +176,12 @@ class Authorize(base.BaseAuthorizationView):
             return self._show(consent=consent, application=application, form=form, status=422)
         changed = consents.ask(
             user=self._person,
-            application=application,
-            credentials=consent.credentials,
-            scopes=list(consent.scopes),
+            asked=requests.Asked(
+                application=application, scopes=consent.scopes, credentials=consent.credentials, details=None
+            ),
             return_path=consent.return_path,
             now=clock.get_now(),
+            pushed=consent.pushed,
             limits=form.chosen(),
         )
         consents.remember(request=self.request, consent=changed, instead_of=consent)
@@ -185,6 +193,15 @@ class Authorize(base.BaseAuthorizationView):
             if consent.terms is not None and consent.wallet_id is not None:
                 credentials["session_key_grant"] = self._grant(consent=consent, application=application)
             with db.transaction():
+                if consent.data is not None:
+                    credentials["data_scope"] = consent.data.scope
+                    data_access.allow(
+                        question=consent.data,
+                        authorization_id=consent.id,
+                        user=self._person,
+                        application=application,
+                        now=clock.get_now(),
+                    )
                 uri, _headers, _body, _status = self.create_authorization_response(
                     request=self.request, scopes=" ".join(consent.scopes), credentials=credentials, allow=True
                 )
@@ -249,7 +266,7 @@ class Authorize(base.BaseAuthorizationView):
         *,
         status: int,
         application: models.Application | None = None,
-        credentials: dict[str, Any] | None = None,
+        credentials: Mapping[str, Any] | None = None,
     ) -> http.HttpResponseBase:
         context: dict[str, Any] = {"problem": problem, "application": application}
         if application is not None and credentials is not None:
@@ -282,7 +299,7 @@ class Authorize(base.BaseAuthorizationView):
             raise ValueError("Nothing to spend was asked for.")
         return forms.Limits(
             data,
-            highest=consents.Limits.highest_of(application.utility),
+            highest=offers.Limits.highest_of(application.utility),
             currency=application.utility.currency,
             current=consent.limits,
         )

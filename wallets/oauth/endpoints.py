@@ -1,11 +1,13 @@
 """The endpoints that applications call: token, revocation, introspection, and who signed in."""
 
+import hashlib
 import http as http_status
 import json
 import logging
 from typing import Any
 
 from django import http
+from django.conf import settings
 from django.db import DataError, OperationalError
 from django.utils.decorators import method_decorator
 from django.views import generic
@@ -18,11 +20,10 @@ from rest_framework import response, views
 
 from openvpp.core import clock, db, scopes
 from wallets import models
-from wallets.oauth import authentication, validator
+from wallets.oauth import answers, authentication, dpop, requests, validator
+from wallets.oauth.answers import NO_STORE, refuse
 
 logger = logging.getLogger(__name__)
-
-NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 # For errors that arrive without words of their own. They tell apart nothing that RFC 6749 keeps together.
 WHY = {
@@ -39,21 +40,30 @@ class Token(base.TokenView):
 
     http_method_names = ["post", "options"]
 
-    def post(self, request: http.HttpRequest, *args: Any, **kwargs: Any) -> http.HttpResponseBase:
+    def post(  # noqa: PLR0911 - one return a refusal
+        self, request: http.HttpRequest, *args: Any, **kwargs: Any
+    ) -> http.HttpResponseBase:
         """Answer as RFC 6749 says; a token that is being used right now is waited for."""
         grant_type = request.POST.get("grant_type")
         if not grant_type:
-            return _refuse("invalid_request", "grant_type is missing")
+            return refuse("invalid_request", "grant_type is missing")
         if grant_type not in validator.SUPPORTED_GRANT_TYPES:
-            return _refuse("unsupported_grant_type", "Use authorization_code, refresh_token or client_credentials")
+            return refuse("unsupported_grant_type", "Use authorization_code, refresh_token or client_credentials")
         try:
+            request.META[dpop.PROVEN_KEY] = dpop.read_request(request=request, now=clock.get_now())
             with db.transaction():
-                return _explain(self.authorization_flow_token_response(request))
+                return _complete(request, self.authorization_flow_token_response(request))
+        except answers.AnswerAgain as again:
+            return http.JsonResponse(again.body, headers=NO_STORE)
+        except dpop.UnableToTrustProof as error:
+            return refuse(error.code, error.detail)
+        except requests.InvalidDetailsError as error:
+            return refuse(error.error, error.description)
         except DataError:
-            return _refuse("invalid_request", "A parameter holds characters that no parameter may hold")
+            return refuse("invalid_request", "A parameter holds characters that no parameter may hold")
         except OperationalError:
             logger.warning("token endpoint: a lock was waited for too long", exc_info=True)
-            return _refuse("temporarily_unavailable", "Try again shortly", status=503)
+            return refuse("temporarily_unavailable", "Try again shortly", 503)
 
 
 class Revoke(base.RevokeTokenView):
@@ -68,7 +78,7 @@ class Revoke(base.RevokeTokenView):
                 answer: http.HttpResponseBase = super().post(request, *args, **kwargs)
                 return answer
         except DataError:
-            return _refuse("invalid_request", "A parameter holds characters that no parameter may hold")
+            return refuse("invalid_request", "A parameter holds characters that no parameter may hold")
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -81,12 +91,10 @@ class Introspect(mixins.OAuthLibMixin, generic.View):
         """Tell whether the token is good now."""
         client = self._get_client(request)
         if client is None:
-            refused = _refuse("invalid_client", "A confidential client must authenticate itself", status=401)
-            refused["WWW-Authenticate"] = 'Basic realm="openvpp"'
-            return refused
+            return refuse("invalid_client", "A confidential client must authenticate itself", 401)
         token = request.POST.get("token", "")
         if not token:
-            return _refuse("invalid_request", "token is missing")
+            return refuse("invalid_request", "token is missing")
         row = authentication.get_live_token(token=token, now=clock.get_now())
         if row is None or row.application_id != client.pk:
             return http.JsonResponse({"active": False}, headers=NO_STORE)
@@ -94,10 +102,16 @@ class Introspect(mixins.OAuthLibMixin, generic.View):
             "active": True,
             "scope": row.scope,
             "client_id": client.client_id,
-            "token_type": "Bearer",
+            "token_type": dpop.SCHEME if row.dpop_jkt else "Bearer",
             "exp": int(row.expires.timestamp()),
             "iat": int(row.created.timestamp()),
+            "iss": settings.ISSUER,
+            "aud": settings.ISSUER,
         }
+        if row.dpop_jkt:
+            about["cnf"] = {"jkt": row.dpop_jkt}
+        if row.session_key_grant is not None:
+            about["authorization_details"] = row.session_key_grant.authorization_details
         if row.user_id is not None:
             about["sub"] = str(row.user_id)
         return http.JsonResponse(about, headers=NO_STORE)
@@ -132,15 +146,39 @@ class UserInfo(views.APIView):
         return response.Response(claims, headers=NO_STORE)
 
 
-def _explain(answer: http.HttpResponse) -> http.HttpResponse:
-    """Give a refusal that only names its error the words for it."""
-    if answer.status_code < http_status.HTTPStatus.BAD_REQUEST:
-        return answer
+def _complete(request: http.HttpRequest, answer: http.HttpResponse) -> http.HttpResponse:
+    """Say in an answer what its token is bound to and may spend; give a bare refusal the words for it.
+
+    :raises requests.InvalidDetailsError: the client named other details than it was granted.
+    """
     body = json.loads(answer.content)
-    if "error_description" not in body and body.get("error") in WHY:
-        answer.content = json.dumps(body | {"error_description": WHY[body["error"]]})
+    if answer.status_code >= http_status.HTTPStatus.BAD_REQUEST:
+        if "error_description" not in body and body.get("error") in WHY:
+            answer.content = json.dumps(body | {"error_description": WHY[body["error"]]})
+        return answer
+    row = models.AccessToken.objects.select_related("session_key_grant").get(
+        token_checksum=hashlib.sha256(body["access_token"].encode()).hexdigest()
+    )
+    details = row.session_key_grant.authorization_details if row.session_key_grant else []
+    wanted = request.POST.get("authorization_details")
+    if wanted is not None and not _is_same_json(wanted, details):
+        raise requests.InvalidDetailsError(description="The token is for the details that were granted, unchanged")
+    if row.dpop_jkt:
+        body["token_type"] = dpop.SCHEME
+    if details:
+        body["authorization_details"] = details
+    body |= data_access.addresses(scope=row.scope)
+    if row.dpop_jkt and request.POST["grant_type"] == "refresh_token":
+        presented = request.POST["refresh_token"]
+        models.RefreshToken.objects.filter(
+            token_checksum=hashlib.sha256(presented.encode()).hexdigest(), application_id=row.application_id
+        ).update(sealed_answer=answers.seal(body=body, token=presented))
+    answer.content = json.dumps(body)
     return answer
 
 
-def _refuse(error: str, description: str, *, status: int = 400) -> http.JsonResponse:
-    return http.JsonResponse({"error": error, "error_description": description}, status=status, headers=NO_STORE)
+def _is_same_json(text: str, value: Any) -> bool:
+    try:
+        return bool(json.loads(text) == value)
+    except (ValueError, RecursionError):
+        return False

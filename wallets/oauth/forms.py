@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from wallets.oauth import consent
+from wallets.oauth import offers, words
 
 DAYS = (30, 90, 180, 365)
 
@@ -20,13 +20,13 @@ class Limits(forms.Form):
     total = forms.DecimalField(label=gettext_lazy("In total, at most"), decimal_places=2, localize=True)
     days = forms.TypedChoiceField(label=gettext_lazy("For how long"), coerce=int)
 
-    def __init__(self, data: Any, *, highest: consent.Limits, currency: str, current: consent.Limits) -> None:
+    def __init__(self, data: Any, *, highest: offers.Limits, currency: str, current: offers.Limits) -> None:
         super().__init__(
             data,
             initial={
-                "per_payment": decimal.Decimal(current.payment_cents) / consent.CENTS,
-                "per_period": decimal.Decimal(current.period_cents) / consent.CENTS,
-                "total": decimal.Decimal(current.total_cents) / consent.CENTS,
+                "per_payment": decimal.Decimal(current.payment_cents) / offers.CENTS,
+                "per_period": decimal.Decimal(current.period_cents) / offers.CENTS,
+                "total": decimal.Decimal(current.total_cents) / offers.CENTS,
                 "days": current.days,
             },
         )
@@ -52,8 +52,8 @@ class Limits(forms.Form):
                 continue
             if value <= 0:
                 self.add_error(name, _("Enter more than nothing."))
-            elif value * consent.CENTS > cents:
-                highest = consent.in_currency(cents=cents, currency=self._currency)
+            elif value * offers.CENTS > cents:
+                highest = words.in_currency(cents=cents, currency=self._currency)
                 self.add_error(name, _("At most %(amount)s is possible.") % {"amount": highest})
         if not self.errors:
             if data["per_period"] < data["per_payment"]:
@@ -62,12 +62,12 @@ class Limits(forms.Form):
                 self.add_error("total", _("This must not be less than the limit for 30 days."))
         return data
 
-    def chosen(self) -> consent.Limits:
+    def chosen(self) -> offers.Limits:
         """Return what the person chose; only after `is_valid`."""
         data = self.cleaned_data
-        return consent.Limits(
-            payment_cents=int(data["per_payment"] * consent.CENTS),
-            period_cents=int(data["per_period"] * consent.CENTS),
-            total_cents=int(data["total"] * consent.CENTS),
+        return offers.Limits(
+            payment_cents=int(data["per_payment"] * offers.CENTS),
+            period_cents=int(data["per_period"] * offers.CENTS),
+            total_cents=int(data["total"] * offers.CENTS),
             days=data["days"],
         )

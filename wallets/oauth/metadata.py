@@ -1,12 +1,13 @@
 """What this authorization server can do, told truly (RFC 8414, RFC 9728, OpenID Connect Discovery)."""
 
-import json
 from typing import Any
 
 from django import http, urls
 from django.conf import settings
 from django.views.decorators import http as http_decorators
-from oauth2_provider import utils as toolkit
+
+from wallets.domain import authorization_details
+from wallets.oauth import dpop, id_tokens
 
 CACHE = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
 
@@ -37,6 +38,9 @@ def protected_resource(_: http.HttpRequest) -> http.HttpResponse:
             "authorization_servers": [settings.ISSUER],
             "scopes_supported": sorted(settings.OAUTH_SCOPES),
             "bearer_methods_supported": ["header"],
+            "authorization_details_types_supported": [authorization_details.TYPE],
+            "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
+            "dpop_bound_access_tokens_required": False,
             "resource_documentation": _url("docs"),
         },
         headers=CACHE,
@@ -45,15 +49,13 @@ def protected_resource(_: http.HttpRequest) -> http.HttpResponse:
 
 @http_decorators.require_safe
 def jwks(_: http.HttpRequest) -> http.HttpResponse:
-    """Answer the public key that ID tokens are checked with.
+    """Answer the public keys that ID tokens are checked with.
 
     :raises Http404: there is none.
     """
     if not settings.OIDC_PRIVATE_KEY:
         raise http.Http404
-    key = toolkit.jwk_from_pem(settings.OIDC_PRIVATE_KEY)
-    public = {"alg": "RS256", "use": "sig", "kid": key.thumbprint(), **json.loads(key.export_public())}
-    return http.JsonResponse({"keys": [public]}, headers=CACHE)
+    return http.JsonResponse({"keys": id_tokens.public_keys()}, headers=CACHE)
 
 
 def _common() -> dict[str, Any]:
@@ -72,7 +74,13 @@ def _common() -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "authorization_response_iss_parameter_supported": True,
+        "pushed_authorization_request_endpoint": _url("oauth2_provider:push"),
+        # Each request for leave to spend must be pushed; the standard has no word for "some".
+        "require_pushed_authorization_requests": False,
+        "authorization_details_types_supported": [authorization_details.TYPE],
+        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         "request_parameter_supported": False,
+        # Those of others; our own, of pushed requests, needs no leave (RFC 9126, section 5).
         "request_uri_parameter_supported": False,
         "ui_locales_supported": [code for code, _name in settings.LANGUAGES],
         "service_documentation": _url("docs"),
@@ -84,7 +92,7 @@ def _openid() -> dict[str, Any]:
         "jwks_uri": _url("oauth2_provider:jwks-info"),
         "userinfo_endpoint": _url("oauth2_provider:user-info"),
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
+        "id_token_signing_alg_values_supported": [id_tokens.ALGORITHM],
         "claims_supported": ["sub", "name", "email"],
         "prompt_values_supported": ["login", "consent"],
     }

@@ -5,6 +5,8 @@ from typing import Any
 from oauth2_provider import scopes
 
 from wallets import models
+from wallets.domain import data_scopes
+from wallets.oauth import data_access
 
 SPENDING_SCOPE = "payments:write"
 
@@ -22,7 +24,11 @@ class ApplicationScopes(scopes.SettingsScopes):
         allowed = set(application.allowed_scopes.split())
         if application.utility_id is None:
             allowed.discard(SPENDING_SCOPE)
-        return [scope for scope in known if scope in allowed]
+        asked = {*allowed, *(getattr(request, "scopes", None) or ())}
+        data = sorted(scope for scope in asked if data_scopes.is_data_scope(scope))
+        return [scope for scope in known if scope in allowed] + [
+            scope for scope in data if data_access.may_ask(scope=scope, application=application, request=request)
+        ]
 
     def get_default_scopes(
         self, application: models.Application | None = None, request: Any = None, *args: Any, **kwargs: Any

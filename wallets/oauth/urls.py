@@ -2,12 +2,13 @@
 
 from django import urls
 
-from wallets.oauth import authorize, endpoints, metadata
+from wallets.oauth import authorize, endpoints, metadata, pushed
 
 # The toolkit looks its addresses up under this name.
 server = (
     [
         urls.path("oauth/authorize/", authorize.Authorize.as_view(), name="authorize"),
+        urls.path("oauth/par/", pushed.Push.as_view(), name="push"),
         urls.path("oauth/token/", endpoints.Token.as_view(), name="token"),
         urls.path("oauth/revoke_token/", endpoints.Revoke.as_view(), name="revoke-token"),
         urls.path("oauth/introspect/", endpoints.Introspect.as_view(), name="introspect"),

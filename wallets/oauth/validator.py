@@ -19,6 +19,7 @@ from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 from openvpp.core import clock, db
 from wallets import models
 from wallets import queries as wallet_queries
+from wallets.oauth import answers, dpop, id_tokens
 from wallets.usecases import revoke_session_key
 
 # A client that sends its code twice at once is clumsy; one that sends it later, or without the verifier, is a thief.
@@ -37,22 +38,28 @@ class Validator(oauth2_validators.OAuth2Validator):
     ) -> None:
         """Store the code's hash, with the spending grant that the consent page put on the request."""
         row = self._create_authorization_code(request, {**code, "code": _digest(code["code"])})
+        row.dpop_jkt = _own(request, "dpop_jkt") or ""
+        row.save(update_fields=["dpop_jkt"])
         _carry_spending_grant(row=row, request=request)
 
     @db.transaction_required
     def validate_code(self, client_id: str, code: str, client: Any, request: Any, *args: Any, **kw: Any) -> bool:
         """Lock the code and refuse to redeem it twice.
 
-        A second redemption also ends the first one's tokens, unless it is the client repeating itself within ten
-        seconds.
+        A second redemption also ends the first one's tokens, unless it is the client repeating itself, with the
+        verifier and the key, within ten seconds.
         """
         now = clock.get_now()
-        row = _lock_code(code=code, client=client)
+        row = _lock_code(code=code)
         if row is None:
             return False
+        is_own = row.application_id == client.pk
         if row.redeemed_at is not None:
-            if not (now - row.redeemed_at <= HONEST_REPEAT and _knows_verifier(row=row, request=request)):
+            is_honest = is_own and row.dpop_jkt == _proven_key(request) and _knows_verifier(row=row, request=request)
+            if not (is_honest and now - row.redeemed_at <= HONEST_REPEAT):
                 end_family(family=row.token_family, spending_grant_id=row.session_key_grant_id, now=now)
+            return False
+        if not is_own or row.dpop_jkt not in ("", _proven_key(request)):
             return False
         spending_grant = row.session_key_grant
         if row.expires <= now or not row.user.is_active:
@@ -94,18 +101,34 @@ class Validator(oauth2_validators.OAuth2Validator):
         """
         taken = models.Grant.objects.filter(
             code=_digest(code), application=request.client, redeemed_at__isnull=True
-        ).update(redeemed_at=clock.get_now(), token_family=_own(request, "token_family"))
+        ).update(redeemed_at=clock.get_now(), token_family=_own(request, "token_family"), dpop_jkt=_proven_key(request))
         if not taken:
             raise oauth_errors.InvalidGrantError(request=request)
 
     @db.transaction_required
-    def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *args: Any, **kw: Any) -> bool:
-        """Lock the token; one that was used before ends its whole family, and the spending grant with it."""
+    def validate_refresh_token(  # noqa: PLR0911 - one return a rule
+        self, refresh_token: str, client: Any, request: Any, *args: Any, **kw: Any
+    ) -> bool:
+        """Lock the token; one that was used before ends its whole family, and the spending grant with it.
+
+        So does one that is bound to a key and comes with another. The holder of the key who repeats itself within
+        ten seconds is given the first answer again.
+
+        :raises answers.AnswerAgain: that answer.
+        """
         now = clock.get_now()
         row = _lock_refresh_token(token=refresh_token, client=client)
         if row is None:
             return False
+        key = _proven_key(request)
+        if row.dpop_jkt and not key:
+            return False
+        if row.dpop_jkt not in ("", key):
+            end_family(family=row.token_family, spending_grant_id=row.session_key_grant_id, now=now)
+            return False
         if row.revoked is not None:
+            if row.sealed_answer is not None and row.dpop_jkt and now - row.revoked <= HONEST_REPEAT:
+                raise answers.AnswerAgain(answers.unseal(sealed=bytes(row.sealed_answer), token=refresh_token))
             end_family(family=row.token_family, spending_grant_id=row.session_key_grant_id, now=now)
             return False
         lifetime = datetime.timedelta(seconds=settings.REFRESH_TOKEN_SECONDS)
@@ -136,6 +159,9 @@ class Validator(oauth2_validators.OAuth2Validator):
             spending_grant_id=spending_grant_id,
             now=clock.get_now(),
         )
+        told = access or (refresh.access_token if refresh else None)
+        if told is not None:
+            data_access.note_revoked(scope=told.scope, now=clock.get_now())
         models.AccessToken.objects.filter(**lookup).delete()
 
     def validate_bearer_token(self, token: str, scopes: Any, request: Any) -> bool:
@@ -159,6 +185,20 @@ class Validator(oauth2_validators.OAuth2Validator):
         """Return the claims beside `sub`; each is told only with its scope."""
         return {"name": request.user.get_full_name(), "email": request.user.email}
 
+    def finalize_id_token(self, id_token: dict[str, Any], token: Any, token_handler: Any, request: Any) -> str:
+        """Return the ID token, signed with the first of our keys, and keep the row that its access token names."""
+        claims, expires = self.get_id_token_dictionary(token, token_handler, request)
+        nonce = {"nonce": request.nonce} if getattr(request, "nonce", None) else {}
+        request.id_token = self._save_id_token(claims["jti"], request, expires)
+        return id_tokens.sign({**nonce, **id_token, **claims})
+
+    def _load_id_token(self, token: str) -> models.IDToken:
+        # Called with the token that was made a moment ago, to tie it to its access token; nobody else may bring one.
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        row: models.IDToken = models.IDToken.objects.get(jti=claims["jti"])
+        return row
+
     def get_discovery_claims(self, request: Any) -> list[str]:
         return ["sub", "name", "email"]
 
@@ -168,11 +208,13 @@ class Validator(oauth2_validators.OAuth2Validator):
 
     def _create_access_token(self, expires: Any, request: Any, token: Any, source_refresh_token: Any = None) -> Any:
         row = super()._create_access_token(expires, request, token, source_refresh_token)
+        _bind(row=row, request=request)
         return _carry_spending_grant(row=row, request=request)
 
     def _create_refresh_token(self, request: Any, code: str, access_token: Any, previous: Any) -> Any:
         row = super()._create_refresh_token(request, code, access_token, previous)
         request.token_family = row.token_family
+        _bind(row=row, request=request)
         return _carry_spending_grant(row=row, request=request)
 
     def _check_and_set_request_resource(self, request: Any) -> None:
@@ -181,6 +223,11 @@ class Validator(oauth2_validators.OAuth2Validator):
         request.code = _digest(presented) if presented else presented
         super()._check_and_set_request_resource(request)
         request.code = presented
+        if any(resource.rstrip("/") != settings.ISSUER for resource in request.resource):
+            raise oauth_errors.CustomOAuth2Error(
+                error="invalid_target", description=f"The one resource here is {settings.ISSUER}", request=request
+            )
+        request.resource = [settings.ISSUER] if request.resource else []
 
 
 @db.transaction_required
@@ -193,6 +240,7 @@ def end_family(*, family: uuid.UUID | None, spending_grant_id: uuid.UUID | None,
     _lock_family(family)
     members = models.RefreshToken.objects.filter(token_family=family)
     models.AccessToken.objects.filter(refresh_token__in=members).delete()
+    members.filter(sealed_answer__isnull=False).update(sealed_answer=None)
     members.filter(revoked__isnull=True).update(revoked=now, updated=now)
 
 
@@ -205,8 +253,8 @@ def _find_code(*, code: str, client: Any) -> models.Grant:
     return row
 
 
-def _lock_code(*, code: str, client: Any) -> models.Grant | None:
-    rows = models.Grant.objects.filter(code=_digest(code), application=client)
+def _lock_code(*, code: str) -> models.Grant | None:
+    rows = models.Grant.objects.filter(code=_digest(code))
     _lock_spending_grant(rows.values_list("session_key_grant_id", flat=True).first())
     row: models.Grant | None = rows.select_for_update(of=("self",)).select_related("user", "session_key_grant").first()
     return row
@@ -244,6 +292,18 @@ def _knows_verifier(*, row: models.Grant, request: Any) -> bool:
 def _own(request: Any, name: str) -> Any:
     """Return what this server put on the request; a plain attribute would also read what the client sent."""
     return vars(request).get(name)
+
+
+def _proven_key(request: Any) -> str:
+    """Return the thumbprint of the key whose proof the endpoint checked, or ""."""
+    return str(request.headers.get(dpop.PROVEN_KEY, ""))
+
+
+def _bind(*, row: Any, request: Any) -> None:
+    key = _proven_key(request)
+    if key:
+        row.dpop_jkt = key
+        row.save(update_fields=["dpop_jkt"])
 
 
 def _carry_spending_grant(*, row: Any, request: Any) -> Any:

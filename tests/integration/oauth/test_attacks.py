@@ -49,11 +49,14 @@ def test_pkce_downgrade_by_leaving_the_verifier_out(app: flow.MobileApp) -> None
     ],
 )
 def test_pkce_downgrade_at_the_authorization_endpoint(app: flow.MobileApp, changes: dict[str, Any]) -> None:
-    answer = app.open_consent(**changes)
+    answer = app.open_consent(flow.READING, **changes)
     assert answer.status_code == 302
     told = flow.parameters(answer)
     assert (told["error"], told["iss"]) == ("invalid_request", "http://127.0.0.1:8000")
     assert "oauth_consents" not in app.browser.session
+    pushed = app.push(**app.query(**changes))
+    assert (pushed.status_code, pushed.json()["error"]) == (400, "invalid_request")
+    assert not models.PushedRequest.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -75,9 +78,11 @@ def test_pkce_downgrade_at_the_authorization_endpoint(app: flow.MobileApp, chang
     ],
 )
 def test_redirect_variants(app: flow.MobileApp, redirect_uri: str) -> None:
-    answer = app.open_consent(redirect_uri=redirect_uri)
-    assert answer.status_code == 400
-    assert "Location" not in answer
+    for scope in (flow.READING, flow.SPENDING):
+        answer = app.open_consent(scope, redirect_uri=redirect_uri)
+        assert answer.status_code == 400
+        assert "Location" not in answer
+    assert not models.PushedRequest.objects.exists()
 
 
 def test_loopback_port_may_vary(app: flow.MobileApp) -> None:
@@ -97,7 +102,7 @@ def test_mix_up_every_answer_names_the_issuer(app: flow.MobileApp) -> None:
         app.answer(app.open_consent()),
         app.answer(app.open_consent(), "deny"),
         app.open_consent("openid usage:write"),
-        app.open_consent(response_type="token"),
+        app.open_consent(flow.READING, response_type="token"),
     ):
         assert flow.parameters(answer)["iss"] == "http://127.0.0.1:8000"
 
@@ -144,6 +149,8 @@ def test_code_repeated_at_once_by_the_client_itself_leaves_its_tokens_alive(app:
 def test_refresh_replay_ends_the_family_and_the_grant(app: flow.MobileApp) -> None:
     first = app.get_tokens()
     second = app.refresh(first["refresh_token"]).json()
+    used = models.RefreshToken.objects.filter(revoked__isnull=False)
+    assert used.update(revoked=timezone.now() - datetime.timedelta(seconds=11)) == 1
     replay = app.refresh(first["refresh_token"])
     assert (replay.status_code, replay.json()["error"]) == (400, "invalid_grant")
     assert flow.call("/api/v1/me/", second["access_token"]).status_code == 401
@@ -173,22 +180,26 @@ def test_client_sent_approval_prompt_skips_nothing(app: flow.MobileApp) -> None:
 def test_prompt_none_never_grants(app: flow.MobileApp, *, signed_in: bool) -> None:
     if not signed_in:
         app.browser.logout()
-    answer = app.open_consent(prompt="none")
+    answer = app.open_consent(flow.READING, prompt="none")
     assert answer.status_code == 302
     assert flow.parameters(answer)["error"] in {"login_required", "consent_required"}
+    spending = app.push(**app.query(prompt="none"))
+    assert (spending.status_code, spending.json()["error"]) in {(400, "login_required"), (400, "consent_required")}
+    assert not models.PushedRequest.objects.exists()
     assert not models.Grant.objects.exists()
 
 
-def test_details_that_are_not_displayed_are_refused(app: flow.MobileApp) -> None:
-    answer = app.open_consent(authorization_details='[{"type":"ovpp_session_key"}]')
-    assert flow.parameters(answer)["error"] == "invalid_request"
+def test_details_without_the_scope_to_spend_are_refused(app: flow.MobileApp) -> None:
+    answer = app.open_consent(flow.READING, authorization_details='[{"type":"ovpp_session_key"}]')
+    assert flow.parameters(answer)["error"] == "invalid_authorization_details"
     assert "oauth_consents" not in app.browser.session
 
 
 def test_scope_beyond_the_application(app: flow.MobileApp) -> None:
     narrow = wallets.Application.create(utility=app.application.utility, allowed_scopes="openid bills:read")
     thief = flow.MobileApp(application=narrow, user=app.user)
-    assert flow.parameters(thief.open_consent("openid payments:write"))["error"] == "invalid_scope"
+    assert thief.open_consent("openid payments:write").json()["error"] == "invalid_scope"
+    assert flow.parameters(thief.open_consent("openid wallet:read"))["error"] == "invalid_scope"
 
 
 def test_nobody_registers_a_client(app: flow.MobileApp) -> None:
@@ -213,7 +224,8 @@ def test_deactivated_application_loses_everything(app: flow.MobileApp) -> None:
     app.application.save()
     assert flow.call("/api/v1/me/", tokens["access_token"]).status_code == 401
     assert app.refresh(tokens["refresh_token"]).status_code == 401
-    assert app.open_consent().status_code == 400
+    assert app.open_consent().status_code == 401
+    assert app.open_consent(flow.READING).status_code == 400
 
 
 @pytest.mark.parametrize("name", ["session_key_grant", "token_family", "refresh_token_instance", "user", "client"])
@@ -251,8 +263,10 @@ def test_token_endpoint_never_breaks(app: flow.MobileApp, body: dict[str, Any]) 
 
 
 def test_characters_that_no_parameter_holds(app: flow.MobileApp) -> None:
-    assert app.open_consent(client_id="\x00").status_code == 400
+    assert app.open_consent(client_id="\x00").status_code in {400, 401}
+    assert app.open_consent(flow.READING, client_id="\x00").status_code == 400
     assert app.open_consent(scope="openid \x00").status_code in {302, 400}
+    assert app.open_pushed("\x00", client_id="\x00").status_code == 400
     assert test.Client().post("/oauth/revoke_token/", {"client_id": "\x00", "token": "x"}).status_code in {400, 401}
     assert test.Client().post("/oauth/introspect/", {"client_id": "\x00", "token": "x"}).status_code == 401
     assert test.Client().get("/oauth/authorize/?client_id=%zz&response_type=code").status_code == 400

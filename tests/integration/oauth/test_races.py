@@ -4,11 +4,12 @@ import concurrent.futures
 import functools
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from django import db
+from jwcrypto import jwk
 
 from tests.integration.oauth import flow
 from wallets import models
@@ -16,7 +17,7 @@ from wallets import models
 pytestmark = pytest.mark.django_db(transaction=True)
 
 AT_ONCE = 4
-ROUNDS = 5
+ROUNDS = 20
 
 
 def at_once(act: Callable[[int], Any], times: int = AT_ONCE) -> list[Any]:
@@ -38,11 +39,15 @@ def redeem(app: flow.MobileApp, code: str, _number: int) -> Any:
     return app.redeem(code)
 
 
+def redeem_with(app: flow.MobileApp, code: str, proof: str, _number: int) -> Any:
+    return app.redeem(code, proof=proof)
+
+
 def refresh(app: flow.MobileApp, token: str, _number: int) -> Any:
     return app.refresh(token)
 
 
-def nth(acts: list[Callable[[], Any]], number: int) -> Any:
+def nth(acts: Sequence[Callable[[], Any]], number: int) -> Any:
     return acts[number]()
 
 
@@ -62,14 +67,80 @@ def test_four_redemptions_of_one_code_are_one_success(app: flow.MobileApp) -> No
     assert models.SessionKeyGrant.objects.count() == ROUNDS
 
 
-def test_four_refreshes_at_once_are_one_success_and_end_the_family(app: flow.MobileApp) -> None:
+def test_four_redemptions_without_the_verifier_or_key_of_the_winner_end_it(app: flow.MobileApp) -> None:
+    for number in range(ROUNDS):
+        code = app.get_code()
+        thief = flow.MobileApp(application=app.application, user=None)
+        if number % 2:
+            thief.verifier, thief.key = app.verifier, jwk.JWK.generate(kty="EC", crv="P-256")
+        answers = at_once(functools.partial(nth, [functools.partial(p.redeem, code) for p in (app, app, app, thief)]))
+        assert set(statuses(answers)) <= {200, 400}
+        assert statuses(answers)[200] <= 1
+        assert answers[3].status_code == 400
+        before = models.AccessToken.objects.count()
+        assert thief.redeem(code).status_code == 400
+        assert before <= 1
+        assert models.AccessToken.objects.count() == 0
+        assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
+    assert models.SessionKeyGrant.objects.count() == ROUNDS
+    assert set(models.SessionKeyGrant.objects.values_list("state", flat=True)) == {"revoked"}
+
+
+def test_four_refreshes_with_the_same_key_are_one_rotation_and_one_answer(app: flow.MobileApp) -> None:
+    tokens = app.get_tokens()
+    for _ in range(ROUNDS):
+        answers = at_once(functools.partial(refresh, app, tokens["refresh_token"]))
+        assert statuses(answers) == {200: 4}
+        assert len({answer.content for answer in answers}) == 1
+        tokens = answers[0].json()
+        assert flow.call("/api/v1/me/", tokens["access_token"]).status_code == 200
+    assert models.AccessToken.objects.count() == 1
+    assert models.RefreshToken.objects.filter(revoked__isnull=True).count() == 1
+    assert models.RefreshToken.objects.count() == ROUNDS + 1
+    assert models.SessionKeyGrant.objects.count() == 1
+
+
+def test_a_refresh_with_another_key_among_four_ends_the_family(app: flow.MobileApp) -> None:
     for _ in range(ROUNDS):
         tokens = app.get_tokens()
+        thief = flow.MobileApp(application=app.application, user=None, key=jwk.JWK.generate(kty="EC", crv="P-256"))
+        acts = [functools.partial(p.refresh, tokens["refresh_token"]) for p in (app, app, app, thief)]
+        answers = at_once(functools.partial(nth, acts))
+        assert set(statuses(answers)) <= {200, 400}
+        assert answers[3].status_code == 400
+        assert models.AccessToken.objects.count() == 0
+        assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
+        assert not models.RefreshToken.objects.filter(sealed_answer__isnull=False).exists()
+    assert models.SessionKeyGrant.objects.count() == ROUNDS
+    assert set(models.SessionKeyGrant.objects.values_list("state", flat=True)) == {"revoked"}
+
+
+def test_four_refreshes_without_a_key_are_one_success_and_end_the_family(app: flow.MobileApp) -> None:
+    app.key = None
+    for _ in range(ROUNDS):
+        tokens = app.get_tokens(flow.READING)
         answers = at_once(functools.partial(refresh, app, tokens["refresh_token"]))
         assert statuses(answers) == {200: 1, 400: 3}
     assert models.AccessToken.objects.count() == 0
     assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
-    assert set(models.SessionKeyGrant.objects.values_list("state", flat=True)) == {"revoked"}
+
+
+def test_one_proof_at_four_at_once_is_used_once(app: flow.MobileApp) -> None:
+    for _ in range(ROUNDS):
+        code = app.get_code(flow.READING)
+        one = flow.proof(flow.KEY, "POST", "/oauth/token/")
+        answers = at_once(functools.partial(redeem_with, app, code, one))
+        assert statuses(answers) == {200: 1, 400: 3}
+        refused = [answer.json()["error"] for answer in answers if answer.status_code == 400]
+        assert refused == ["invalid_dpop_proof"] * 3
+
+
+def test_a_pushed_request_at_four_browsers_at_once_is_shown_in_one(app: flow.MobileApp) -> None:
+    for _ in range(ROUNDS):
+        request_uri = app.push(**app.query()).json()["request_uri"]
+        browsers = [flow.MobileApp(application=app.application, user=app.user) for _ in range(AT_ONCE)]
+        pages = at_once(functools.partial(nth, [functools.partial(b.open_pushed, request_uri) for b in browsers]))
+        assert statuses(pages) == {200: 1, 400: 3}
 
 
 def test_four_answers_to_one_page_are_one_grant_and_one_code(app: flow.MobileApp) -> None:
@@ -99,6 +170,7 @@ def test_refresh_against_revocation_leaves_nothing_alive(app: flow.MobileApp) ->
 
 
 def test_replay_against_refresh_of_a_reading_family_leaves_nothing_alive(app: flow.MobileApp) -> None:
+    app.key = None
     for _ in range(ROUNDS):
         first = app.get_tokens(flow.READING)
         second = app.refresh(first["refresh_token"]).json()

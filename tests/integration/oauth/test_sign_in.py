@@ -92,7 +92,8 @@ def test_a_browser_is_sent_to_sign_in_and_comes_back_to_consent(app: flow.Mobile
 
 def test_a_stranger_with_a_bad_request_is_not_sent_to_sign_in() -> None:
     stranger = flow.MobileApp(application=wallets.Application.create(), user=None)
-    assert stranger.open_consent(redirect_uri="https://evil.example.com/").status_code == 400
+    assert stranger.open_consent(flow.READING, redirect_uri="https://evil.example.com/").status_code == 400
+    assert stranger.open_pushed("urn:ietf:params:oauth:request_uri:guessed").status_code == 400
 
 
 def test_neither_sign_up_nor_sign_in_nor_reset_tells_whether_an_account_exists(app: flow.MobileApp) -> None:

@@ -32,7 +32,7 @@ def test_code_access_and_refresh_token_point_to_one_grant_and_are_stored_hashed(
     assert (access.token, refresh.token) == ("", "")
     assert code not in row.code
     assert row.redeemed_at is not None
-    assert (tokens["token_type"], tokens["expires_in"], tokens["scope"]) == ("Bearer", 600, flow.SPENDING)
+    assert (tokens["token_type"], tokens["expires_in"], tokens["scope"]) == ("DPoP", 600, flow.SPENDING)
     assert flow.call("/api/v1/me/", tokens["access_token"]).json()["email"] == app.user.email
 
 
