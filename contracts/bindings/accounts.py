@@ -78,14 +78,14 @@ def encode_create_account_with_session(
         words.address(owner),
         words.exactly(salt, words.HASH_BYTES, "a salt"),
         sessions.pack(policy=policy),
-        words.dynamic(words.exactly(leave, sessions.LEAVE_BYTES, "a leave")),
+        words.dynamic(sessions.checked_leave(leave)),
     )
     return _CREATE_WITH_SESSION + words.arguments(parts)
 
 
 def encode_install_session(*, policy: sessions.SessionPolicy, leave: bytes) -> bytes:
     """Return the account calldata that installs a session, for anybody to send."""
-    parts = (sessions.pack(policy=policy), words.dynamic(words.exactly(leave, sessions.LEAVE_BYTES, "a leave")))
+    parts = (sessions.pack(policy=policy), words.dynamic(sessions.checked_leave(leave)))
     return _INSTALL_SESSION + words.arguments(parts)
 
 

@@ -9,9 +9,10 @@ from contracts.bindings import accounts, payments, sessions, words
 
 _PAY_BILLS = words.selector("payBills(bytes)")
 _HEADER_BYTES = 63
-_INTENT_BYTES = 231
+_BODY_BYTES = 166
 _IN_FEE_TOKEN = 1
 _INSTALLS = 2
+_LONG_SIGNATURE = 4
 
 
 class UnableToPackBundle(ValueError):
@@ -64,11 +65,13 @@ def decode_pay_bills(*, call_data: bytes) -> tuple[Intent, ...]:
     intents = []
     at = _HEADER_BYTES
     while at < len(bundle):
-        installs = bool(bundle[at] & _INSTALLS)
-        end = at + _INTENT_BYTES + sessions.LEAVE_BYTES * installs
+        start, end = _signature_of(bundle, at)
         if end > len(bundle):
             raise accounts.UnableToReadCall(message)
-        intents.append(_unpack(bundle[3:_HEADER_BYTES], bundle[at:end], installs=installs))
+        try:
+            intents.append(_unpack(bundle[3:_HEADER_BYTES], bundle[at : at + _BODY_BYTES], bundle[start:end]))
+        except ValueError as error:
+            raise accounts.UnableToReadCall(message) from error
         at = end
     return tuple(intents)
 
@@ -76,7 +79,10 @@ def decode_pay_bills(*, call_data: bytes) -> tuple[Intent, ...]:
 def _pack(intent: Intent) -> bytes:
     payment = intent.payment
     policy = sessions.pack(policy=payment.policy)
-    flags = _IN_FEE_TOKEN * payment.in_fee_token | (0 if intent.leave is None else _INSTALLS)
+    signature = sessions.join_signatures(key_signature=intent.key_signature, leave=intent.leave)
+    short = {words.SIGNATURE_BYTES: 0, words.SIGNATURE_BYTES + sessions.LEAVE_BYTES: _INSTALLS}
+    form = short.get(len(signature), _LONG_SIGNATURE)
+    flags = _IN_FEE_TOKEN * payment.in_fee_token | form
     return b"".join(
         (
             bytes((flags,)),
@@ -90,12 +96,22 @@ def _pack(intent: Intent) -> bytes:
             payment.amount_units.to_bytes(12, "big"),
             payment.fee_units.to_bytes(12, "big"),
             intent.deadline.to_bytes(5, "big"),
-            sessions.join_signatures(key_signature=intent.key_signature, leave=intent.leave),
+            len(signature).to_bytes(2, "big") if form == _LONG_SIGNATURE else b"",
+            signature,
         )
     )
 
 
-def _unpack(shared: bytes, packed: bytes, *, installs: bool) -> Intent:
+def _signature_of(bundle: bytes, at: int) -> tuple[int, int]:
+    """Return where the signature of the intent at `at` starts and ends."""
+    start = at + _BODY_BYTES
+    if bundle[at] & _LONG_SIGNATURE:
+        return start + 2, start + 2 + int.from_bytes(bundle[start : start + 2], "big")
+    return start, start + words.SIGNATURE_BYTES + sessions.LEAVE_BYTES * bool(bundle[at] & _INSTALLS)
+
+
+def _unpack(shared: bytes, packed: bytes, signature: bytes) -> Intent:
+    key_signature, leave = sessions.split_signatures(signature)
     policy = b"".join(
         (
             packed[21:53],
@@ -115,6 +131,6 @@ def _unpack(shared: bytes, packed: bytes, *, installs: bool) -> Intent:
             in_fee_token=bool(packed[0] & _IN_FEE_TOKEN),
         ),
         deadline=int.from_bytes(packed[161:166], "big"),
-        key_signature=packed[166:231],
-        leave=packed[231:] if installs else None,
+        key_signature=key_signature,
+        leave=leave,
     )

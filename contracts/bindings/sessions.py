@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 
-from contracts.bindings import words
+from contracts.bindings import passkeys, words
 
 MIN_PERIOD_SECONDS = 3600
 POLICY_BYTES = 160
@@ -158,8 +158,16 @@ def install_struct_hash(*, policy: SessionPolicy, consent: bytes) -> bytes:
 
 
 def encode_leave(*, consent: bytes, owner_signature: bytes) -> bytes:
-    """Return an owner's leave to install a session: the consent, and r, s, v over `session_install_digest`."""
-    return words.exactly(consent, words.HASH_BYTES, "a consent") + words.signature(owner_signature)
+    """Return an owner's leave to install a session: the consent, and their signature of `session_install_digest`."""
+    return words.exactly(consent, words.HASH_BYTES, "a consent") + passkeys.checked(owner_signature)
+
+
+def checked_leave(leave: bytes, /) -> bytes:
+    """Return a leave.
+
+    :raises ValueError: if it is none.
+    """
+    return encode_leave(consent=leave[: words.HASH_BYTES], owner_signature=leave[words.HASH_BYTES :])
 
 
 def encode_session_signature(*, key_signature: bytes, leave: bytes | None = None) -> bytes:
@@ -172,14 +180,30 @@ def encode_session_signature(*, key_signature: bytes, leave: bytes | None = None
 
 
 def join_signatures(*, key_signature: bytes, leave: bytes | None) -> bytes:
-    """Return a session key's signature followed by the owner's leave, if there is one."""
-    install = b"" if leave is None else words.exactly(leave, LEAVE_BYTES, "a leave")
-    return words.signature(key_signature) + install
+    """Return a session key's signature and the owner's leave, if there is one, in the form that tells them apart."""
+    of_key = passkeys.checked(key_signature)
+    install = b"" if leave is None else checked_leave(leave)
+    if len(of_key) == words.SIGNATURE_BYTES and len(install) in (0, LEAVE_BYTES):
+        return of_key + install
+    return len(of_key).to_bytes(2, "big") + of_key + install
+
+
+def split_signatures(joined: bytes, /) -> tuple[bytes, bytes | None]:
+    """Return what `join_signatures` put together.
+
+    :raises ValueError: if it is not of its form.
+    """
+    at = words.SIGNATURE_BYTES
+    if len(joined) not in (at, at + LEAVE_BYTES):
+        at = int.from_bytes(joined[:2], "big")
+        joined = joined[2:]
+    leave = joined[at:] or None
+    return passkeys.checked(joined[:at]), leave if leave is None else checked_leave(leave)
 
 
 def encode_owner_signature(*, owner_signature: bytes) -> bytes:
     """Return a user operation's signature made by the account's owner over the operation's hash."""
-    return _SIGNED_BY_OWNER + words.signature(owner_signature)
+    return _SIGNED_BY_OWNER + passkeys.checked(owner_signature)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Passkeys} from "./Passkeys.sol";
 import {SessionPolicies} from "./SessionPolicy.sol";
 import {SessionSignatures} from "./SessionSignatures.sol";
 import {SessionStates} from "./SessionStates.sol";
@@ -149,7 +150,7 @@ abstract contract BillSessions {
         if (!_admitSession(policy, sessionId, leave)) revert NotSignedBy(_sessionOwner());
         uint256 state = _sessionState(sessionId);
         bytes32 digest = _paymentDigest(sessionId, payment, state.laneSequence(), deadline);
-        if (!Signers.isSigner(key, digest, ofKey)) revert NotSignedBy(key);
+        if (!Signers.isSigner(key, digest, ofKey, _passkeys())) revert NotSignedBy(key);
         _pay(policy, sessionId, state.nextInLane(), payment.ref, payment.amount, payment.fee, payment.inFeeToken);
     }
 
@@ -203,7 +204,8 @@ abstract contract BillSessions {
         if (!SessionPolicies.isEnforceable(policy)) revert PolicyNotEnforceable(sessionId);
         bytes32 consent = bytes32(leave);
         bytes32 digest = _typedDataHash(SessionPolicies.installStructHash(policy, consent));
-        if (!Signers.isSigner(_sessionOwner(), digest, leave[SessionSignatures.CONSENT_LENGTH:])) return false;
+        bytes calldata ownerSignature = leave[SessionSignatures.CONSENT_LENGTH:];
+        if (!Signers.isSigner(_sessionOwner(), digest, ownerSignature, _passkeys())) return false;
         _states()[sessionId] = SessionStates.INSTALLED;
         emit SessionInstalled(sessionId, address(bytes20(policy[0])), consent, policy);
         return true;
@@ -262,6 +264,9 @@ abstract contract BillSessions {
     function _sessionState(bytes32 sessionId) internal view returns (uint256) {
         return _states()[sessionId];
     }
+
+    /// @dev Who knows the signatures of P-256 keys.
+    function _passkeys() internal view virtual returns (Passkeys);
 
     /// @dev Who installs sessions.
     function _sessionOwner() internal view virtual returns (address);

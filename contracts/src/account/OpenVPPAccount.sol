@@ -15,6 +15,7 @@ import {ERC7739} from "@openzeppelin/contracts/utils/cryptography/signers/draft-
 import {IBillPayer} from "../interfaces/IBillPayer.sol";
 import {AccountProxies} from "./AccountProxies.sol";
 import {BillSessions} from "./BillSessions.sol";
+import {Passkeys} from "./Passkeys.sol";
 import {SessionPolicies} from "./SessionPolicy.sol";
 import {SessionSignatures} from "./SessionSignatures.sol";
 import {SessionStates} from "./SessionStates.sol";
@@ -24,7 +25,8 @@ import {Signers} from "./Signers.sol";
 /// @notice The owner may do anything; a session key may pay bills within its policy, and end itself. Two ways in: user
 /// operations through the EntryPoint, and payments signed for the bill lane. Both count on the same word per session.
 /// @dev Trusts the EntryPoint that it was built with, for calls whose signature `validateUserOp` has checked. In a user
-/// operation the first byte of the signature says who signed: 0 the owner, 1 a session key.
+/// operation the first byte of the signature says who signed: 0 the owner, 1 a session key. Owner and session keys are
+/// secp256k1 or P-256 keys alike; a P-256 key stands under its name (`Passkeys`) where the other has its address.
 contract OpenVPPAccount is
     IAccount,
     IBillPayer,
@@ -66,6 +68,7 @@ contract OpenVPPAccount is
     bytes32 private constant VERSION_HASH = keccak256("1");
 
     address private immutable ENTRY_POINT;
+    Passkeys private immutable PASSKEYS;
     address private immutable SELF = address(this);
 
     /// @notice The owner changed.
@@ -119,6 +122,7 @@ contract OpenVPPAccount is
     /// @param entryPoint_ EntryPoint v0.8 whose operations are accepted.
     constructor(address entryPoint_) EIP712("OpenVPP Account", "1") {
         ENTRY_POINT = entryPoint_;
+        PASSKEYS = new Passkeys();
     }
 
     modifier onlyOwner() {
@@ -154,7 +158,7 @@ contract OpenVPPAccount is
         if (kind == SIGNED_BY_SESSION) {
             validationData = _validateSession(op.callData, userOpHash, signature[1:]);
         } else if (kind == SIGNED_BY_OWNER) {
-            validationData = Signers.isSigner(owner(), userOpHash, signature[1:]) ? 0 : 1;
+            validationData = Signers.isSigner(owner(), userOpHash, signature[1:], PASSKEYS) ? 0 : 1;
         } else {
             revert UnknownSignatureKind(kind);
         }
@@ -272,6 +276,11 @@ contract OpenVPPAccount is
         return ENTRY_POINT;
     }
 
+    /// @notice Who knows the signatures of P-256 keys.
+    function passkeys() external view returns (Passkeys) {
+        return PASSKEYS;
+    }
+
     /// @notice The customer's enrolled key, or zero.
     function customer() external view returns (address) {
         return _accountStorage().customer;
@@ -322,12 +331,16 @@ contract OpenVPPAccount is
         }
         (bytes calldata ofKey, bytes calldata leave) = SessionSignatures.split(signature);
         bool genuine = _admitSession(policy, SessionPolicies.id(policy), leave);
-        genuine = Signers.isSigner(address(bytes20(policy[0])), userOpHash, ofKey) && genuine;
+        genuine = Signers.isSigner(address(bytes20(policy[0])), userOpHash, ofKey, PASSKEYS) && genuine;
         uint256 times = uint256(policy[4]);
         uint256 validUntil = uint40(times >> 80) - 1;
         uint256 validAfter = uint40(times >> 120);
         if (validAfter != 0) validAfter -= 1;
         return (validAfter << 208) | (validUntil << 160) | (genuine ? 0 : 1);
+    }
+
+    function _passkeys() internal view override returns (Passkeys) {
+        return PASSKEYS;
     }
 
     function _sessionOwner() internal view override returns (address) {
@@ -356,7 +369,7 @@ contract OpenVPPAccount is
 
     /// @dev ERC-1271 through ERC-7739: the owner signs for this account only.
     function _rawSignatureValidation(bytes32 hash, bytes calldata signature) internal view override returns (bool) {
-        return Signers.isSigner(owner(), hash, signature);
+        return Signers.isSigner(owner(), hash, signature, PASSKEYS);
     }
 
     function _erc7821AuthorizedExecutor(address caller, bytes32, bytes calldata) internal view override returns (bool) {

@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @title Signatures of single secp256k1 keys
+import {Passkeys} from "./Passkeys.sol";
+
+/// @title Signatures of single keys, on secp256k1 or P-256
 library Signers {
     /// @dev Half the order of secp256k1: an `s` above it is the malleable twin of one below (EIP-2).
     uint256 private constant HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
     /// @notice Whether `signer` made `signature` over `digest`.
-    /// @param signer Expected signer; zero never signs.
+    /// @param signer Expected signer: the key's address, or the name of a P-256 key; zero never signs.
     /// @param digest What was signed, as is.
-    /// @param signature r, s, v: exactly 65 bytes with s in the lower half and v 27 or 28.
-    function isSigner(address signer, bytes32 digest, bytes calldata signature) internal view returns (bool) {
-        return signer != address(0) && recover(digest, signature) == signer;
+    /// @param signature r, s, v: exactly 65 bytes with s in the lower half and v 27 or 28; or as `Passkeys` reads it.
+    /// @param passkeys Who knows P-256; asked for signatures longer than 65 bytes alone.
+    function isSigner(address signer, bytes32 digest, bytes calldata signature, Passkeys passkeys)
+        internal
+        view
+        returns (bool)
+    {
+        if (signer == address(0)) return false;
+        if (signature.length > 65) return passkeys.signerOf(digest, signature) == signer;
+        return recover(digest, signature) == signer;
     }
 
-    /// @notice Who made `signature` over `digest`, or zero if it is no signature or a malleable one.
+    /// @notice Who made a secp256k1 `signature` over `digest`, or zero if it is no signature or a malleable one.
     /// @param digest What was signed, as is.
     /// @param signature r, s, v: exactly 65 bytes with s in the lower half and v 27 or 28.
     function recover(bytes32 digest, bytes calldata signature) internal view returns (address signer) {

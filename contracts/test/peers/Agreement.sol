@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {BillSessions} from "../../src/account/BillSessions.sol";
 import {SessionPolicies} from "../../src/account/SessionPolicy.sol";
 import {AccountProxies} from "../../src/account/AccountProxies.sol";
+import {Passkeys} from "../../src/account/Passkeys.sol";
 import {SessionStates} from "../../src/account/SessionStates.sol";
 
 /// @dev The account's own rules with time and state given, for the test that Python agrees with them. The token is one
@@ -61,6 +62,10 @@ contract Agreement is BillSessions {
 
     function proxyCode(address implementation, address owner) external pure returns (bytes memory) {
         return AccountProxies.creationCode(implementation, owner);
+    }
+
+    function _passkeys() internal pure override returns (Passkeys) {
+        return Passkeys(address(0));
     }
 
     function _sessionOwner() internal pure override returns (address) {
