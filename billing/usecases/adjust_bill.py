@@ -62,6 +62,16 @@ class Rulebooks:
             exemptions=self.exemptions.get(account_id, ()),
         )
 
+    def as_always(self, *, account_id: int, service_point_id: int) -> rules.Rulebook:
+        """Return what adjusts a span, as if it had always been and would always be in force: to price other days."""
+        book = self.at(account_id=account_id, service_point_id=service_point_id)
+        return rules.Rulebook(
+            riders=tuple(_always(rule) for rule in book.riders),
+            discounts=tuple(_always(rule) for rule in book.discounts),
+            taxes=tuple(_always(rule) for rule in book.taxes),
+            exemptions=tuple(_always(exemption) for exemption in book.exemptions),
+        )
+
     def charge(
         self,
         *,
@@ -263,6 +273,10 @@ def _versions(*, model: Any, utility_id: int, days: statements.Days) -> list[Any
 def _within[R: rules.Rule](*, rule: R, days: statements.Days) -> R | None:
     both = statements.Days(rule.starts_on, rule.ends_on).within(days)
     return None if both is None else dataclasses.replace(rule, starts_on=both.starts_on, ends_on=both.ends_on)
+
+
+def _always[R: (rules.Rider, rules.Discount, rules.Tax, rules.Exemption)](rule: R) -> R:
+    return dataclasses.replace(rule, starts_on=datetime.date.min, ends_on=None)
 
 
 def _credits(*, rows: Any) -> dict[int, tuple[settlement.Credit, ...]]:
