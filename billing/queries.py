@@ -2,12 +2,14 @@
 
 import datetime
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import models as db_models
 from django.db.models import Sum
 
 from billing import models
+from billing.domain import statements
 from contracts import deployments
 from contracts.bindings import words
 from customers import models as customer_models
@@ -161,6 +163,45 @@ def get_tariff(*, utility_id: int, code: str, day: datetime.date) -> models.Tari
         .first()
     )
     return tariff
+
+
+def get_overlapping(
+    *, account_ids: Sequence[int], starts_on: datetime.date, ends_on: datetime.date
+) -> list[models.Bill]:
+    """Return the standing rated bills of accounts that have some of the local days `[starts_on, ends_on)`."""
+    return list(
+        models.Bill.objects.filter(
+            account_id__in=account_ids,
+            source=models.Bill.Source.RATED,
+            starts_on__lt=ends_on,
+            ends_on__gt=starts_on,
+        ).exclude(state=models.Bill.State.CANCELLED)
+    )
+
+
+def get_amounts_before(*, account_ids: Sequence[int], day: datetime.date) -> dict[int, int]:
+    """Return what the latest standing bill that starts before a day came to, in cents, by account."""
+    rows = (
+        models.Bill.objects.filter(account_id__in=account_ids, starts_on__lt=day)
+        .exclude(state=models.Bill.State.CANCELLED)
+        .order_by("account_id", "-starts_on", "-issued_at")
+        .distinct("account_id")
+    )
+    return dict(rows.values_list("account_id", "amount_due_cents"))
+
+
+def get_remainders(*, account_ids: Sequence[int]) -> dict[int, list[statements.Remainder]]:
+    """Return what accounts' standing rated bills left for later ones, oldest first, by account."""
+    rows = (
+        models.Bill.objects.filter(account_id__in=account_ids, source=models.Bill.Source.RATED)
+        .exclude(state=models.Bill.State.CANCELLED)
+        .order_by("account_id", "starts_on")
+        .values_list("account_id", "rating")
+    )
+    found: dict[int, list[statements.Remainder]] = {}
+    for account_id, rating in rows:
+        found.setdefault(account_id, []).extend(statements.Remainder.from_json(item) for item in rating)
+    return found
 
 
 def get_balances(*, utility_id: int) -> dict[tuple[str, str], int]:

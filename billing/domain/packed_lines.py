@@ -23,6 +23,7 @@ from billing.domain import bill, loads
 
 HEAD = 8
 WORDS_OF_LINE = 4
+NO_POINT = 0
 MICRO_OF_ONE = 10**6
 
 

@@ -20,21 +20,26 @@ from billing.models.rules import (
     TaxedPlace,
     TaxExemption,
 )
+from billing.models.runs import BillDraft, BillRun, DraftException, LineLayout
 from customers import models as customer_models
 from openvpp.core import fields
 
 __all__ = [
     "AccountCredit",
     "Bill",
+    "BillDraft",
     "BillLine",
+    "BillRun",
     "BudgetPlan",
     "CreditUse",
     "DiscountEnrollment",
     "DiscountProgram",
+    "DraftException",
     "Jurisdiction",
     "LedgerAccount",
     "LedgerEntry",
     "LedgerTransaction",
+    "LineLayout",
     "Payment",
     "PaymentAllocation",
     "PrepaidDeposit",

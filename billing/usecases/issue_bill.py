@@ -105,7 +105,7 @@ def rate_account(
     if ends_on <= starts_on:
         raise UnableToIssueBill("The period is not over.", code="period_not_over")
     zone = zoneinfo.ZoneInfo(account.utility.time_zone)
-    remainders = _get_remainders(account=account)
+    remainders = queries.get_remainders(account_ids=[account.pk]).get(account.pk, [])
     spans = list(_spans(account=account, starts_on=starts_on, ends_on=ends_on, zone=zone))
     rated: list[tuple[Span, rated_bills.RatedBill]] = []
     for span in spans:
@@ -217,11 +217,6 @@ def find(
         code="period_overlaps",
         extra={"bill_id": str(overlapping.pk)},
     )
-
-
-def _get_remainders(*, account: customer_models.CustomerAccount) -> list[statements.Remainder]:
-    bills = account.bills.filter(source=models.Bill.Source.RATED).exclude(state=models.Bill.State.CANCELLED)
-    return [statements.Remainder.from_json(item) for bill in bills.order_by("starts_on") for item in bill.rating]
 
 
 def _spans(
