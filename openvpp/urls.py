@@ -14,11 +14,15 @@ handler404 = "openvpp.problems.not_found"
 handler500 = "openvpp.problems.server_error"
 
 API_APPS = ["customers", "controls", "wallets", "notifications", "relayer", "meters", "ders", "billing", "programs"]
+API_APPS += ["sharing"]
 
 urlpatterns = [
     urls.path("", home.home, name="home"),
     urls.path("admin/desk/", urls.include("openvpp.desk.urls")),
     urls.path("admin/", admin.site.urls),
+    urls.path("usage/", urls.include("meters.api.page_urls")),
+    urls.path("sharing/", urls.include("sharing.api.page_urls")),
+    urls.path("espi/1_1/resource/", urls.include("sharing.api.espi_urls")),
     urls.path("accounts/", urls.include("allauth.urls")),
     urls.path("_allauth/", urls.include("allauth.headless.urls")),
     urls.path("health/live", health.live, name="health-live"),

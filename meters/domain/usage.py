@@ -73,6 +73,12 @@ class Consumption:
         return bool(self.received_milli_wh.any())
 
 
+def nothing() -> Consumption:
+    """Return no interval at all."""
+    empty = np.empty(0, dtype=np.int64)
+    return Consumption(empty, empty, empty, empty, np.empty(0, dtype=np.uint8))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Total:
     """Energy of a local day or month (`starts_on` its first day), thousandths of a Wh, with its quality counts.
@@ -125,6 +131,8 @@ def join(parts: list[Intervals]) -> Intervals:
     if not parts:
         empty = np.empty(0, dtype=np.int64)
         return Intervals(empty, empty, empty, np.empty(0, dtype=np.uint8))
+    if len(parts) == 1:
+        return parts[0]
     return Intervals(
         np.concatenate([part.starts for part in parts]),
         np.concatenate([part.seconds for part in parts]),
@@ -196,7 +204,7 @@ def total(*, days: list[tuple[datetime.date, units.Flow, packing.Day, fractions.
             row[flow is units.Flow.RECEIVED] += int(values.sum())
         row[2] += len(day)
         row[3] += int((codes == units.Quality.MISSING).sum())
-        row[4] += int((codes == units.Quality.ESTIMATED).sum())
+        row[4] += int(np.isin(codes, [*units.ESTIMATES]).sum())
     return [Total(key, *row) for key, row in sums.items()]
 
 

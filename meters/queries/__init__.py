@@ -4,6 +4,7 @@ What a meter read is stored; what is read here is energy, reads times the multip
 point on that local day (`meters.domain.multipliers`). So a bill and what is shown are one number.
 """
 
+from meters.queries.arrivals import Arrival, get_arrivals
 from meters.queries.points import (
     NO_ACCOUNT,
     account_by_day,
@@ -35,10 +36,12 @@ from meters.queries.totals import (
 __all__ = [
     "LONGEST_READ_DAYS",
     "NO_ACCOUNT",
+    "Arrival",
     "Coverage",
     "UnableToReadUsage",
     "account_by_day",
     "count_versions",
+    "get_arrivals",
     "get_channel_intervals",
     "get_consumption",
     "get_coverage",

@@ -17,9 +17,7 @@ class Arrival:
     latest_at: datetime.datetime
 
 
-def get_arrivals(
-    *, service_point_id: int, first: datetime.date, last: datetime.date
-) -> dict[datetime.date, Arrival]:
+def get_arrivals(*, service_point_id: int, first: datetime.date, last: datetime.date) -> dict[datetime.date, Arrival]:
     """Return when the counted energy of each local day from `first` to `last`, both included, came in."""
     chosen = {
         "channel__service_point_id": service_point_id,

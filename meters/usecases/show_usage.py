@@ -15,6 +15,8 @@ LONGEST_DAYS = {rows.Step.INTERVAL: 93, rows.Step.HOUR: 186, rows.Step.DAY: 800,
 LONGEST_COMPARISON_DAYS = 366
 LONGEST_DOWNLOAD_DAYS = 366
 MOST_GAPS = 100
+PLOTTED_DAYS = 31
+ONE_DAY = datetime.timedelta(days=1)
 
 
 class UnableToShowUsage(errors.Invalid):
@@ -96,7 +98,7 @@ def compare(
             user=user,
             service_point_id=place.point.pk,
             first=min(earlier),
-            after=max(earlier) + datetime.timedelta(days=1),
+            after=max(earlier) + ONE_DAY,
             most_days=LONGEST_COMPARISON_DAYS + 7,
         )
         if earlier
@@ -108,6 +110,34 @@ def compare(
         before=_by_day(place=before, now=now),
         alignment=alignment,
     )
+
+
+def get_latest_plot(*, user: customers_models.User, service_point_id: int, now: datetime.datetime) -> usage.Plot | None:
+    """Return the latest month of daily usage that a person may see at a point, or None if there is none.
+
+    :raises errors.NotFound: there is no such point, or it is not theirs.
+    :raises meters.queries.UnableToReadUsage: see `meters.queries.get_consumption`.
+    """
+    extent = queries.get_extent(service_point_id=service_point_id)
+    ranges = queries.get_visible_days(user=user, service_point_id=service_point_id)
+    parts = sharing.clip(ranges=ranges, first=extent[0], after=extent[1] + ONE_DAY) if extent else []
+    if not parts:
+        return None
+    after = parts[-1][1]
+    first = after - PLOTTED_DAYS * ONE_DAY
+    place = find(user=user, service_point_id=service_point_id, first=first, after=after, most_days=PLOTTED_DAYS)
+    totals = [
+        usage.Total(
+            starts_on=day,
+            delivered_milli_wh=row.delivered_milli_wh,
+            received_milli_wh=row.received_milli_wh,
+            intervals=0,
+            missing=row.missing,
+            estimated=row.estimated,
+        )
+        for day, row in _by_day(place=place, now=now).items()
+    ]
+    return usage.Plot(totals=tuple(totals), time_zone=place.zone.key) if totals else None
 
 
 def stream(*, place: Place) -> Iterator[usage.Consumption]:
@@ -146,7 +176,7 @@ def _read(*, place: Place, first: datetime.date, after: datetime.date) -> usage.
 
 
 def _days_of(part: Days) -> list[datetime.date]:
-    return [part[0] + datetime.timedelta(days=number) for number in range((part[1] - part[0]).days)]
+    return [part[0] + number * ONE_DAY for number in range((part[1] - part[0]).days)]
 
 
 def _instant(seconds: int) -> datetime.datetime:

@@ -1,7 +1,10 @@
 """The only way out: HTTP with a time limit, a size limit, no redirects and two kinds of failure."""
 
+import ipaddress
+import socket
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -63,3 +66,71 @@ class Client:
             return httpx.Response(200, content=raw).json() if raw else None
         except ValueError as error:
             raise errors.Unreachable(f"{request.url.host} did not send JSON.") from error
+
+
+def post_to_stranger(*, url: str, content: bytes, headers: Mapping[str, str], may_be_private: bool = False) -> None:
+    """POST to an address that somebody else chose: HTTPS on port 443, at a public address, followed nowhere.
+
+    The name is looked up once and the connection goes to the address that was checked; the answer is not read.
+    `may_be_private` also allows plain HTTP, other ports and this machine, as development needs.
+
+    :raises errors.Unreachable: no address, no connection, a time-out, 429 or 5xx.
+    :raises errors.Refused: it is none that we write to, or its answer is not a success.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (80 if parts.scheme == "http" else _HTTPS_PORT)
+    if (
+        not host
+        or parts.username is not None
+        or parts.scheme not in ({"https", "http"} if may_be_private else {"https"})
+    ):
+        raise errors.Refused("The address is not https, or carries a user name.")
+    if port != _HTTPS_PORT and not may_be_private:
+        raise errors.Refused(f"The address has a port other than {_HTTPS_PORT}.")
+    target = httpx.URL(url).copy_with(host=_resolve(host=host, port=port, may_be_private=may_be_private), port=port)
+    try:
+        with (
+            httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client,
+            client.stream(
+                "POST",
+                target,
+                content=content,
+                headers={**headers, "Host": parts.netloc},
+                # The certificate is checked against the name, though the connection goes to its address.
+                extensions={"sni_hostname": host},
+            ) as response,
+        ):
+            status = response.status_code
+    except httpx.HTTPError as error:
+        raise errors.Unreachable(f"{host}: {type(error).__name__}") from error
+    if status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(status):
+        raise errors.Unreachable(f"{host} answered {status}.")
+    if not httpx.codes.is_success(status):
+        raise errors.Refused(f"{host} answered {status}.")
+
+
+def is_public(address: str) -> bool:
+    """Say whether an IP address is one of the open internet; one that carries another is as public as that one."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        teredo = found.teredo[1] if found.teredo else None
+        translated = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF) if found in _NAT64 else None
+        carried = found.ipv4_mapped or found.sixtofour or teredo or translated
+        if carried is not None:
+            return is_public(str(carried))
+    return found.is_global and not found.is_multicast
+
+
+def _resolve(*, host: str, port: int, may_be_private: bool) -> str:
+    try:
+        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except (OSError, UnicodeError) as error:
+        raise errors.Unreachable(f"{host} has no address.") from error
+    if not may_be_private and not all(is_public(address) for address in found):
+        raise errors.Refused(f"{host} is not a public address.")
+    return found[0]
+
+
+_HTTPS_PORT = 443
+# RFC 6052: the last 32 bits are an IPv4 address.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")

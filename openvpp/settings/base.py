@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "ders",
     "billing",
     "programs",
+    "sharing",
 ]
 
 MIDDLEWARE = [
@@ -223,6 +224,8 @@ PROVIDER_SECRET = environment.secret("PROVIDER_SECRET", "")
 SCREENING_URL = environment.text("SCREENING_URL", "")
 SCREENING_TOKEN = environment.secret("SCREENING_TOKEN", "")
 SCREENING_SANDBOX_LIST = tuple(filter(None, environment.text("SCREENING_SANDBOX_LIST", "").split(",")))
+# Whether third parties may be told of new data at private addresses and without TLS: only on a developer's machine.
+SHARING_MAY_NOTIFY_PRIVATE_ADDRESSES = False
 METRICS_TOKEN = environment.secret("METRICS_TOKEN", "")
 
 LOGGING = {

@@ -5,5 +5,6 @@ from openvpp.settings.base import *
 DEBUG = False
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 PROGRAMS_ALLOW_PAST_EVENTS = True
+SHARING_MAY_NOTIFY_PRIVATE_ADDRESSES = True
 # Static files are served from where they lie: nothing to collect.
 WHITENOISE_USE_FINDERS = True

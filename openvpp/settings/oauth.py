@@ -28,6 +28,8 @@ OAUTH_SCOPES = {
     "notices:read": "What you are told",
     "devices:read": "Your devices",
     "devices:write": "Add and remove devices",
+    "sharing:read": "Whom you let see your data",
+    "sharing:write": "Stop letting others see your data",
     "programs:read": "Programs and your part in them",
     "programs:write": "Join and leave programs",
     "policies:read": "Why a payment is allowed or refused (staff)",

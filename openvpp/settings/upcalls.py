@@ -12,6 +12,11 @@ UPCALLS: dict[str, list[str]] = {
     "customers.access_ended": ["wallets.usecases.revoke_session_key.on_access_ended"],
     # customers -> wallets: kwargs `customer_id`, `account_id`, `now`.
     "customers.account_claimed": ["wallets.usecases.welcome_customer.on_account_claimed"],
+    # wallets -> sharing: what a person allowed on the consent page, see `allow`; and `authorization_id`, `now`.
+    "wallets.data_access_allowed": ["sharing.usecases.share_data.allow"],
+    "wallets.data_access_given_back": ["sharing.usecases.share_data.on_tokens_revoked"],
+    # meters -> sharing: kwargs `service_point_ids`, `now`.
+    "meters.readings_stored": ["sharing.usecases.notify_third_parties.on_readings_stored"],
     # ders -> programs: kwargs `command_id`, `state`, `now`.
     "ders.command_changed": ["programs.usecases.dispatch_event.note_command"],
     # ders -> programs: kwargs `device_id`, `now`.
@@ -22,6 +27,7 @@ UPCALLS: dict[str, list[str]] = {
 JOBS: dict[str, str] = {
     "wallets.open_wallet": "wallets.operations.open_wallet",
     "wallets.revoke_session": "wallets.usecases.revoke_session_key.start",
+    "sharing.notify": "sharing.usecases.notify_third_parties.notify",
     "ders.register_device": "ders.usecases.add_device.register",
     "ders.deliver_command": "ders.usecases.deliver_command.deliver",
     "ders.expire_command": "ders.usecases.deliver_command.expire",

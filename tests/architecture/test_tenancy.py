@@ -9,7 +9,8 @@ from django.db import models
 
 from customers import models as customer_models
 
-OURS = ("customers", "controls", "custody", "notifications", "relayer", "wallets", "meters", "ders", "billing", "programs")
+OURS = ("customers", "controls", "custody", "notifications", "relayer", "wallets", "meters", "ders", "billing")
+OURS += ("programs", "sharing")
 
 
 def references(model: Any, seen: frozenset[Any] = frozenset()) -> bool:

@@ -38,6 +38,8 @@ SCOPE_WORDS = {
     "notices:read": gettext_lazy("Read your notices"),
     "devices:read": gettext_lazy("See your devices"),
     "devices:write": gettext_lazy("Add and remove your devices"),
+    "sharing:read": gettext_lazy("See whom you share your data with"),
+    "sharing:write": gettext_lazy("Stop sharing your data"),
     "programs:read": gettext_lazy("See programs and your part in them"),
     "programs:write": gettext_lazy("Join and leave programs for you"),
 }

@@ -20,7 +20,7 @@ from rest_framework import response, views
 
 from openvpp.core import clock, db, scopes
 from wallets import models
-from wallets.oauth import answers, authentication, dpop, requests, validator
+from wallets.oauth import answers, authentication, data_access, dpop, requests, validator
 from wallets.oauth.answers import NO_STORE, refuse
 
 logger = logging.getLogger(__name__)

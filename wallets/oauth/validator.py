@@ -19,7 +19,7 @@ from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 from openvpp.core import clock, db
 from wallets import models
 from wallets import queries as wallet_queries
-from wallets.oauth import answers, dpop, id_tokens
+from wallets.oauth import answers, data_access, dpop, id_tokens
 from wallets.usecases import revoke_session_key
 
 # A client that sends its code twice at once is clumsy; one that sends it later, or without the verifier, is a thief.
