@@ -1,6 +1,9 @@
 """Sealed keys: what the database knows of a key is useless without the signer's key-encryption key."""
 
+import dataclasses
+
 from django.db import models
+from django.db.models.fields import json
 
 from custody.domain import sealing
 from openvpp.core import fields
@@ -32,6 +35,9 @@ class SealedKey(models.Model):
     created_at = models.DateTimeField()
     disabled_at = models.DateTimeField(null=True, blank=True, help_text="From here on nothing is signed.")
 
+    class Meta:
+        indexes = [models.Index(json.KeyTransform("account", "policy"), "purpose", name="sealed_key_by_account")]
+
     def __str__(self) -> str:
         return f"{self.purpose} {self.address}"
 
@@ -53,6 +59,13 @@ class SealedKey(models.Model):
             wrap_nonce=bytes(self.wrap_nonce),
             key_encryption_key_id=self.key_encryption_key_id,
         )
+
+    # Mutators
+
+    def seal_with(self, *, seal: sealing.Seal) -> None:
+        """Take another seal, to be saved with what it is bound to."""
+        for field in dataclasses.fields(seal):
+            setattr(self, field.name, getattr(seal, field.name))
 
 
 class Consent(models.Model):

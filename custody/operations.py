@@ -1,6 +1,7 @@
 """What other apps may ask of custody. All but `disable_key` reach the signer over the network."""
 
 import datetime
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from custody import models, queries
 from custody.adapters import signer
 from custody.domain import consents, intents, transactions
 from openvpp.core import db, errors
+
+logger = logging.getLogger(__name__)
 
 
 class UnableToCreateKey(errors.UnableTo):
@@ -114,6 +117,24 @@ def sign_transaction(*, key_id: int, transaction: transactions.Transaction) -> b
 def disable_key(*, key_id: int, now: datetime.datetime) -> None:
     """Let a key sign nothing more from this transaction's commit on. A signature under way is waited for."""
     models.SealedKey.objects.filter(pk=key_id, disabled_at__isnull=True).update(disabled_at=now)
+
+
+class UnableToApplyChange(errors.UnableTo):
+    """The signer refused to seal a key otherwise: no approved change stands behind it."""
+
+
+@db.durable
+def apply_change(*, change_id: str, now: datetime.datetime) -> None:
+    """Have the signer seal a key as two people decided; safe to run twice.
+
+    :raises errors.Unreachable: the signer does not answer.
+    :raises UnableToApplyChange: there is no such decision, or the key has changed since.
+    """
+    try:
+        signer.apply_change(change_id=change_id)
+    except signer.SignerRefused as refusal:
+        logger.error("change not applied: change=%s code=%s at=%s", change_id, refusal.code, now)  # noqa: TRY400
+        raise UnableToApplyChange(refusal.reason, code=refusal.code) from None
 
 
 @db.durable

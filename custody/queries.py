@@ -1,8 +1,11 @@
 """Reads of keys, and the lock under which they sign."""
 
+import dataclasses
+
 from contracts.bindings import sessions, words
 from custody import models
 from custody.domain import chain, policies
+from customers import models as customer_models
 from openvpp.core import db, errors
 
 
@@ -39,6 +42,31 @@ def session_policy(*, key: models.SealedKey) -> sessions.SessionPolicy:
     """
     policy = policies.Session.parse(key.policy)
     return policy.on_chain(key=words.parse_address(str(key.address)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Whose account it is: a customer's, or a program's treasury by its label."""
+
+    utility: customer_models.Utility
+    customer_id: int | None
+    program: str
+
+
+def get_place(*, account: bytes) -> Place | None:
+    """Return whose account this is by the key that owns it, or None when no key here does."""
+    owner = models.SealedKey.objects.filter(
+        policy__account="0x" + account.hex(),
+        purpose__in=[models.SealedKey.Purpose.WALLET_OWNER, models.SealedKey.Purpose.TREASURY_OWNER],
+    ).first()
+    kind, of, number, *label = owner.subject.split(":", 3) if owner is not None else ("", "", "")
+    if kind != "wallet" or not number.isdigit():
+        return None
+    if of == "treasury":
+        utility = customer_models.Utility.objects.filter(pk=number).first()
+        return None if utility is None else Place(utility=utility, customer_id=None, program="".join(label))
+    customer = customer_models.Customer.objects.select_related("utility").filter(pk=number).first()
+    return None if customer is None else Place(utility=customer.utility, customer_id=customer.pk, program="")
 
 
 @db.transaction_required

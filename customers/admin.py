@@ -76,6 +76,22 @@ class UserAdmin(auth_admin.UserAdmin, unfold_admin.ModelAdmin):  # type: ignore[
         return False
 
 
+# Changed by two people: `controls.usecases.change_utility_terms`.
+GUARDED = (
+    "treasury_address",
+    "default_fee_mode",
+    "offers_fee_in_ovpp",
+    "offers_fee_in_stablecoin",
+    "absorbs_fee",
+    "default_payment_limit_cents",
+    "default_period_limit_cents",
+    "default_grant_days",
+    "max_payment_limit_cents",
+    "max_period_limit_cents",
+    "max_grant_days",
+)
+
+
 @admin.register(models.Utility)
 class UtilityAdmin(tenant_admin.TenantAdmin):
     viewed_by = EVERYBODY
@@ -108,8 +124,11 @@ class UtilityAdmin(tenant_admin.TenantAdmin):
         return _is_operator(request)
 
     def get_readonly_fields(self, request: http.HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Keep where the money goes, and what names the utility, out of its own staff's hands."""
-        return () if _is_operator(request) else ("slug", "chain_id", "treasury_address", "currency", "time_zone")
+        """Keep what guards money for two people (`controls`), and what names the utility for the operator."""
+        if obj is None:
+            return ()
+        own = () if _is_operator(request) else ("slug", "currency", "time_zone")
+        return (*own, "chain_id", *GUARDED)
 
 
 @admin.register(models.AcceptedToken)
@@ -122,7 +141,8 @@ class AcceptedTokenAdmin(tenant_admin.TenantAdmin):
         return _is_operator(request)
 
     def has_change_permission(self, request: http.HttpRequest, obj: Any = None) -> bool:
-        return _is_operator(request)
+        """Refuse: two people change the terms of a token (`controls.usecases.change_accepted_token`)."""
+        return False
 
     def save_model(self, request: http.HttpRequest, obj: Any, form: Any, change: Any) -> None:
         """Save: who may, may anywhere."""

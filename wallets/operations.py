@@ -59,7 +59,7 @@ def open_treasury_wallet(*, utility_id: int, label: str, now: datetime.datetime)
         utility=utility,
         subject=f"wallet:treasury:{utility_id}:{label}",
         purpose=custody_models.SealedKey.Purpose.TREASURY_OWNER,
-        policy={"payouts": words.checksummed(payouts)},
+        policy={"payouts": words.checksummed(payouts), "caps": queries.get_first_caps(utility=utility)},
         row={"kind": models.Wallet.Kind.TREASURY, "label": label},
         now=now,
     )

@@ -6,11 +6,14 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import models as db_models
 
+from contracts.bindings import words
 from controls import queries as controls
 from controls.domain import conditions, spending
 from customers import models as customer_models
+from customers import queries as customer_queries
 from openvpp.core import db, errors
 from wallets import models
 from wallets.adapters import chain
@@ -52,6 +55,19 @@ def get_wallet(*, user: customer_models.User) -> models.Wallet:
             "You have no wallet yet. It is made moments after you claim an account.", code="wallet_not_found"
         )
     return wallet
+
+
+def get_first_caps(*, utility: customer_models.Utility) -> list[dict[str, str]]:
+    """Return how much of each token that pays bills a new treasury may pay a batch and a day; raised by two people."""
+    tokens = customer_queries.get_bill_tokens(utility_id=utility.pk)
+    return [
+        {
+            "token": token.address.lower(),
+            "batch_units": str(settings.TREASURY_BATCH_CAP * 10**token.decimals),
+            "day_units": str(settings.TREASURY_DAY_CAP * 10**token.decimals),
+        }
+        for token in tokens
+    ]
 
 
 def get_wallet_of(customer: customer_models.Customer) -> models.Wallet | None:
@@ -197,9 +213,10 @@ class SpendingCase:
 def get_spending_case(
     *, wallet: models.Wallet, kind: str, intent: Mapping[str, Any], spend_units: int, now: datetime.datetime
 ) -> SpendingCase:
-    """Return what decides whether a wallet may spend so; if a transaction is open, a wallet whose past counts is locked.
+    """Return what decides whether a wallet may spend so.
 
-    Spends that are reserved or under way count as well as those that arrived.
+    In an open transaction a wallet whose past counts is locked. Spends that are reserved or under way count as well as
+    those that arrived.
     """
     layers = controls.get_layers(
         utility_id=wallet.utility_id,
@@ -223,6 +240,68 @@ def get_spending_case(
         history=_history(wallet=wallet, since=now - datetime.timedelta(seconds=seconds)) if seconds else (),
     )
     return SpendingCase(layers=layers, request=request, facts=facts)
+
+
+class UnableToExplain(errors.NotFound):
+    """No wallet of this address at a utility where this person is staff."""
+
+
+def get_wallet_for_staff(*, user: customer_models.User, address: str) -> models.Wallet:
+    """Return a wallet that a person looks after as staff.
+
+    :raises UnableToExplain: there is none.
+    """
+    wallet = models.Wallet.objects.for_staff(user).select_related("utility").filter(address=address).first()
+    readers = controls.READERS
+    if wallet is None or not customer_queries.has_role(user=user, utility_id=wallet.utility_id, roles=readers):
+        raise UnableToExplain("There is no such wallet.", code="not_found")
+    found: models.Wallet = wallet
+    return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What the spending policies say to a hypothetical operation, and every rule that was looked at."""
+
+    allowed: bool
+    code: str
+    reason: str
+    decided_by: spending.Decider | None
+    steps: list[dict[str, Any]]
+
+
+def explain_spending(
+    *, wallet: models.Wallet, kind: str, token: str, payees: Sequence[str], units: int, at: datetime.datetime
+) -> Explanation:
+    """Say what would be decided about an operation of a wallet at an instant, and why."""
+    intent = {"token": token, "recipients": [words.checksummed(words.parse_address(payee)) for payee in payees]}
+    case = get_spending_case(wallet=wallet, kind=kind, intent=intent, spend_units=units, now=at)
+    verdict = spending.decide(layers=case.layers, request=case.request, facts=case.facts)
+    steps = spending.explain(layers=case.layers, request=case.request, facts=case.facts)
+    denied = verdict if isinstance(verdict, spending.Denied) else None
+    return Explanation(
+        allowed=denied is None,
+        code=denied.code if denied else "",
+        reason=denied.reason if denied else f"Allowed by the {verdict.decided_by}.",
+        decided_by=verdict.decided_by,
+        steps=[_tell(step) for step in steps],
+    )
+
+
+def _tell(step: spending.Step) -> dict[str, Any]:
+    must = [(True, *pair) for pair in zip(step.rule.when, step.when, strict=True)]
+    must_not = [(False, *pair) for pair in zip(step.rule.unless, step.unless, strict=True)]
+    return {
+        "scope": step.scope,
+        "version": step.version,
+        "rule": step.rule.name,
+        "effect": step.rule.effect.value,
+        "matches": step.matches,
+        "conditions": [
+            {"must_hold": must_hold, "condition": condition.to_json(), "holds": holds}
+            for must_hold, condition, holds in [*must, *must_not]
+        ],
+    }
 
 
 def get_freeze_reason(*, operation: models.Operation) -> str:

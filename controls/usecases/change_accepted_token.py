@@ -15,6 +15,11 @@ class UnableToChangeToken(errors.UnableTo):
     status = 422
 
 
+def list_subjects(*, utility_id: int) -> list[str]:
+    rows = customer_models.AcceptedToken.objects.of_utility(utility_id).order_by("pk")
+    return [str(pk) for pk in rows.values_list("pk", flat=True)]
+
+
 def get_utility_id(*, subject: str) -> int:
     return int(_get(subject).utility_id)
 

@@ -15,6 +15,11 @@ class UnableToLiftFreeze(errors.UnableTo):
     status = 422
 
 
+def list_subjects(*, utility_id: int) -> list[str]:
+    rows = models.Freeze.objects.of_utility(utility_id).filter(lifted_at__isnull=True).order_by("made_at")
+    return [str(pk) for pk in rows.values_list("pk", flat=True)]
+
+
 def get_utility_id(*, subject: str) -> int:
     return int(_get(subject).utility_id)
 

@@ -17,6 +17,7 @@ class UnableToChangeScreening(errors.UnableTo):
     status = 422
 
 
+list_subjects = change_utility_terms.list_subjects
 get_utility_id = change_utility_terms.get_utility_id
 name = change_utility_terms.name
 

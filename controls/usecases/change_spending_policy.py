@@ -21,6 +21,14 @@ class UnableToChangePolicy(errors.UnableTo):
     status = 422
 
 
+def list_subjects(*, utility_id: int) -> list[str]:
+    """Return the utility and whoever has a policy already; others are named by hand."""
+    rows = models.SpendingPolicy.objects.of_utility(utility_id).exclude(scope=Scope.UTILITY)
+    places = sorted(set(rows.values_list("scope", "customer_id", "program")), key=str)
+    own = [f"program:{utility_id}:{label}" if label else f"{scope}:{customer}" for scope, customer, label in places]
+    return [f"utility:{utility_id}", *own]
+
+
 def get_utility_id(*, subject: str) -> int:
     return int(_place(subject)["utility_id"])
 

@@ -33,6 +33,10 @@ class UnableToChangeUtility(errors.UnableTo):
     status = 422
 
 
+def list_subjects(*, utility_id: int) -> list[str]:
+    return [str(utility_id)]
+
+
 def get_utility_id(*, subject: str) -> int:
     return int(_get(subject).pk)
 
@@ -65,7 +69,7 @@ def _sound(subject: str, after: Mapping[str, Any]) -> customer_models.Utility:
         setattr(utility, field, after[field])
     try:
         utility.treasury_address = words.checksummed(words.parse_address(str(after["treasury_address"])))
-        utility.clean_fields()
+        utility.clean_fields(exclude=["treasury_address"])
         utility.validate_constraints()
     except (ValueError, TypeError) as error:
         raise UnableToChangeUtility(str(error), code="not_sound") from None

@@ -1,9 +1,10 @@
 """Four eyes: one person asks for a change, another applies or rejects it, and nobody does both.
 
 What a kind of change reads, requires and writes is said by its handler in the table `CHANGES`
-(`openvpp/settings/upcalls.py`), a module with `title`, `get_utility_id`, `read`, `require_sound` and `apply`.
+(`openvpp/settings/upcalls.py`), a module with the functions of `Handler`.
 """
 
+import dataclasses
 import datetime
 import importlib
 import uuid
@@ -23,6 +24,8 @@ State = models.ChangeRequest.State
 class Handler(Protocol):
     """How one kind of change is read and written. `subject` is the id of what is changed."""
 
+    def list_subjects(self, *, utility_id: int) -> list[str]: ...
+
     def get_utility_id(self, *, subject: str) -> int: ...
 
     def name(self, *, subject: str) -> str: ...
@@ -39,6 +42,45 @@ class Handler(Protocol):
 def get_handler(*, kind: str) -> Handler:
     """Return how a kind of change is read and written."""
     return cast("Handler", importlib.import_module(settings.CHANGES[kind]))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Something that a person may ask to change."""
+
+    kind: models.ChangeRequest.Kind
+    subject: str
+    name: str
+
+
+def list_subjects(*, user: customer_models.User) -> list[Subject]:
+    """Return what a person may ask to change, by utility and kind."""
+    utilities = [
+        utility
+        for utility in customer_models.Utility.objects.for_staff(user).order_by("name")
+        if queries.may_decide(user=user, utility_id=utility.pk)
+    ]
+    return [
+        Subject(
+            kind=models.ChangeRequest.Kind(kind), subject=subject, name=get_handler(kind=kind).name(subject=subject)
+        )
+        for utility in utilities
+        for kind in settings.CHANGES
+        for subject in get_handler(kind=kind).list_subjects(utility_id=utility.pk)
+    ]
+
+
+def get_current(*, kind: str, subject: str, user: customer_models.User) -> dict[str, Any]:
+    """Return how something is now, for whoever may ask to change it.
+
+    :raises errors.NotFound: there is no such subject, or none where this person may ask.
+    """
+    if kind not in settings.CHANGES:
+        raise errors.NotFound("There is nothing of this kind to change.", code="not_found")
+    handler = get_handler(kind=kind)
+    if not queries.may_decide(user=user, utility_id=handler.get_utility_id(subject=subject)):
+        raise errors.NotFound("There is nothing of this id to change.", code="not_found")
+    return handler.read(subject=subject)
 
 
 class UnableToPropose(errors.UnableTo):

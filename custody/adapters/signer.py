@@ -40,6 +40,15 @@ def sign(*, key_id: int, intent: Mapping[str, Any]) -> bytes:
     return bytes.fromhex(str(answer["signature"]).removeprefix("0x"))
 
 
+def apply_change(*, change_id: str) -> None:
+    """Have a key sealed as two people decided.
+
+    :raises errors.Unreachable: no answer.
+    :raises SignerRefused: a final no.
+    """
+    _post("/v1/changes", {"change_id": change_id})
+
+
 def health() -> Mapping[str, Any]:
     """Return what the signer says of itself.
 

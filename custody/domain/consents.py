@@ -1,23 +1,21 @@
 """A customer's consent: frozen terms, their digest, and whether a session keeps to them.
 
-Terms are a JSON object that names `payee`, `token`, `fee_token` (an address or null), `limit_per_payment_units`,
-`limit_per_period_units`, `limit_total_units`, `fee_cap_units`, `fee_token_cap_units`, `period_seconds`, `starts_at` and
-`ends_at` (ISO 8601 with offset); it may hold more, such as the words that were shown.
+Terms are one authorization detail of the type `ovpp_session_key` (RFC 9396), as the authorization server froze it
+before the customer read it: `payee`, one of `tokens` with its limits, `fee` with its bounds, `not_before` and
+`not_after`. What else it holds, such as the grant's identifier and the hash of the words that were shown, is covered by
+the digest.
 """
 
-import datetime
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from contracts.bindings import sessions, words
 
-_UNITS = {
-    "limit_per_payment_units": "max_per_payment_units",
-    "limit_per_period_units": "max_per_period_units",
-    "limit_total_units": "max_total_units",
-    "fee_cap_units": "max_fee_units",
-    "fee_token_cap_units": "max_fee_in_fee_token_units",
+_LIMITS = {
+    "limit_per_operation": "max_per_payment_units",
+    "limit_per_period": "max_per_period_units",
+    "limit_total": "max_total_units",
     "period_seconds": "period_seconds",
 }
 
@@ -32,20 +30,28 @@ def difference(*, terms: Mapping[str, Any], policy: sessions.SessionPolicy) -> s
     """Return the first of the terms that a session does not keep to, or None."""
     try:
         return next((name for name, agrees in _comparisons(terms, policy) if not agrees), None)
-    except (KeyError, ValueError, TypeError, AttributeError):
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError):
         return "form of terms"
 
 
 def _comparisons(terms: Mapping[str, Any], policy: sessions.SessionPolicy) -> list[tuple[str, bool]]:
-    addresses = [(name, _address(terms[name]) == getattr(policy, name)) for name in ("payee", "token", "fee_token")]
-    units = [(name, int(terms[name]) == getattr(policy, field)) for name, field in _UNITS.items()]
-    times = [(name, _seconds(terms[name]) == getattr(policy, name)) for name in ("starts_at", "ends_at")]
-    return addresses + units + times
+    (limits,) = terms["tokens"]
+    token = words.parse_address(limits["token"])
+    bounds = _fee_bounds(terms["fee"])
+    fee_cap = bounds.pop(token, 0)
+    (fee_token, fee_token_cap), *others = bounds.items() or [(words.ZERO_ADDRESS, 0)]
+    return [
+        ("payee", words.parse_address(terms["payee"]) == policy.payee),
+        ("token", token == policy.token),
+        *((name, int(limits[name]) == getattr(policy, field)) for name, field in _LIMITS.items()),
+        ("fee", fee_cap == policy.max_fee_units and not others),
+        ("fee token", fee_token == policy.fee_token and fee_token_cap == policy.max_fee_in_fee_token_units),
+        ("not_before", int(terms["not_before"]) == policy.starts_at),
+        ("not_after", int(terms["not_after"]) == policy.ends_at),
+    ]
 
 
-def _address(text: str | None) -> bytes:
-    return words.parse_address(text) if text else words.ZERO_ADDRESS
-
-
-def _seconds(text: str) -> int:
-    return int(datetime.datetime.fromisoformat(text).timestamp())
+def _fee_bounds(fee: Mapping[str, Any]) -> dict[bytes, int]:
+    if fee["mode"] == "utility":
+        return {}
+    return {words.parse_address(bound["token"]): int(bound["limit_per_operation"]) for bound in fee["bounds"]}

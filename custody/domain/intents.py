@@ -23,6 +23,7 @@ _SPONSORSHIP_NUMBERS = (
     "fee_units",
     "verification_gas_limit",
     "post_op_gas_limit",
+    "program_id",
 )
 _TRANSACTION_NUMBERS = (
     "chain_id",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from contracts.bindings import accounts, payments, sessions, tokens, user_operations, words
-from custody.domain import intents
+from custody.domain import caps, intents
 
 _PAYMASTER_FIELDS_BYTES = 52
 _REVOKE_SESSIONS = accounts.encode_revoke_sessions(session_ids=[])[:4]
@@ -55,7 +55,7 @@ class _Policy:
             raise UnableToReadPolicy(f"Not a policy of the form {cls.tag}.")
         try:
             read: dict[str, Any] = {
-                name: _read(given[name], as_bytes=field.type is bytes)
+                name: caps.read(given[name]) if name == "caps" else _read(given[name], as_bytes=field.type is bytes)
                 for name, field in fields.items()
                 if name in given or field.default is dataclasses.MISSING
             }
@@ -66,9 +66,7 @@ class _Policy:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON that is sealed and stored."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {"tag": self.tag} | {
-            name: "0x" + value.hex() if isinstance(value, bytes) else value for name, value in values.items()
-        }
+        return {"tag": self.tag} | {name: _write(value) for name, value in values.items()}
 
     def _of_own_account(self, intent: intents.UserOperation, account: bytes) -> Verdict:
         if intent.chain_id != self.chain_id:
@@ -168,10 +166,17 @@ class Session(_Policy):
 class TreasuryOwner(_Policy):
     """The owner of a program's treasury wallet: pays batches through one `Payouts` contract, and nothing else."""
 
-    tag = "treasury_owner/1"
+    tag = "treasury_owner/2"
     salt: bytes
     account: bytes
     payouts: bytes
+    caps: tuple[caps.Cap, ...]
+
+    def check_day(self, *, intent: intents.UserOperation, others: Mapping[bytes, tokens.PayoutBatch]) -> Verdict:
+        """Say whether a batch that may be signed keeps to the caps, after the batches of the last day."""
+        batch = payout_batch(intent.operation.call_data)
+        reason = caps.refusal(caps=self.caps, batch=batch, others=others) if batch else "This pays no batch."
+        return Denied("above_cap", reason) if reason else Allowed()
 
     def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:  # noqa: PLR0911 - one return a rule
         if not isinstance(intent, intents.UserOperation):
@@ -262,6 +267,21 @@ def parse(*, purpose: str, value: Mapping[str, Any]) -> Policy:
     if purpose not in BY_PURPOSE:
         raise UnableToReadPolicy(f"Unknown purpose {purpose}.")
     return BY_PURPOSE[purpose].parse(value)
+
+
+def payout_batch(call_data: bytes) -> tokens.PayoutBatch | None:
+    """Return the batch that a treasury's call pays, or None when it pays none."""
+    try:
+        _approval, payout = accounts.decode_execute_batch(call_data=call_data)
+        return tokens.decode_pay_batch(call_data=payout.data)
+    except ValueError:
+        return None
+
+
+def _write(value: object) -> object:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return [cap.to_json() for cap in value] if isinstance(value, tuple) else value
 
 
 def _read(value: object, *, as_bytes: bool) -> bytes | int:

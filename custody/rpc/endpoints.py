@@ -3,6 +3,7 @@
 import hmac
 import json
 import logging
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from django import db as django_db
 
 from custody import models
 from custody.domain import intents, sealing
-from custody.usecases import create_key, sign
+from custody.usecases import apply_change, create_key, sign
 from openvpp.core import clock, errors
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class UnableToAnswer(errors.UnableTo):
 
 
 class Application:
-    """`POST /v1/keys`, `POST /v1/signatures`, `GET /health`."""
+    """`POST /v1/keys`, `POST /v1/signatures`, `POST /v1/changes`, `GET /health`."""
 
     def __init__(self, *, ring: sealing.Ring, token: str) -> None:
         if not token:
@@ -80,7 +81,7 @@ class Application:
             return self._health()
         if not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
             return 401, {"code": "unauthorized", "detail": "Send the signer's bearer token."}
-        handlers = {"/v1/keys": self._create_key, "/v1/signatures": self._sign}
+        handlers = {"/v1/keys": self._create_key, "/v1/signatures": self._sign, "/v1/changes": self._apply}
         if path not in handlers:
             return 404, {"code": "not_found", "detail": "No such address."}
         if method != "POST":
@@ -110,6 +111,14 @@ class Application:
             raise UnableToAnswer(str(error), code="bad_intent") from None
         signature = sign.sign(key_id=key_id, intent=intent, ring=self._ring, now=clock.get_now())
         return 200, {"signature": "0x" + signature.hex()}
+
+    def _apply(self, body: Mapping[str, Any]) -> Answer:
+        try:
+            change_id = uuid.UUID(str(body.get("change_id")))
+        except ValueError:
+            raise UnableToAnswer("Send change_id.", code="malformed") from None
+        key = apply_change.apply_change(change_id=change_id, ring=self._ring)
+        return 200, {"key_id": key.pk, "policy": key.policy}
 
 
 def _read_body(environ: Mapping[str, Any]) -> Mapping[str, Any]:

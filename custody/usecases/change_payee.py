@@ -29,8 +29,6 @@ def _seal(*, key_id: int, policy: dict[str, Any], ring: sealing.Ring) -> int:
     key = models.SealedKey.objects.select_for_update(no_key=True).get(pk=key_id)
     private = ring.open(seal=key.seal, binding=key.binding)
     key.policy = policies.parse(purpose=key.purpose, value=key.policy | policy).to_json()
-    seal = ring.seal(secret=private.secret(), binding=key.binding)
-    for name in ("ciphertext", "nonce", "wrapped_data_key", "wrap_nonce", "key_encryption_key_id"):
-        setattr(key, name, getattr(seal, name))
+    key.seal_with(seal=ring.seal(secret=private.secret(), binding=key.binding))
     key.save()
     return 1

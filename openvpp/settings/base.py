@@ -220,6 +220,9 @@ PROVIDER_URL = environment.text("PROVIDER_URL", "http://127.0.0.1:8602")
 PROGRAMS_ALLOW_PAST_EVENTS = False
 # What the secrets shared with device providers are derived from.
 PROVIDER_SECRET = environment.secret("PROVIDER_SECRET", "")
+# How many whole tokens a program's new treasury may pay in a batch and in 24 hours; two people raise it.
+TREASURY_BATCH_CAP = int(environment.text("TREASURY_BATCH_CAP", "10000"))
+TREASURY_DAY_CAP = int(environment.text("TREASURY_DAY_CAP", "50000"))
 # Who says whether an address is listed. Without a service the sandbox list does: addresses separated by commas.
 SCREENING_URL = environment.text("SCREENING_URL", "")
 SCREENING_TOKEN = environment.secret("SCREENING_TOKEN", "")

@@ -25,9 +25,11 @@ UPCALLS: dict[str, list[str]] = {
 
 # Run by openvpp.core.jobs: kwargs are the job's JSON arguments and `now`.
 JOBS: dict[str, str] = {
+    "custody.apply_change": "custody.operations.apply_change",
     "wallets.open_wallet": "wallets.operations.open_wallet",
     "wallets.revoke_session": "wallets.usecases.revoke_session_key.start",
     "sharing.notify": "sharing.usecases.notify_third_parties.notify",
+    "meters.import_file": "meters.usecases.import_file.run",
     "ders.register_device": "ders.usecases.add_device.register",
     "ders.deliver_command": "ders.usecases.deliver_command.deliver",
     "ders.expire_command": "ders.usecases.deliver_command.expire",

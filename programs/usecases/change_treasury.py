@@ -21,6 +21,11 @@ class UnableToChangeProgram(errors.UnableTo):
     status = 422
 
 
+def list_subjects(*, utility_id: int) -> list[str]:
+    rows = models.Program.objects.of_utility(utility_id).order_by("name")
+    return [str(pk) for pk in rows.values_list("pk", flat=True)]
+
+
 def get_utility_id(*, subject: str) -> int:
     return int(_get(subject).utility_id)
 

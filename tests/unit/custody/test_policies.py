@@ -38,7 +38,7 @@ SESSION = policies.Session(
     salt=7,
 )
 OWNER = policies.WalletOwner(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT, payee=PAYEE)
-TREASURY = policies.TreasuryOwner(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT, payouts=PAYOUTS)
+TREASURY = policies.TreasuryOwner(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT, payouts=PAYOUTS, caps=())
 RELAYER = policies.Relayer(chain_id=CHAIN, entry_point=ENTRY_POINT, max_cost_wei=10**15)
 SPONSOR = policies.Sponsor(chain_id=CHAIN, paymaster=PAYMASTER, max_cost_wei=10**15)
 

@@ -1,0 +1,94 @@
+"""What the signer checks beside a key's own policy: caps of treasuries, freezes, and the spending policies.
+
+The web judged the same when it reserved the operation; here it is judged again from the operation that is to be signed,
+by rules that need no history, so that whoever holds the web process alone does not get around them.
+"""
+
+import dataclasses
+import datetime
+
+from contracts.bindings import accounts, payments, tokens, words
+from controls import queries as controls
+from controls.domain import conditions, spending
+from custody import models, queries
+from custody.domain import caps, intents, policies
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Spend:
+    action: str
+    token: bytes
+    payees: tuple[bytes, ...]
+    units: int
+
+
+def check(
+    *, key: models.SealedKey, policy: policies.Policy, intent: intents.Intent, now: datetime.datetime
+) -> policies.Verdict:
+    """Say whether an operation that the key's own policy allows may be signed now."""
+    if isinstance(intent, intents.SessionInstall):
+        return _check_frozen(account=intent.account, chain_id=intent.chain_id)
+    if not isinstance(intent, intents.UserOperation):
+        return policies.Allowed()
+    spend = _read(policy=policy, call_data=intent.operation.call_data)
+    if spend is None:
+        return policies.Allowed()
+    if isinstance(policy, policies.TreasuryOwner):
+        verdict = policy.check_day(intent=intent, others=_batches_since(key=key, since=now - caps.DAY))
+        if isinstance(verdict, policies.Denied):
+            return verdict
+    return _check_policies(account=intent.operation.sender, chain_id=intent.chain_id, spend=spend, now=now)
+
+
+def _read(*, policy: policies.Policy, call_data: bytes) -> _Spend | None:
+    if isinstance(policy, policies.Session):
+        try:
+            payment = payments.decode_pay_bill(call_data=call_data)
+        except accounts.UnableToReadCall:
+            return None
+        return _Spend(
+            action="billing.payment",
+            token=payment.policy.token,
+            payees=(payment.policy.payee,),
+            units=payment.leaving_units,
+        )
+    batch = policies.payout_batch(call_data) if isinstance(policy, policies.TreasuryOwner) else None
+    if batch is None:
+        return None
+    return _Spend(action="programs.payout", token=batch.token, payees=batch.recipients, units=sum(batch.amounts_units))
+
+
+def _check_frozen(*, account: bytes, chain_id: int) -> policies.Verdict:
+    freeze = controls.get_freeze(account=words.checksummed(account), chain_id=chain_id)
+    if freeze is not None:
+        return policies.Denied("wallet_frozen", f"The wallet is frozen: {freeze.reason}")
+    return policies.Allowed()
+
+
+def _check_policies(*, account: bytes, chain_id: int, spend: _Spend, now: datetime.datetime) -> policies.Verdict:
+    place = queries.get_place(account=account)
+    if place is None:
+        return _check_frozen(account=account, chain_id=chain_id)
+    verdict = spending.decide(
+        layers=controls.get_layers(utility_id=place.utility.pk, customer_id=place.customer_id, program=place.program),
+        request=conditions.Request(
+            action=spend.action,
+            token="0x" + spend.token.hex(),
+            payees=tuple("0x" + payee.hex() for payee in spend.payees),
+            units=spend.units,
+            at=now,
+        ),
+        facts=controls.get_facts(utility=place.utility, account=words.checksummed(account), chain_id=chain_id),
+    )
+    if isinstance(verdict, spending.Denied):
+        return policies.Denied(verdict.code, verdict.reason)
+    return policies.Allowed()
+
+
+def _batches_since(*, key: models.SealedKey, since: datetime.datetime) -> dict[bytes, tokens.PayoutBatch]:
+    rows = models.SignatureLog.objects.filter(key=key, kind=intents.UserOperation.kind, made_at__gt=since)
+    found = [
+        policies.payout_batch(bytes.fromhex(statement["operation"]["call_data"][2:]))
+        for statement in rows.values_list("statement", flat=True)
+    ]
+    return {batch.reference: batch for batch in found if batch is not None}
