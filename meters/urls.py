@@ -8,4 +8,5 @@ urlpatterns = [
     urls.path("usage/csv/", downloads.Csv.as_view(), name="usage-csv"),
     urls.path("usage/green-button/", downloads.GreenButton.as_view(), name="usage-green-button"),
     urls.path("meter-imports/", imports.ImportReadings.as_view(), name="meter-imports"),
+    urls.path("meter-imports/<int:file_import_id>/", imports.FollowImport.as_view(), name="meter-import"),
 ]

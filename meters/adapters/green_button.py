@@ -211,19 +211,25 @@ def _channel(
 ) -> delivery.ChannelReadings:
     assert kind.unit is not None and kind.flow is not None  # noqa: PT018, S101 - checked by the caller
     try:
-        series, periods, warnings = delivery.assemble(
+        assembled = delivery.assemble(
             parts=[espi.to_columns(block=block, kind=own) for block, own in blocks], name=reading
         )
     except packing.Unpackable as error:
         raise espi.UnableToReadGreenButton(
             f"{blocks[0][0].where} and what follows it: {error}", code="green_button_overlap"
         ) from error
-    for warning in warnings:
+    for warning in assembled.warnings:
         feed.warn(warning)
-    if kind.flow is not units.Flow.NET and any(len(s) and int(s.milli_units.min()) < 0 for s in series):
+    if kind.flow is not units.Flow.NET and any(len(s) and int(s.milli_units.min()) < 0 for s in assembled.series):
         feed.warn(f"{reading}: negative values in a channel that is not net.")
     return delivery.ChannelReadings(
-        usage_point=point, key="", flow=kind.flow, unit=kind.unit, series=series, periods=periods
+        usage_point=point,
+        key="",
+        flow=kind.flow,
+        unit=kind.unit,
+        series=assembled.series,
+        periods=assembled.periods,
+        conflicts=assembled.conflicts,
     )
 
 

@@ -74,8 +74,10 @@ class _Channel:
     runs: list[_Run] = dataclasses.field(default_factory=list)
 
 
-def read(*, content: bytes, max_bytes: int = MAX_BYTES) -> delivery.Delivery:
+def read(*, content: bytes, max_bytes: int = MAX_BYTES, first_line: int = 1) -> delivery.Delivery:
     """Return the electricity readings of a NEM12 or NEM13 file, or of a zip with one such file.
+
+    `first_line` is the number of the 100 record, where the content is a later part of a file.
 
     :raises UnableToReadNem: malformed, truncated or too large; the detail names the record and the line.
     """
@@ -91,7 +93,7 @@ def read(*, content: bytes, max_bytes: int = MAX_BYTES) -> delivery.Delivery:
     kind = header[1].strip().upper() if header[0].strip() == "100" and len(header) > 1 else ""
     try:
         if kind == "NEM12":
-            return _read_intervals(lines)
+            return _read_intervals(lines, first_line)
         if kind == "NEM13":
             return _read_registers(lines)
     except packing.Unpackable as error:
@@ -99,11 +101,11 @@ def read(*, content: bytes, max_bytes: int = MAX_BYTES) -> delivery.Delivery:
     raise UnableToReadNem("Line 1 is no 100 record of NEM12 or NEM13.", code="nem_header")
 
 
-def _read_intervals(lines: list[str]) -> delivery.Delivery:
+def _read_intervals(lines: list[str], first_line: int) -> delivery.Delivery:
     channels: list[_Channel] = []
     warnings: list[str] = []
     is_ended = False
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines[1:], start=first_line + 1):
         record = line[:4]
         if is_ended and line.strip(", \t\x1a"):
             raise UnableToReadNem(f"Line {number} stands after the 900 record.", code="nem_malformed")
@@ -243,17 +245,18 @@ def _assemble(channels: list[_Channel], warnings: list[str]) -> list[delivery.Ch
             parts.setdefault((channel.point, channel.suffix, channel.unit), []).extend(found_parts)
     found: list[delivery.ChannelReadings] = []
     for (point, suffix, unit), columns in parts.items():
-        series, periods, repeated = delivery.assemble(parts=columns, name=f"{point} {suffix}")
-        warnings += repeated
+        assembled = delivery.assemble(parts=columns, name=f"{point} {suffix}")
+        warnings += assembled.warnings
         found.append(
             delivery.ChannelReadings(
                 usage_point=point,
                 key=suffix,
                 flow=_FLOWS.get(suffix[:1].upper(), units.Flow.DELIVERED),
                 unit=unit,
-                series=series,
-                periods=periods,
+                series=assembled.series,
+                periods=assembled.periods,
                 is_counted=suffix[:1].upper() in _FLOWS,
+                conflicts=assembled.conflicts,
             )
         )
     return found

@@ -1,6 +1,7 @@
 """What any source of meter data is read into before a row is written."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class ChannelReadings:
     """Readings of one channel of one usage point, as its source names them.
 
     `is_counted` is false where another channel of the same point carries the same energy in finer intervals.
+    `conflicts` are the intervals (epoch seconds) that came more than once, and not with one value.
     """
 
     usage_point: str
@@ -31,6 +33,7 @@ class ChannelReadings:
     series: tuple[packing.Series, ...]
     periods: tuple[PeriodValue, ...] = ()
     is_counted: bool = True
+    conflicts: tuple[tuple[int, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -64,17 +67,24 @@ class Columns:
     qualities: packing.Bytes
 
 
-def assemble(
-    *, parts: list[Columns], name: str
-) -> tuple[tuple[packing.Series, ...], tuple[PeriodValue, ...], list[str]]:
-    """Return ascending series by interval length, spans longer than a day can hold, and warnings.
+class Assembled(NamedTuple):
+    """Ascending series by interval length, spans longer than a day can hold, warnings, and conflicting intervals."""
+
+    series: tuple[packing.Series, ...]
+    periods: tuple[PeriodValue, ...]
+    warnings: list[str]
+    conflicts: tuple[tuple[int, int], ...]
+
+
+def assemble(*, parts: list[Columns], name: str) -> Assembled:
+    """Return readings in order.
 
     Of two readings for the same interval the later delivered one holds.
 
     :raises packing.Unpackable: intervals of one length overlap, or a length is not positive.
     """
     if not parts:
-        return (), (), []
+        return Assembled((), (), [], ())
     starts = np.concatenate([part.starts for part in parts])
     seconds = np.concatenate([part.seconds for part in parts])
     values = np.concatenate([part.milli_units for part in parts])
@@ -85,6 +95,7 @@ def assemble(
     found: list[packing.Series] = []
     periods: list[PeriodValue] = []
     warnings: list[str] = []
+    conflicts: list[tuple[int, int]] = []
     for length in (int(value) for value in np.unique(seconds)):
         chosen = np.flatnonzero(seconds == length)
         order = chosen[np.argsort(starts[chosen], kind="stable")]
@@ -92,6 +103,8 @@ def assemble(
         repeated = len(order) - int(is_last.sum())
         if repeated:
             warnings.append(f"{name}: {repeated} intervals were delivered more than once; the later value holds.")
+            differs = ~is_last & np.append(np.diff(values[order]) != 0, False)
+            conflicts += [(int(start), int(start) + length) for start in np.unique(starts[order[differs]])]
             order = order[is_last]
         if length > packing.LONGEST_INTERVAL_SECONDS:
             periods += [
@@ -100,4 +113,4 @@ def assemble(
             ]
         else:
             found.append(packing.Series(length, starts[order], values[order], codes[order]))
-    return tuple(found), tuple(periods), warnings
+    return Assembled(tuple(found), tuple(periods), warnings, tuple(conflicts))

@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import functools
 import zoneinfo
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ type Bytes = npt.NDArray[np.uint8]
 
 LONGEST_INTERVAL_SECONDS = 6 * 3600
 SECONDS_PER_DAY = 86_400
+DECIDED = units.ESTIMATES | {units.Quality.EDITED}
+"""Qualities of values that are not what the meter said."""
+
 _MAX_SCALE = 2**15 - 1
 BETWEEN_2_AND_4 = 2.75
 BETWEEN_4_AND_8 = 5.5
@@ -118,19 +122,31 @@ def pack(*, series: Series, zone: zoneinfo.ZoneInfo) -> list[Day]:
     ]
 
 
-def overlay(*, old: Day, new: Day) -> Day | None:
+def overlay(*, old: Day, new: Day, earlier: Sequence[Day] = ()) -> Day | None:
     """Return `old` with every interval that `new` brings, or None when nothing differs.
+
+    `earlier` are the versions before `old`. Where `old` holds an estimate or an edit, a value that one of them had
+    already is not news: what was decided about it stands. A day of nothing but estimates gives way to any grid.
 
     :raises Unpackable: when the two do not share a grid and `new` does not cover the whole day.
     """
     if (old.interval_seconds, old.offset_seconds) != (new.interval_seconds, new.offset_seconds):
-        if bool((new.quality_codes() == units.Quality.MISSING).any()):
+        is_measured = not np.isin(old.quality_codes(), [*DECIDED, units.Quality.MISSING, units.Quality.DERIVED]).all()
+        if is_measured and bool((new.quality_codes() == units.Quality.MISSING).any()):
             raise Unpackable(
                 f"{new.local_date} is kept in intervals of {old.interval_seconds} seconds; a part of it in intervals "
                 f"of {new.interval_seconds} seconds cannot be laid over it."
             )
         return new
     brought = new.quality_codes() != units.Quality.MISSING
+    is_decided = np.isin(old.quality_codes(), [*DECIDED])
+    if bool(is_decided.any()):
+        for version in earlier:
+            if (version.interval_seconds, version.offset_seconds) == (old.interval_seconds, old.offset_seconds):
+                was_there = ~np.isin(version.quality_codes(), [*DECIDED, units.Quality.MISSING])
+                is_known = was_there & (version.milli_units() == new.milli_units())
+                is_decision = np.isin(new.quality_codes(), [*DECIDED])
+                brought &= ~(is_decided & is_known & ~is_decision)
     values = np.where(brought, new.milli_units(), old.milli_units())
     codes = np.where(brought, new.quality_codes(), old.quality_codes()).astype(np.uint8)
     if bool((values == old.milli_units()).all()) and bool((codes == old.quality_codes()).all()):

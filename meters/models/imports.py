@@ -1,12 +1,15 @@
 """How a source's CSV is read, and files on their way in: uploaded, read in chunks, stored in one go."""
 
 import zlib
+import zoneinfo
 
 from django.conf import settings
+from django.core import exceptions
 from django.db import models
 from django.db.models import Q
 
 from customers import models as customers_models
+from meters.domain import csv_mapping, units
 from meters.models import channels
 
 
@@ -70,6 +73,41 @@ class CsvSource(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a zone, a time format or quality words that mean nothing.
+
+        :raises ValidationError: naming the field.
+        """
+        if self.time_zone not in zoneinfo.available_timezones():
+            raise exceptions.ValidationError({"time_zone": "There is no such zone."})
+        known = {quality.name.lower() for quality in units.Quality}
+        if not isinstance(self.quality_words, dict) or not set(self.quality_words.values()) <= known:
+            raise exceptions.ValidationError({"quality_words": f"Words mean one of {', '.join(sorted(known))}."})
+        if self.time_format not in {csv_mapping.ISO, csv_mapping.EPOCH} and "%" not in self.time_format:
+            raise exceptions.ValidationError({"time_format": "Say iso, epoch, or a format such as %d/%m/%Y %H:%M."})
+
+    def to_mapping(self) -> csv_mapping.CsvMapping:
+        """Return what reading a file needs."""
+        return csv_mapping.CsvMapping(
+            zone=zoneinfo.ZoneInfo(self.time_zone),
+            time_column=self.time_column,
+            value_column=self.value_column,
+            delimiter=self.delimiter,
+            lines_before=self.lines_before,
+            has_header=self.has_header,
+            point_column=self.point_column,
+            clock_column=self.clock_column,
+            time_format=self.time_format,
+            is_end_stamped=self.stamp == self.Stamp.END,
+            interval_seconds=60 * self.interval_minutes,
+            received_column=self.received_column,
+            unit=self.unit,
+            decimal_comma=self.decimal_comma,
+            flow=units.Flow(self.flow),
+            quality_column=self.quality_column,
+            quality_words={word: units.Quality[name.upper()] for word, name in self.quality_words.items()},
+        )
 
 
 class FileImport(models.Model):

@@ -15,6 +15,7 @@ from meters.queries.points import (
     get_visible_service_point,
     lock_channels,
 )
+from meters.queries.questions import count_estimated, get_blocking_questions, get_last_day, get_rules
 from meters.queries.reading import (
     LONGEST_READ_DAYS,
     UnableToReadUsage,
@@ -32,6 +33,7 @@ from meters.queries.totals import (
     get_period_readings,
     get_usage_plot,
 )
+from meters.queries.uploads import Upload, get_csv_source, get_file_import
 
 __all__ = [
     "LONGEST_READ_DAYS",
@@ -39,18 +41,25 @@ __all__ = [
     "Arrival",
     "Coverage",
     "UnableToReadUsage",
+    "Upload",
     "account_by_day",
+    "count_estimated",
     "count_versions",
     "get_arrivals",
+    "get_blocking_questions",
     "get_channel_intervals",
     "get_consumption",
     "get_coverage",
+    "get_csv_source",
     "get_daily",
     "get_device_intervals",
     "get_extent",
+    "get_file_import",
     "get_intervals_of_many",
+    "get_last_day",
     "get_monthly",
     "get_period_readings",
+    "get_rules",
     "get_service_point_id",
     "get_service_points_of_utility",
     "get_usage_plot",

@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import io
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from customers import models as customers_models
@@ -12,6 +12,8 @@ from meters import models, operations, queries
 from meters.adapters import green_button, nem
 from meters.domain import delivery
 from openvpp.core import db, errors
+
+_LONGEST_TARGET = 400
 
 
 class UnableToIngestReadings(errors.Invalid):
@@ -47,7 +49,7 @@ def ingest_green_button(
         sha256=hashlib.sha256(content).digest(),
         source=models.ImportBatch.Format.GREEN_BUTTON,
         utility_id=utility_id,
-        points=_match_points(
+        points=match_points(
             usage_points=delivered.usage_points,
             utility_id=utility_id,
             service_point_id=service_point_id,
@@ -83,7 +85,7 @@ def ingest_nem(
         sha256=hashlib.sha256(content).digest(),
         source=models.ImportBatch.Format.NEM,
         utility_id=utility_id,
-        points=_match_points(
+        points=match_points(
             usage_points=delivered.usage_points,
             utility_id=utility_id,
             service_point_id=service_point_id,
@@ -116,7 +118,7 @@ def ingest(
         raise UnableToIngestReadings(
             "; ".join(["The file holds no electricity readings.", *delivered.warnings]), code="no_readings"
         )
-    target = ",".join(str(points[name]) for name in delivered.usage_points)
+    target = target_of(points=[points[name] for name in delivered.usage_points])
     with db.transaction():
         utility = customers_models.Utility.objects.select_for_update(no_key=True).get(pk=utility_id)
         known: models.ImportBatch | None = models.ImportBatch.objects.filter(
@@ -125,7 +127,7 @@ def ingest(
         if known is not None:
             return known
         _check_points(points=points, utility_id=utility_id)
-        first, last = _extent(delivered)
+        first, last = extent(delivered)
         batch = models.ImportBatch.objects.create(
             utility=utility,
             format=source,
@@ -140,7 +142,7 @@ def ingest(
             days_unchanged=0,
             first_starts_at=first,
             last_ends_at=last,
-            warnings=[*delivered.warnings, *_zone_warnings(delivered=delivered, time_zone=utility.time_zone, at=first)],
+            warnings=[*delivered.warnings, *zone_warnings(delivered=delivered, time_zone=utility.time_zone, at=first)],
         )
         stored = operations.store(batch=batch, channels=delivered.channels, points=points, now=now)
         batch.days_added, batch.days_changed, batch.days_unchanged = stored.added, stored.changed, stored.unchanged
@@ -148,13 +150,25 @@ def ingest(
     return batch
 
 
-def _match_points(
+def target_of(*, points: Sequence[int]) -> str:
+    """Return what names the service points of a delivery, however many there are."""
+    named = ",".join(str(point) for point in dict.fromkeys(points))
+    if len(named) <= _LONGEST_TARGET:
+        return named
+    return f"{len(points)} service points, {hashlib.sha256(named.encode()).hexdigest()}"
+
+
+def match_points(
     *,
     usage_points: tuple[str, ...],
     utility_id: int,
     service_point_id: int | None,
     points: Mapping[str, int],
 ) -> dict[str, int]:
+    """Return the service point of each usage point; see `ingest_green_button`.
+
+    :raises UnableToIngestReadings: there is none for one of them.
+    """
     if service_point_id is not None:
         if len(usage_points) > 1:
             raise UnableToIngestReadings(
@@ -183,7 +197,8 @@ def _check_points(*, points: Mapping[str, int], utility_id: int) -> None:
         raise UnableToIngestReadings("A service point is not this utility's.", code="unknown_service_point")
 
 
-def _extent(delivered: delivery.Delivery) -> tuple[datetime.datetime, datetime.datetime]:
+def extent(delivered: delivery.Delivery) -> tuple[datetime.datetime, datetime.datetime]:
+    """Return when the first reading starts and the last one ends."""
     first = min(
         [int(s.starts[0]) for c in delivered.channels for s in c.series if len(s)]
         + [p.starts for c in delivered.channels for p in c.periods]
@@ -198,7 +213,8 @@ def _extent(delivered: delivery.Delivery) -> tuple[datetime.datetime, datetime.d
     )
 
 
-def _zone_warnings(*, delivered: delivery.Delivery, time_zone: str, at: datetime.datetime) -> list[str]:
+def zone_warnings(*, delivered: delivery.Delivery, time_zone: str, at: datetime.datetime) -> list[str]:
+    """Return what is odd about the file's own local time beside the utility's."""
     if delivered.standard_offset_seconds is None:
         return []
     local = at.astimezone(zoneinfo.ZoneInfo(time_zone))

@@ -1,4 +1,4 @@
-"""Writes that other apps may ask for: readings of meters, and the telemetry of devices."""
+"""Readings become days: what is new is added, what is known changes nothing, what is replaced is kept."""
 
 import dataclasses
 import datetime
@@ -9,12 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 
-from customers import models as customers_models
 from meters import models, queries
 from meters.domain import bulk, delivery, packing, units
-from openvpp.core import db, errors
-
-_MAX_TELEMETRY_INTERVALS = 100_000
+from meters.operations import asking
+from openvpp.core import db, errors, upcalls
 
 
 class UnableToStoreReadings(errors.Invalid):
@@ -44,14 +42,14 @@ def store(
     """Write readings of meters at service points (`points`: usage point to service point).
 
     A day that is there already takes the new intervals over the old ones and keeps the old day as a version;
-    readings that say what is known change nothing.
+    readings that say what is known change nothing. What is odd about them is asked (`meters.domain.validation`).
 
     :raises UnableToStoreReadings: see its name.
     """
     zone_name = batch.utility.time_zone
     pairs = [
         (
-            _open_channel(
+            open_channel(
                 utility_id=batch.utility_id,
                 service_point_id=points[readings.usage_point],
                 source=models.Channel.Source.METER,
@@ -66,9 +64,14 @@ def store(
         for readings in channels
     ]
     done = Stored()
-    for channel, readings in _locked(pairs):
-        done += _store_days(batch=batch, channel=channel, series=readings.series, now=now)
+    for channel, readings in locked(pairs):
+        done += store_days(batch=batch, channel=channel, series=readings.series, now=now)
         done += _store_periods(batch=batch, channel=channel, values=readings.periods)
+        starts = [int(series.starts[0]) for series in readings.series if len(series)]
+        if starts:
+            asking.ask(channel=channel, since=min(starts), batch=batch, conflicts=readings.conflicts, now=now)
+    if done.added or done.changed:
+        upcalls.call(event="meters.readings_stored", service_point_ids=sorted({*points.values()}), now=now)
     return done
 
 
@@ -107,70 +110,11 @@ def store_whole_days(
         raise UnableToStoreReadings(str(error)) from error
     except psycopg.IntegrityError as error:  # COPY passes Django by
         raise UnableToStoreReadings("Some of these days are stored already.", code="days_stored_already") from error
+    points = models.Channel.objects.filter(pk__in=np.unique(channel_ids).tolist()).values("service_point_id")
+    upcalls.call(event="meters.readings_stored", service_point_ids=points, now=batch.imported_at)
 
 
-@db.transaction_required
-def record_intervals(
-    *,
-    utility_id: int,
-    device_key: str,
-    starts: Sequence[int] | npt.NDArray[np.int64],
-    interval_seconds: int,
-    energy_wh: Sequence[int] | npt.NDArray[np.int64],
-    flow: units.Flow = units.Flow.NET,
-    quality: units.Quality = units.Quality.RAW,
-    service_point_id: int | None = None,
-    now: datetime.datetime,
-) -> Stored:
-    """Write a device's telemetry: whole Wh per interval, starts in epoch seconds, ascending.
-
-    `device_key` names the device for ever (its UUID). Net energy is positive when taken from the grid. Sending
-    the same again changes nothing.
-
-    :raises UnableToStoreReadings: too many at once, or they overlap or contradict the grid of a day.
-    """
-    if not device_key or len(starts) > _MAX_TELEMETRY_INTERVALS:
-        raise UnableToStoreReadings(f"Send a device key and at most {_MAX_TELEMETRY_INTERVALS} intervals.")
-    utility = customers_models.Utility.objects.get(pk=utility_id)
-    try:
-        series = packing.Series(
-            interval_seconds=interval_seconds,
-            starts=np.asarray(starts, dtype=np.int64),
-            milli_units=np.asarray(energy_wh, dtype=np.int64) * 1000,
-            qualities=np.full(len(starts), quality, dtype=np.uint8),
-        )
-    except packing.Unpackable as error:
-        raise UnableToStoreReadings(str(error)) from error
-    channel = _open_channel(
-        utility_id=utility_id,
-        service_point_id=service_point_id,
-        source=models.Channel.Source.DEVICE,
-        key=device_key,
-        flow=flow,
-        unit=units.Unit.WATT_HOUR,
-        time_zone=utility.time_zone,
-        is_counted=True,
-    )
-    batch, _ = models.ImportBatch.objects.get_or_create(
-        utility_id=utility_id,
-        sha256=bytes(32),
-        target=f"device {device_key}",
-        defaults={
-            "format": models.ImportBatch.Format.TELEMETRY,
-            "imported_at": now,
-            "intervals": 0,
-            "days_added": 0,
-            "days_changed": 0,
-            "days_unchanged": 0,
-        },
-    )
-    done = Stored()
-    for locked, kept in _locked([(channel, series)]):
-        done += _store_days(batch=batch, channel=locked, series=(kept,), now=now)
-    return done
-
-
-def _open_channel(
+def open_channel(
     *,
     utility_id: int,
     service_point_id: int | None,
@@ -181,6 +125,7 @@ def _open_channel(
     time_zone: str,
     is_counted: bool,
 ) -> models.Channel:
+    """Return the channel, made if there is none."""
     channel, _ = models.Channel.objects.get_or_create(
         utility_id=utility_id,
         service_point_id=service_point_id,
@@ -193,16 +138,20 @@ def _open_channel(
     return channel
 
 
-def _locked[T](pairs: Iterable[tuple[models.Channel, T]]) -> list[tuple[models.Channel, T]]:
+def locked[T](pairs: Iterable[tuple[models.Channel, T]]) -> list[tuple[models.Channel, T]]:
     """Lock the channels in the order of their ids, so that two deliveries wait for each other and never deadlock."""
     by_id = sorted(pairs, key=lambda pair: pair[0].pk)
     queries.lock_channels(channel_ids=[channel.pk for channel, _ in by_id])
     return by_id
 
 
-def _store_days(
+def store_days(
     *, batch: models.ImportBatch, channel: models.Channel, series: Sequence[packing.Series], now: datetime.datetime
 ) -> Stored:
+    """Write a locked channel's series.
+
+    :raises UnableToStoreReadings: they contradict the grid of a day.
+    """
     zone = zoneinfo.ZoneInfo(channel.time_zone)
     done = Stored()
     for one in series:
@@ -237,11 +186,17 @@ def _store_packed(
         for day in days
         if day.local_date not in present
     ]
+    versions = _versions_behind_decisions(channel_id=channel.pk, present=present)
     newer = [
         (present[day.local_date], new)
         for day in days
         if day.local_date in present
-        and (new := packing.overlay(old=present[day.local_date].to_day(), new=day)) is not None
+        and (
+            new := packing.overlay(
+                old=present[day.local_date].to_day(), new=day, earlier=versions.get(day.local_date, ())
+            )
+        )
+        is not None
     ]
     changed = [
         models.MeterDay.of(day=new, channel=channel, account_id=row.account_id, batch=batch) for row, new in newer
@@ -255,6 +210,19 @@ def _store_packed(
     models.MeterDay.objects.filter(channel_id=channel.pk, local_date__in=[row.local_date for row in changed]).delete()
     models.MeterDay.copy_in(rows=fresh + changed)
     return Stored(added=len(fresh), changed=len(changed), unchanged=len(days) - len(fresh) - len(changed))
+
+
+def _versions_behind_decisions(
+    *, channel_id: int, present: Mapping[datetime.date, models.MeterDay]
+) -> dict[datetime.date, list[packing.Day]]:
+    """Return the earlier versions of the days that hold an estimate or an edit."""
+    decided = [row.local_date for row in present.values() if not packing.DECIDED.isdisjoint(bytes(row.qualities))]
+    found: dict[datetime.date, list[packing.Day]] = {}
+    if decided:
+        rows = models.MeterDayVersion.objects.filter(channel_id=channel_id, local_date__in=decided)
+        for row in rows.order_by("version"):
+            found.setdefault(row.local_date, []).append(row.to_day())
+    return found
 
 
 def _store_periods(
