@@ -8,6 +8,7 @@ Each path is priced like a bill; the spread of the prices is the uncertainty. Th
 give the same forecast.
 """
 
+import calendar
 import dataclasses
 import datetime
 from collections.abc import Sequence
@@ -211,4 +212,5 @@ def _midnight(day: datetime.date, period: loads.BillingPeriod) -> int:
 
 def _months_on(day: datetime.date, months: int) -> datetime.date:
     number = day.year * 12 + day.month - 1 + months
-    return day.replace(year=number // 12, month=number % 12 + 1)
+    year, month = number // 12, number % 12 + 1
+    return datetime.date(year, month, min(day.day, calendar.monthrange(year, month)[1]))

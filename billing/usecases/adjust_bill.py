@@ -62,9 +62,9 @@ class Rulebooks:
             exemptions=self.exemptions.get(account_id, ()),
         )
 
-    def as_always(self, *, account_id: int, service_point_id: int) -> rules.Rulebook:
+    def as_always(self, *, account_id: int, service_point_id: int, is_main: bool = True) -> rules.Rulebook:
         """Return what adjusts a span, as if it had always been and would always be in force: to price other days."""
-        book = self.at(account_id=account_id, service_point_id=service_point_id)
+        book = self.at(account_id=account_id, service_point_id=service_point_id, is_main=is_main)
         return rules.Rulebook(
             riders=tuple(_always(rule) for rule in book.riders),
             discounts=tuple(_always(rule) for rule in book.discounts),
