@@ -4,6 +4,8 @@ import datetime
 import uuid
 from collections.abc import Sequence
 
+from django.db.models import Q
+
 from billing import models
 from billing.domain import ledger, proof
 from contracts.bindings import words
@@ -45,6 +47,51 @@ def book(
         for posting in postings
     )
     return booking
+
+
+@db.transaction_required
+def book_bills(*, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
+    """Book many bills of one utility at once, each as `book` would; a bill of nothing books nothing.
+
+    :raises django.db.IntegrityError: one of them is booked already.
+    """
+    due = [bill for bill in bills if bill.amount_due_cents]
+    if not due:
+        return
+    utility_id, currency = due[0].utility_id, due[0].currency
+    codes = models.LedgerAccount.Code
+    wanted = [(codes.REVENUE, None), *((codes.RECEIVABLE, bill.account_id) for bill in due)]
+    models.LedgerAccount.objects.bulk_create(
+        [
+            models.LedgerAccount(utility_id=utility_id, code=code, commodity=currency, customer_account_id=owner)
+            for code, owner in wanted
+        ],
+        ignore_conflicts=True,
+    )
+    accounts = dict(
+        models.LedgerAccount.objects.of_utility(utility_id)
+        .filter(commodity=currency)
+        .filter(
+            Q(code=codes.RECEIVABLE, customer_account_id__in=[bill.account_id for bill in due]) | Q(code=codes.REVENUE)
+        )
+        .values_list("customer_account_id", "pk")
+    )
+    owed = ledger.Code.RECEIVABLE
+    bookings = models.LedgerTransaction.objects.bulk_create(
+        models.LedgerTransaction(
+            utility_id=utility_id, kind=models.LedgerTransaction.Kind.BILL, bill=bill, booked_at=now
+        )
+        for bill in due
+    )
+    models.LedgerEntry.objects.bulk_create(
+        models.LedgerEntry(
+            transaction=booking,
+            account_id=accounts[bill.account_id if posting.code is owed else None],
+            amount=posting.amount,
+        )
+        for bill, booking in zip(due, bookings, strict=True)
+        for posting in ledger.bill_issued(currency=currency, amount_cents=bill.amount_due_cents)
+    )
 
 
 @db.transaction_required

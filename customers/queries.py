@@ -114,6 +114,18 @@ def get_fee_tokens(*, utility_id: int) -> list[models.AcceptedToken]:
     return list(models.AcceptedToken.objects.filter(utility_id=utility_id, pays_fees=True).order_by("pk"))
 
 
+def lock_accounts(*, account_ids: Collection[int]) -> dict[int, models.CustomerAccount]:
+    """Lock accounts in the order of their ids until the transaction ends, and return them by id."""
+    rows = models.CustomerAccount.objects.filter(pk__in=account_ids).order_by("pk").select_for_update(no_key=True)
+    return {row.pk: row for row in rows}
+
+
+def get_accounts_with_users(*, account_ids: Collection[int]) -> set[int]:
+    """Return which of these accounts some active person may open."""
+    rows = models.AccountAccess.objects.filter(account_id__in=account_ids, customer__user__is_active=True)
+    return set(rows.values_list("account_id", flat=True))
+
+
 def lock_account(*, account_id: int) -> models.CustomerAccount:
     """Lock an account until the transaction ends and return it.
 

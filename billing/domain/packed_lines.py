@@ -123,9 +123,12 @@ class Span:
     lines: tuple[bill.Line, ...]
 
     @property
-    def total_nano(self) -> int:
-        """Return the sum of the lines."""
-        return sum(line.amount_nano for line in self.lines)
+    def rated_nano(self) -> int:
+        """Return what rating came to with its rounding, without what rules added after it."""
+        count = next((i for i, line in enumerate(self.lines) if line.kind not in bill.COMPONENT_OF), len(self.lines))
+        if count < len(self.lines) and self.lines[count].kind is bill.LineKind.ROUNDING:
+            count += 1
+        return sum(line.amount_nano for line in self.lines[:count])
 
 
 def pack(

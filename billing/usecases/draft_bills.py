@@ -77,7 +77,7 @@ def draft_bills(
     try:
         total = _waiting(run=run).count()
         done = Progress()
-        parts = _work(run=run, now=now) if workers == 1 else _work_together(run=run, now=now, workers=workers)
+        parts = work(run=run, now=now) if workers == 1 else _work_together(run=run, now=now, workers=workers)
         for part in parts:
             done += part
             on_progress(done, total)
@@ -139,7 +139,7 @@ def _waiting(*, run: models.BillRun) -> "db_models.QuerySet[customer_models.Cust
     return customer_models.CustomerAccount.objects.of_utility(run.utility_id).filter(Exists(served), ~Exists(drafted))
 
 
-def _work(
+def work(
     *, run: models.BillRun, now: datetime.datetime, above: int = 0, up_to: int | None = None
 ) -> Iterator[Progress]:
     """Draft the accounts with ids in `(above, up_to]`, lot by lot; the next lot is read while one is rated."""
@@ -213,4 +213,4 @@ def _leave_connections() -> None:
 
 def _work_apart(*, run_id: int, now: datetime.datetime, above: int, up_to: int) -> Progress:
     run = models.BillRun.objects.select_related("utility").get(pk=run_id)
-    return sum(_work(run=run, now=now, above=above, up_to=up_to), start=Progress())
+    return sum(work(run=run, now=now, above=above, up_to=up_to), start=Progress())

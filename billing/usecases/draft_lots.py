@@ -41,7 +41,6 @@ class Alone(enum.StrEnum):
     """Why an account is rated alone."""
 
     MOVED = "moved in or out"
-    NO_TARIFF = "tariff has no version"
     TARIFF = "tariff needs intervals"
     CHANGE = "tariff remembers and changes"
     READINGS = "readings not alike"
@@ -196,6 +195,9 @@ class Maker:
                 impossible.append(Impossible(account_id, "period_overlaps", detail))
                 continue
             found = self._members(lot=lot, account_id=account_id, at=at)
+            if isinstance(found, Impossible):
+                impossible.append(found)
+                continue
             if isinstance(found, Alone):
                 alone[account_id] = found
                 continue
@@ -221,7 +223,7 @@ class Maker:
 
     def _members(
         self, *, lot: Lot, account_id: int, at: Mapping[int, tuple[int, int]]
-    ) -> Alone | list[tuple[tuple[str, int, int], _Member]]:
+    ) -> Alone | Impossible | list[tuple[tuple[str, int, int], _Member]]:
         """Return an account's services by group, or why it goes alone. Groups: tariff, span (-1 settled), interval."""
         found: list[tuple[tuple[str, int, int], _Member]] = []
         for place, service in enumerate(lot.services[account_id]):
@@ -239,7 +241,8 @@ class Maker:
             seconds = intervals.pop()
             versions = self._versions(service.tariff_code)
             if not versions:
-                return Alone.NO_TARIFF
+                detail = f"No version of tariff {service.tariff_code} is in force on some day of the period."
+                return Impossible(account_id, "no_tariff", detail)
             for version in versions:
                 if not span_sheets.can_rate(tariff=version.tariff, reading=version.reading, interval_seconds=seconds):
                     return Alone.TARIFF
@@ -357,7 +360,7 @@ class Maker:
     def _memory(
         self, sheet: span_sheets.Sheet, members: list[_Member], version: _Version, *, is_settled: bool
     ) -> span_batch.Memory:
-        """Return what earlier bills left. kWh are carried only where something was given: by points with channels for it."""
+        """Return what earlier bills left; only points with channels for what is given carry kWh on."""
         needed = version.tariff.ratchet is not None or any(
             minimum.per is tariffs.ChargePer.YEAR for minimum in version.tariff.minimums
         )
