@@ -11,6 +11,7 @@ from django.core import exceptions
 from unfold import decorators
 
 from billing import forms, models
+from billing.admin import rules as rules
 from billing.usecases import import_tariff, issue_bill
 from customers import models as customer_models
 from openvpp.core import admin as tenant_admin
