@@ -67,6 +67,7 @@ def store(
     for channel, readings in locked(pairs):
         done += store_days(batch=batch, channel=channel, series=readings.series, now=now)
         done += _store_periods(batch=batch, channel=channel, values=readings.periods)
+        _retire_derived(channel=channel, series=readings.series, now=now)
         starts = [int(series.starts[0]) for series in readings.series if len(series)]
         if starts:
             asking.ask(channel=channel, since=min(starts), batch=batch, conflicts=readings.conflicts, now=now)
@@ -210,6 +211,33 @@ def _store_packed(
     models.MeterDay.objects.filter(channel_id=channel.pk, local_date__in=[row.local_date for row in changed]).delete()
     models.MeterDay.copy_in(rows=fresh + changed)
     return Stored(added=len(fresh), changed=len(changed), unchanged=len(days) - len(fresh) - len(changed))
+
+
+def _retire_derived(*, channel: models.Channel, series: Sequence[packing.Series], now: datetime.datetime) -> None:
+    """Take back what a register's reads were spread to on days that another channel of the point now measures."""
+    if not channel.is_counted or not models.Register.objects.filter(service_point=channel.service_point_id).exists():
+        return
+    zone = zoneinfo.ZoneInfo(channel.time_zone)
+    for one in series:
+        days = [packing.local_date(instant=int(at), zone=zone) for at in (one.starts[0], one.starts[-1])]
+        derived = [
+            row
+            for row in models.MeterDay.objects.filter(
+                channel__service_point=channel.service_point_id,
+                channel__source=models.Channel.Source.METER,
+                channel__flow=channel.flow,
+                channel__unit=channel.unit,
+                channel__is_counted=True,
+                local_date__range=days,
+            ).exclude(channel_id=channel.pk)
+            if set(bytes(row.qualities)) <= {units.Quality.MISSING, units.Quality.DERIVED}
+        ]
+        for row in derived:
+            earlier = queries.count_versions(channel_id=row.channel_id, dates=[row.local_date])
+            models.MeterDayVersion.of(day=row, version=earlier.get(row.local_date, 0) + 1, superseded_at=now).save(
+                force_insert=True
+            )
+            models.MeterDay.objects.filter(channel_id=row.channel_id, local_date=row.local_date).delete()
 
 
 def _versions_behind_decisions(

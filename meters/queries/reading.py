@@ -58,6 +58,15 @@ def get_channel_intervals(
     return usage.join([part for *_, part in found])
 
 
+def get_channel_reads(*, channel_id: int, starts_at: datetime.datetime, ends_at: datetime.datetime) -> usage.Intervals:
+    """Return what a channel's meter said in `[starts_at, ends_at)`, not multiplied; missing intervals absent.
+
+    :raises UnableToReadUsage: see `get_consumption`.
+    """
+    found = _read("channel.id = %s", [channel_id], _span(starts_at, ends_at), is_energy=False)
+    return usage.join([part for *_, part in found])
+
+
 def get_device_intervals(
     *, device_key: str, starts_at: datetime.datetime, ends_at: datetime.datetime
 ) -> usage.Intervals:
@@ -111,11 +120,13 @@ class _Row(NamedTuple):
     counts: bytes
 
 
-def _read(condition: str, values: list[Any], span: tuple[int, int]) -> list[tuple[int, str, usage.Intervals]]:
+def _read(
+    condition: str, values: list[Any], span: tuple[int, int], *, is_energy: bool = True
+) -> list[tuple[int, str, usage.Intervals]]:
     """Return (service point, flow, intervals) of each channel that the condition chooses, in one read.
 
     The database joins a channel's days, so that a month of a thousand meters is a thousand rows and no object is
-    made for a day. A meter's reads become energy.
+    made for a day. Where `is_energy`, a meter's reads are multiplied.
     """
     first = datetime.datetime.fromtimestamp(span[0], tz=datetime.UTC).date() - datetime.timedelta(days=1)
     last = datetime.datetime.fromtimestamp(span[1], tz=datetime.UTC).date() + datetime.timedelta(days=1)
@@ -130,7 +141,7 @@ def _read(condition: str, values: list[Any], span: tuple[int, int]) -> list[tupl
             ).fetchall()
             if row[-1] is not None
         ]
-    points = {row.service_point_id for row in rows if row.is_multiplied}
+    points = {row.service_point_id for row in rows if row.is_multiplied and is_energy}
     meters = meters_standing.get_multiplying(service_point_ids=sorted(points), first=first, last=last) if points else {}
     found: list[tuple[int, str, usage.Intervals]] = []
     for zone_name, group in itertools.groupby(rows, key=operator.attrgetter("time_zone")):
