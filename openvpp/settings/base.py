@@ -163,7 +163,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["wallets.oauth.authentication.BearerToken"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["wallets.oauth.authentication.AccessToken"],
     "DEFAULT_PERMISSION_CLASSES": ["openvpp.core.scopes.HasScopes"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["openvpp.core.parsers.JSONParser"],
