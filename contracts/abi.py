@@ -23,6 +23,7 @@ CONTRACTS = (
     "OpenVPPAccount",
     "OpenVPPAccountFactory",
     "OpenVPPPaymaster",
+    "PayoutClaims",
     "Payouts",
     "RelayPaymaster",
 )

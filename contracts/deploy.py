@@ -2,6 +2,7 @@
 
 Every contract stands at an address that follows from its code and its constructor's arguments (CREATE2 through the
 deterministic deployer), so running it twice changes nothing and running it on another chain gives the same addresses.
+With `--check` nothing is sent: what stands on the chain is compared with the record and with this code.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import eth_account
 import web3
 from eth_account.signers.local import LocalAccount
 
-from contracts import deployments, plan, sender
+from contracts import deployments, plan, sender, verification
 from contracts.bindings import paymaster, words
 
 DEVELOPMENT_CHAINS = frozenset({1337, 31337})
@@ -126,7 +127,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--stablecoin-usd-feed", type=words.parse_address, help="on a chain where money is")
     parser.add_argument("--deposit-wei", type=int, help="the paymaster's deposit is topped up to this")
     parser.add_argument("--stake-wei", type=int, help="the paymaster's stake is topped up to this")
+    parser.add_argument("--check", action="store_true", help="send nothing; compare the chain with record and code")
     parsed = parser.parse_args(arguments)
+    if parsed.check and parsed.rpc_url:
+        return parsed
     if not parsed.rpc_url or not parsed.deployer_key_file:
         parser.error("say --rpc-url and --deployer-key-file, or set CHAIN_RPC_URL and DEPLOYER_KEY_FILE")
     return parsed
@@ -135,6 +139,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Deploy as the command line says; return the exit code."""
     parsed = _parse(arguments)
+    if parsed.check:
+        return _check(rpc_url=parsed.rpc_url, directory=parsed.out)
     named = (parsed.stablecoin, parsed.native_usd_feed, parsed.ovpp_usd_feed, parsed.stablecoin_usd_feed)
     try:
         found = deploy(
@@ -151,6 +157,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"contracts stand on chain {found.chain_id}, recorded in {parsed.out / f'{found.chain_id}.json'}")
     return 0
+
+
+def _check(*, rpc_url: str, directory: pathlib.Path) -> int:
+    try:
+        findings = verification.verify(rpc_url=rpc_url, directory=directory)
+    except verification.UnableToVerify as error:
+        sys.stderr.write(f"openvpp: {error}\n")
+        return 1
+    for finding in findings:
+        print(f"{words.checksummed(finding.address)} {finding.name}: {finding.wrong or 'as it should be'}")
+    return int(any(finding.wrong for finding in findings))
 
 
 def _read_key(path: pathlib.Path) -> bytes:

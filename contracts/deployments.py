@@ -34,11 +34,13 @@ class Deployment:
     entry_point: bytes
     account_factory: bytes
     account_implementation: bytes
+    account_self_custody: bytes
     paymaster: bytes
     relay_paymaster: bytes
     ovpp: bytes
     stablecoin: bytes
     payouts: bytes
+    payout_claims: bytes
     bill_lane: bytes
     feeds: Feeds
 
@@ -80,6 +82,12 @@ def read(path: pathlib.Path, /) -> Deployment:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no record of a deployment: {error}"
         raise UnableToLoadDeployment(message) from error
+
+
+def addresses(deployment: Deployment, /) -> dict[str, bytes]:
+    """Return every address of a deployment by its name, feeds included."""
+    found = {name: getattr(deployment, name) for name in _CONTRACT_FIELDS}
+    return found | dataclasses.asdict(deployment.feeds)
 
 
 def write(deployment: Deployment, /, *, directory: pathlib.Path, code_hashes: dict[str, str]) -> pathlib.Path:

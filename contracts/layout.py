@@ -17,7 +17,7 @@ from contracts.bindings import words
 
 SNAPSHOT = abi.ROOT / "deployments" / "account_storage.json"
 
-_SOURCES = ("account/BillSessions.sol", "account/OpenVPPAccount.sol")
+_SOURCES = "src/account"
 _STRUCT = re.compile(r"@custom:storage-location erc7201:(\S+)\n(?:\s*///[^\n]*\n)*\s*struct \w+ \{([^}]*)\}")
 _STORAGE = re.compile(r"bytes32 private constant \w+_STORAGE =\s+(0x[0-9a-f]{64});")
 
@@ -48,8 +48,8 @@ def current() -> dict[str, list[str]]:
     :raises UnableToReadLayout: if a namespace and its slot don't belong together.
     """
     layout: dict[str, list[str]] = {}
-    for name in _SOURCES:
-        layout |= read(abi.ROOT / "src" / name)
+    for source in sorted((abi.ROOT / _SOURCES).glob("*.sol")):
+        layout |= read(source)
     return layout
 
 

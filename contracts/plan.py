@@ -15,6 +15,17 @@ _ENTRY_POINT_SALT = bytes.fromhex("0a59dbff790c23c976a548690c27297883cc66b4c6702
 _SALT = words.keccak(b"openvpp")
 _FEEDS = {"native_usd": b"ETH / USD", "ovpp_usd": b"OVPP / USD", "stablecoin_usd": b"devUSD / USD"}
 _FEED_DECIMALS = 8
+_CONTRACT_OF = {
+    "account_implementation": "OpenVPPAccount",
+    "account_self_custody": "OpenVPPAccount",
+    "account_factory": "OpenVPPAccountFactory",
+    "paymaster": "OpenVPPPaymaster",
+    "relay_paymaster": "RelayPaymaster",
+    "ovpp": "OVPP",
+    "payouts": "Payouts",
+    "payout_claims": "PayoutClaims",
+    "bill_lane": "BillLane",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,15 +63,18 @@ class Plan:
 def make(*, deployer: bytes, treasury: bytes, external: External | None) -> Plan:
     """Return the plan of a deployment; without `external` it brings its own development stablecoin and feeds."""
     entry_point = Creation("entry_point", _ENTRY_POINT_SALT, abi.load("EntryPoint").creation_code)
-    implementation = _creation("account_implementation", "OpenVPPAccount", words.address(entry_point.address))
+    self_custody = _account("account_self_custody", entry_point=entry_point, self_custody=words.ZERO_ADDRESS)
+    implementation = _account("account_implementation", entry_point=entry_point, self_custody=self_custody.address)
     creations = [
         entry_point,
+        self_custody,
         implementation,
         _creation("account_factory", "OpenVPPAccountFactory", words.address(implementation.address)),
         _creation("paymaster", "OpenVPPPaymaster", words.address(entry_point.address) + words.address(deployer)),
         _creation("relay_paymaster", "RelayPaymaster", words.address(entry_point.address) + words.address(deployer)),
         _creation("ovpp", "OVPP", words.address(treasury)),
         _creation("payouts", "Payouts", b""),
+        _creation("payout_claims", "PayoutClaims", b""),
         _creation("bill_lane", "BillLane", b""),
     ]
     if external is None:
@@ -72,11 +86,20 @@ def make(*, deployer: bytes, treasury: bytes, external: External | None) -> Plan
     return Plan(tuple(creations), brought | {creation.name: creation.address for creation in creations})
 
 
+def contract_of(name: str, /) -> str | None:
+    """Return the contract that stands at an address of a deployment; None for the EntryPoint and what others made."""
+    return _CONTRACT_OF.get(name)
+
+
 def deployment(plan: Plan, /, *, chain_id: int, deployed_block: int) -> deployments.Deployment:
     """Return the deployment that a plan leads to."""
     addresses = dict(plan.addresses)
     feeds = deployments.Feeds(**{name: addresses.pop(name) for name in _FEEDS})
     return deployments.Deployment(chain_id=chain_id, deployed_block=deployed_block, feeds=feeds, **addresses)
+
+
+def _account(name: str, *, entry_point: Creation, self_custody: bytes) -> Creation:
+    return _creation(name, "OpenVPPAccount", words.address(entry_point.address) + words.address(self_custody))
 
 
 def _creation(name: str, contract: str, arguments: bytes) -> Creation:

@@ -104,10 +104,12 @@ def sponsor(
     limits: gas.GasLimits,
     quote: models.FeeQuote | None,
     expires_at: datetime.datetime,
+    program_id: int = 0,
 ) -> user_operations.UserOperation:
-    """Return the operation with the sponsor's signed leave in it, valid on the chain until `expires_at`.
+    """Return the operation with the sponsor's signed leave in it, valid on the chain for the hour before `expires_at`.
 
-    Without a quote the utility pays, and the operation is no payment.
+    Without a quote the utility pays, and the operation is no payment. A `program_id` other than zero names the program
+    whose budget on the chain is charged beside the utility's.
 
     :raises UnableToSponsor: quote and operation differ, or the signer refuses.
     :raises errors.Unreachable: the signer does not answer.
@@ -119,7 +121,8 @@ def sponsor(
         paymaster=deployments.load(chain_id=chain_id).paymaster,
         mode=paymaster.FeeMode.UTILITY if quote is None else _MODES[models.FeeQuote.Mode(quote.mode)],
         utility_id=utility_id,
-        valid_after=0,
+        program_id=program_id,
+        valid_after=int(expires_at.timestamp()) - paymaster.WINDOW_SECONDS,
         valid_until=int(expires_at.timestamp()),
         fee_units=0 if quote is None else quote.fee_units,
         verification_gas_limit=limits.paymaster_verification_gas_limit,

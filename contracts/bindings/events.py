@@ -145,11 +145,44 @@ class SessionFrozen(Event):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetCharged(Event):
-    """The paymaster charged an operation's cost to a utility's budget."""
+    """The paymaster charged an operation's cost to a utility's budget, and to its program's unless that is zero."""
 
     user_operation_hash: bytes
     utility_id: int
+    program_id: int
     cost_wei: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RoundOpened(Event):
+    """A funder opened a round of payouts to claim."""
+
+    round_id: bytes
+    funder: bytes
+    token: bytes
+    reference: bytes
+    root: bytes
+    amount_units: int
+    expires_at: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed(Event):
+    """A payout of a round was claimed."""
+
+    round_id: bytes
+    index: int
+    account: bytes
+    amount_units: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Returned(Event):
+    """What was left of a round went back to its funder."""
+
+    round_id: bytes
+    funder: bytes
+    amount_units: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,7 +397,43 @@ def _budget_charged(log: _Log) -> BudgetCharged:
         log_index=log.log_index,
         user_operation_hash=bytes(log.topics[1]),
         utility_id=words.read_uint(log.topics[2], 0),
+        program_id=words.read_uint(log.topics[3], 0),
         cost_wei=log.uint(0),
+    )
+
+
+def _round_opened(log: _Log) -> RoundOpened:
+    return RoundOpened(
+        emitter=log.emitter,
+        log_index=log.log_index,
+        round_id=bytes(log.topics[1]),
+        funder=log.topic_address(2),
+        token=log.topic_address(3),
+        reference=words.read_word(log.data, 0)[: words.REFERENCE_BYTES],
+        root=words.read_word(log.data, 32),
+        amount_units=log.uint(2),
+        expires_at=log.uint(3),
+    )
+
+
+def _claimed(log: _Log) -> Claimed:
+    return Claimed(
+        emitter=log.emitter,
+        log_index=log.log_index,
+        round_id=bytes(log.topics[1]),
+        index=words.read_uint(log.topics[2], 0),
+        account=log.topic_address(3),
+        amount_units=log.uint(0),
+    )
+
+
+def _returned(log: _Log) -> Returned:
+    return Returned(
+        emitter=log.emitter,
+        log_index=log.log_index,
+        round_id=bytes(log.topics[1]),
+        funder=log.topic_address(2),
+        amount_units=log.uint(0),
     )
 
 
@@ -395,6 +464,9 @@ _DECODERS: dict[bytes, tuple[int, Callable[[_Log], Event]]] = {
     topic_of("SessionInstalled(bytes32,address,bytes32,bytes32[5])"): (4, _session_installed),
     topic_of("SessionRevoked(bytes32)"): (2, _session_revoked),
     topic_of("SessionFrozen(bytes32,bool)"): (2, _session_frozen),
-    topic_of("BudgetCharged(bytes32,uint64,uint256)"): (3, _budget_charged),
+    topic_of("BudgetCharged(bytes32,uint64,uint64,uint256)"): (4, _budget_charged),
+    topic_of("RoundOpened(bytes32,address,address,bytes16,bytes32,uint256,uint256)"): (4, _round_opened),
+    topic_of("Claimed(bytes32,uint256,address,uint256)"): (4, _claimed),
+    topic_of("Returned(bytes32,address,uint256)"): (3, _returned),
     topic_of("IntentRefused(uint256,address,bytes4)"): (3, _intent_refused),
 }

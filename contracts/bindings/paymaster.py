@@ -15,8 +15,17 @@ _SPONSORED_TYPEHASH = words.keccak(
 _SET_ALLOWANCE = words.selector("setAllowance(address,uint96,uint128)")
 _SET_SPONSOR = words.selector("setSponsor(address,bool)")
 _IS_SPONSOR = words.selector("isSponsor(address)")
-_SET_BUDGET = words.selector("setBudget(uint64,uint256)")
-_BUDGET_WEI = words.selector("budgetWei(uint64)")
+_SET_BUDGET = words.selector("setBudget(uint64,uint64,uint104)")
+_SET_LIMITS = words.selector("setLimits(uint64,uint64,uint128,uint128)")
+_SET_MANAGER = words.selector("setManager(uint64,address)")
+_BUDGET_OF = words.selector("budgetOf(uint64,uint64)")
+_PAY_BILL = words.selector("payBill(bytes32[5],bytes16,uint256,uint256,bool)")
+_PAY_BILL_BYTES = 4 + 9 * 32
+_FEE_AT, _IN_FEE_TOKEN_AT = 4 + 7 * 32, 4 + 8 * 32
+_DAY_S = 86_400
+
+# How long a sponsorship may last at most and always fall on a clear day.
+WINDOW_SECONDS = 3_600
 _SET_PAUSED = words.selector("setPaused(bool)")
 _DEPOSIT = words.selector("deposit()")
 _GET_DEPOSIT = words.selector("getDeposit()")
@@ -36,9 +45,10 @@ class FeeMode(enum.IntEnum):
 class Sponsorship:
     """What a sponsor grants: the mode, whose budget pays, the quoted fee, and when.
 
-    The times are Unix seconds: valid for blocks with `valid_after < timestamp <= valid_until`. The fee is in base units
-    of the fee's token and zero for the utility's mode and for calls other than a bill payment. Gas limits are the
-    paymaster's own two.
+    The times are Unix seconds: valid for blocks with `valid_after < timestamp <= valid_until`; a budget that is limited
+    per day asks that they lie no further apart than `WINDOW_SECONDS`. The fee is in base units of the fee's token and
+    zero for the utility's mode and for calls other than a bill payment. Gas limits are the paymaster's own two. With a
+    `program_id` other than zero that program's budget is charged beside the utility's.
     """
 
     paymaster: bytes
@@ -49,6 +59,71 @@ class Sponsorship:
     fee_units: int
     verification_gas_limit: int
     post_op_gas_limit: int
+    program_id: int = 0
+
+    def day(self) -> int:
+        """Return the UTC day, in whole days since 1970-01-01, that the operation is counted on; zero if not clear."""
+        day = self.valid_until // _DAY_S
+        return day if self.valid_after + WINDOW_SECONDS >= day * _DAY_S else 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a utility, or one of its programs, may spend on gas, in wei; zero stands for no limit."""
+
+    left_wei: int
+    spent_on_day_wei: int
+    day: int
+    max_per_operation_wei: int
+    max_per_day_wei: int
+
+    def refusal_of(self, *, cost_wei: int, day: int) -> str | None:
+        """Return the error's name with which an operation of a day is refused, None if it is paid for.
+
+        `cost_wei` is the most that it may cost, `day` the UTC day it is counted on, zero if that is not clear.
+        """
+        if cost_wei > self.left_wei:
+            return "BudgetExceeded"
+        if self.max_per_operation_wei and cost_wei > self.max_per_operation_wei:
+            return "AboveOperationLimit"
+        if self.max_per_day_wei and not day:
+            return "DayUnclear"
+        if self.max_per_day_wei and self._spent_with(cost_wei, day) > self.max_per_day_wei:
+            return "AboveDayLimit"
+        return None
+
+    def after(self, *, cost_wei: int, day: int) -> Budget:
+        """Return the budget once an operation that is not refused was reserved."""
+        return dataclasses.replace(
+            self,
+            left_wei=self.left_wei - cost_wei,
+            spent_on_day_wei=self._spent_with(cost_wei, day) if day else self.spent_on_day_wei,
+            day=max(day, self.day),
+        )
+
+    def settled(self, *, unused_wei: int, day: int) -> Budget:
+        """Return the budget once an operation of a day was executed and did not use a part of what was reserved."""
+        is_counted = day == self.day
+        spent = max(0, self.spent_on_day_wei - unused_wei) if is_counted else self.spent_on_day_wei
+        return dataclasses.replace(self, left_wei=self.left_wei + unused_wei, spent_on_day_wei=spent)
+
+    def _spent_with(self, cost_wei: int, day: int) -> int:
+        return cost_wei + (self.spent_on_day_wei if day <= self.day else 0)
+
+
+def fee_refusal_of(*, call_data: bytes, sponsorship: Sponsorship) -> str | None:
+    """Return the error's name with which the paymaster refuses a call for its fee, None if the fee is as quoted."""
+    fee, is_in_fee_token = 0, sponsorship.mode is FeeMode.OVPP
+    if call_data[:4] == _PAY_BILL:
+        if len(call_data) != _PAY_BILL_BYTES:
+            return "BadDataLength"
+        fee = words.read_uint(call_data, _FEE_AT)
+        is_in_fee_token = words.read_uint(call_data, _IN_FEE_TOKEN_AT) != 0
+    is_absorbed = sponsorship.mode is FeeMode.UTILITY
+    is_quoted_kind = is_in_fee_token == (sponsorship.mode is FeeMode.OVPP)
+    if fee != sponsorship.fee_units or (fee and (is_absorbed or not is_quoted_kind)):
+        return "FeeDiffersFromQuote"
+    return None
 
 
 def encode_paymaster_data(*, sponsorship: Sponsorship, sponsor_signature: bytes | None = None) -> bytes:
@@ -60,6 +135,7 @@ def encode_paymaster_data(*, sponsorship: Sponsorship, sponsor_signature: bytes 
             sponsorship.post_op_gas_limit.to_bytes(16, "big"),
             sponsorship.mode.to_bytes(1, "big"),
             sponsorship.utility_id.to_bytes(8, "big"),
+            sponsorship.program_id.to_bytes(8, "big"),
             sponsorship.valid_after.to_bytes(6, "big"),
             sponsorship.valid_until.to_bytes(6, "big"),
             sponsorship.fee_units.to_bytes(16, "big"),
@@ -101,18 +177,25 @@ def sponsored(
 
 
 def encode_relayed_data(
-    *, relay_paymaster: bytes, verification_gas_limit: int, post_op_gas_limit: int = 0, utility_id: int | None = None
+    *,
+    relay_paymaster: bytes,
+    verification_gas_limit: int,
+    post_op_gas_limit: int = 0,
+    utility_id: int | None = None,
+    program_id: int = 0,
 ) -> bytes:
     """Return `paymaster_and_data` for the relayer keys' own paymaster, which asks for no signature.
 
-    With `utility_id` that utility's budget is charged, in a `postOp` that needs gas; without, nobody's is.
+    With `utility_id` that utility's budget is charged, in a `postOp` that needs gas; without, nobody's is. With
+    `program_id` that program's is charged too.
     """
+    named = b"" if utility_id is None else utility_id.to_bytes(8, "big") + program_id.to_bytes(8, "big")
     return b"".join(
         (
             words.exactly(relay_paymaster, words.ADDRESS_BYTES, "the paymaster"),
             verification_gas_limit.to_bytes(16, "big"),
             post_op_gas_limit.to_bytes(16, "big"),
-            b"" if utility_id is None else utility_id.to_bytes(8, "big"),
+            named,
         )
     )
 
@@ -137,14 +220,54 @@ def encode_is_sponsor(*, sponsor: bytes) -> bytes:
     return _IS_SPONSOR + words.address(sponsor)
 
 
-def encode_set_budget(*, utility_id: int, budget_wei: int) -> bytes:
-    """Return the calldata by which the paymaster's owner sets what is left of a utility's budget."""
-    return _SET_BUDGET + words.uint(utility_id, bits=64) + words.uint(budget_wei)
+def encode_set_budget(*, utility_id: int, budget_wei: int, program_id: int = 0) -> bytes:
+    """Return the calldata that sets what is left of a utility's budget (the owner's to set), or of a program's."""
+    return (
+        _SET_BUDGET
+        + words.uint(utility_id, bits=64)
+        + words.uint(program_id, bits=64)
+        + words.uint(budget_wei, bits=104)
+    )
 
 
-def encode_budget(*, utility_id: int) -> bytes:
-    """Return the calldata that asks what is left of a utility's budget, in wei."""
-    return _BUDGET_WEI + words.uint(utility_id, bits=64)
+def encode_set_limits(
+    *, utility_id: int, max_per_operation_wei: int, max_per_day_wei: int, program_id: int = 0
+) -> bytes:
+    """Return the calldata by which a utility's manager, or the owner, limits a budget; zero for no limit."""
+    return b"".join(
+        (
+            _SET_LIMITS,
+            words.uint(utility_id, bits=64),
+            words.uint(program_id, bits=64),
+            words.uint(max_per_operation_wei, bits=128),
+            words.uint(max_per_day_wei, bits=128),
+        )
+    )
+
+
+def encode_set_manager(*, utility_id: int, manager: bytes) -> bytes:
+    """Return the calldata by which the owner names who sets a utility's limits and its programs' budgets."""
+    return _SET_MANAGER + words.uint(utility_id, bits=64) + words.address(manager)
+
+
+def encode_budget(*, utility_id: int, program_id: int = 0) -> bytes:
+    """Return the calldata that asks for a utility's budget, or for one of its programs'; what is left comes first."""
+    return _BUDGET_OF + words.uint(utility_id, bits=64) + words.uint(program_id, bits=64)
+
+
+def decode_budget(*, result: bytes) -> Budget:
+    """Return the budget that the paymaster answered.
+
+    :raises ValueError: if that is none.
+    """
+    left, spent, day, per_operation, per_day = (words.read_uint(result, 32 * i) for i in range(5))
+    return Budget(
+        left_wei=left,
+        spent_on_day_wei=spent,
+        day=day,
+        max_per_operation_wei=per_operation,
+        max_per_day_wei=per_day,
+    )
 
 
 def encode_set_paused(*, is_paused: bool) -> bytes:

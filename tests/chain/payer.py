@@ -52,7 +52,7 @@ class Payer:
         nonce: int | None = None,
         **changes: int,
     ) -> user_operations.UserOperation:
-        """Return an operation sponsored and not yet signed; `changes` are gas limits."""
+        """Return an operation sponsored and not yet signed; `changes` are gas limits, or of the sponsorship."""
         deployment = self.chain.deployment
         is_deployed = bool(self.chain.code(self.account))
         operation = user_operations.UserOperation(
@@ -73,8 +73,9 @@ class Payer:
             paymaster=deployment.paymaster,
             mode=mode,
             utility_id=chain_fixture.UTILITY_ID,
-            valid_after=now - 60,
-            valid_until=now + 3600,
+            program_id=changes.get("program_id", 0),
+            valid_after=changes.get("valid_after", now - 60),
+            valid_until=now + 3_500,
             fee_units=fee_units,
             verification_gas_limit=60_000,
             post_op_gas_limit=25_000,

@@ -94,3 +94,47 @@ def test_key_file_that_holds_no_key_is_said(tmp_path: pathlib.Path, capsys: pyte
     assert code == 1
     assert "holds no private key" in said
     assert "secret" not in said
+
+
+def _check(chain: chain_fixture.Chain, directory: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = deploy.main(["--check", "--rpc-url", chain.rpc_url, "--out", str(directory)])
+    return code, capsys.readouterr().out
+
+
+def test_check_compares_the_chain_with_record_and_code(
+    chain: chain_fixture.Chain, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deploy.deploy(rpc_url=chain.rpc_url, deployer_key=chain_fixture.DEPLOYER.secret, out=tmp_path)
+    code, said = _check(chain, tmp_path, capsys)
+    assert (code, said.count("as it should be")) == (0, 14)
+
+    # One byte of the paymaster's code is another.
+    paymaster_address = chain.deployment.paymaster
+    changed = bytearray(chain.code(paymaster_address))
+    changed[100] ^= 1
+    chain.rpc("anvil_setCode", words.checksummed(paymaster_address), "0x" + changed.hex())
+    code, said = _check(chain, tmp_path, capsys)
+    assert code == 1
+    assert f"{words.checksummed(paymaster_address)} paymaster: another code than was deployed" in said
+    assert said.count("as it should be") == 13
+
+    # A record that was made to fit does not make it this version's code.
+    path = tmp_path / "31337.json"
+    record = json.loads(path.read_text())
+    record["code_hashes"]["paymaster"] = "0x" + words.keccak(bytes(changed)).hex()
+    path.write_text(json.dumps(record))
+    code, said = _check(chain, tmp_path, capsys)
+    assert (code, "paymaster: another code than OpenVPPPaymaster of this version" in said) == (1, True)
+
+    chain.rpc("anvil_setCode", words.checksummed(chain.deployment.payouts), "0x")
+    code, said = _check(chain, tmp_path, capsys)
+    assert (code, "payouts: no code" in said) == (1, True)
+
+
+def test_check_of_an_unrecorded_chain_is_said(
+    chain: chain_fixture.Chain, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = deploy.main(["--check", "--rpc-url", chain.rpc_url, "--out", str(tmp_path)])
+
+    assert code == 1
+    assert "was not verified" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/Pac
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {IBillPayer} from "../interfaces/IBillPayer.sol";
 import {Signers} from "../account/Signers.sol";
+import {Budgets} from "./Budgets.sol";
 import {DepositOwner} from "./DepositOwner.sol";
 
 /// @title The paymaster of OpenVPP
@@ -14,9 +15,11 @@ import {DepositOwner} from "./DepositOwner.sol";
 /// It takes no tokens: the network fee is in the customer's own call, signed by the customer's key, and here it is
 /// compared with the quote. So nobody is charged more than the quote that both have signed.
 /// @dev Trusts its sponsors to have quoted and simulated what they sign; what a stolen sponsor key can burn is bounded
-/// by the budgets. Reads its own storage during validation, hence needs a stake (ERC-7562). Paymaster data: mode (1
-/// byte), utility (8), valid after (6), valid until (6), quoted fee (16), sponsor's r, s, v (65).
-contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
+/// by the budgets. Reads its own storage during validation, hence needs a stake (ERC-7562). Validation may not read the
+/// clock, so an operation falls on the UTC day on which its sponsorship ends, and may land at most an hour before that
+/// day begins: n days in a row never cost more than n + 1 daily limits. Paymaster data: mode (1 byte), utility (8),
+/// program (8), valid after (6), valid until (6), quoted fee (16), sponsor's r, s, v (65).
+contract OpenVPPPaymaster is IPaymaster, Budgets, EIP712 {
     /// @notice Fee modes: in the session's fee token, in the bill's token, or none as the utility absorbs it.
     uint8 public constant FEE_IN_FEE_TOKEN = 1;
     uint8 public constant FEE_IN_BILL_TOKEN = 2;
@@ -26,7 +29,8 @@ contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
     uint256 public constant POST_OP_GAS = 9_000;
 
     uint256 private constant DATA_OFFSET = 52;
-    uint256 private constant SIGNATURE_OFFSET = DATA_OFFSET + 37;
+    uint256 private constant FEE_OFFSET = DATA_OFFSET + 29;
+    uint256 private constant SIGNATURE_OFFSET = FEE_OFFSET + 16;
     uint256 private constant PAYMASTER_AND_DATA_LENGTH = SIGNATURE_OFFSET + 65;
     uint256 private constant PAY_BILL_LENGTH = 4 + 9 * 32;
 
@@ -38,9 +42,6 @@ contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
     /// @notice Whether a key may sponsor operations.
     mapping(address sponsor => bool) public isSponsor;
 
-    /// @notice What is left of a utility's budget, in wei.
-    mapping(uint64 utilityId => uint256 budgetWei) public budgetWei;
-
     /// @notice Whether no operation is sponsored at present.
     bool public paused;
 
@@ -49,16 +50,14 @@ contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
     /// @param allowed Whether it may.
     event SponsorSet(address indexed sponsor, bool allowed);
 
-    /// @notice A utility's budget was set.
-    /// @param utilityId Whose.
-    /// @param budgetWei What is left of it from now on, in wei.
-    event BudgetSet(uint64 indexed utilityId, uint256 budgetWei);
-
     /// @notice A sponsored operation was charged to a utility's budget.
     /// @param userOpHash The operation.
     /// @param utilityId Whose budget.
+    /// @param programId Whose budget within it too; zero for none.
     /// @param costWei Charged, in wei.
-    event BudgetCharged(bytes32 indexed userOpHash, uint64 indexed utilityId, uint256 costWei);
+    event BudgetCharged(
+        bytes32 indexed userOpHash, uint64 indexed utilityId, uint64 indexed programId, uint256 costWei
+    );
 
     /// @notice Sponsoring was stopped or goes on.
     /// @param paused Whether it is stopped.
@@ -80,12 +79,6 @@ contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
     /// @param quotedFee In the quote.
     error FeeDiffersFromQuote(uint256 fee, uint256 quotedFee);
 
-    /// @notice The utility's budget does not cover the operation.
-    /// @param utilityId Whose budget.
-    /// @param costWei Most that the operation may cost, in wei.
-    /// @param leftWei What is left of the budget, in wei.
-    error BudgetExceeded(uint64 utilityId, uint256 costWei, uint256 leftWei);
-
     /// @param entryPoint EntryPoint v0.8.
     /// @param owner Who funds, sets sponsors and budgets, pauses and withdraws.
     constructor(IEntryPoint entryPoint, address owner)
@@ -103,18 +96,15 @@ contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
         bytes calldata fields = op.paymasterAndData;
         if (fields.length != PAYMASTER_AND_DATA_LENGTH) revert BadDataLength(fields.length);
         uint256 data = uint256(bytes32(fields[DATA_OFFSET:]));
-        uint64 utilityId = uint64(data >> 184);
-        _checkFee(op.callData, uint8(data >> 248), uint128(bytes16(fields[DATA_OFFSET + 21:])));
+        _checkFee(op.callData, uint8(data >> 248), uint128(bytes16(fields[FEE_OFFSET:])));
 
-        uint256 left = budgetWei[utilityId];
-        if (maxCost > left) revert BudgetExceeded(utilityId, maxCost, left);
-        unchecked {
-            budgetWei[utilityId] = left - maxCost;
-        }
+        uint48 validAfter = uint48(data >> 72);
+        uint48 validUntil = uint48(data >> 24);
+        uint256 day = _dayOf(validAfter, validUntil);
+        _reserve(uint64(data >> 184), uint64(data >> 120), maxCost, day);
         bool genuine = _isSponsored(op, fields);
-        context = abi.encode(userOpHash, utilityId, maxCost);
-        validationData =
-            (uint256(uint48(data >> 136)) << 208) | (uint256(uint48(data >> 88)) << 160) | (genuine ? 0 : 1);
+        context = abi.encode(userOpHash, maxCost, ((data >> 120) << 128) | day);
+        validationData = (uint256(validAfter) << 208) | (uint256(validUntil) << 160) | (genuine ? 0 : 1);
     }
 
     /// @inheritdoc IPaymaster
@@ -122,11 +112,12 @@ contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
         external
         onlyEntryPoint
     {
-        (bytes32 userOpHash, uint64 utilityId, uint256 reserved) = abi.decode(context, (bytes32, uint64, uint256));
+        (bytes32 userOpHash, uint256 reserved, uint256 charged) = abi.decode(context, (bytes32, uint256, uint256));
         uint256 cost = actualGasCost + POST_OP_GAS * actualUserOpFeePerGas;
         if (cost > reserved) cost = reserved;
-        budgetWei[utilityId] += reserved - cost;
-        emit BudgetCharged(userOpHash, utilityId, cost);
+        (uint64 utilityId, uint64 programId) = (uint64(charged >> 192), uint64(charged >> 128));
+        _giveBack(utilityId, programId, reserved - cost, uint128(charged));
+        emit BudgetCharged(userOpHash, utilityId, programId, cost);
     }
 
     /// @notice Digest that a sponsor signs for an operation; its signature field and the last 65 bytes of its paymaster
@@ -144,19 +135,19 @@ contract OpenVPPPaymaster is IPaymaster, DepositOwner, EIP712 {
         emit SponsorSet(sponsor, allowed);
     }
 
-    /// @notice Sets what is left of a utility's budget.
-    /// @param utilityId Whose.
-    /// @param newBudgetWei Left from now on, in wei.
-    function setBudget(uint64 utilityId, uint256 newBudgetWei) external onlyOwner {
-        budgetWei[utilityId] = newBudgetWei;
-        emit BudgetSet(utilityId, newBudgetWei);
-    }
-
     /// @notice Stops sponsoring, or lets it go on.
     /// @param paused_ Whether to stop.
     function setPaused(bool paused_) external onlyOwner {
         paused = paused_;
         emit PausedSet(paused_);
+    }
+
+    /// @dev The UTC day on which a sponsorship ends; zero if it has no end, or begins more than an hour before that day.
+    function _dayOf(uint256 validAfter, uint256 validUntil) private pure returns (uint256 day) {
+        day = validUntil / 1 days;
+        // The day's first second is what is looked for.
+        // slither-disable-next-line divide-before-multiply
+        if (validAfter + 1 hours < day * 1 days) day = 0;
     }
 
     /// @dev A bill payment's fee must be the quoted one, in the quoted kind of token; other calls carry no fee.

@@ -4,18 +4,21 @@ pragma solidity ^0.8.28;
 import {IEntryPoint} from "@account-abstraction/contracts/interfaces/IEntryPoint.sol";
 import {IPaymaster} from "@account-abstraction/contracts/interfaces/IPaymaster.sol";
 import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
+import {Budgets} from "./Budgets.sol";
 import {DepositOwner} from "./DepositOwner.sol";
 
 /// @title The paymaster of our own relayer keys
 /// @notice Pays the gas of whatever operations a relayer key bundles, without a sponsor's signature: the cheap mode. The
 /// customer's key has signed the fee with the rest of the call. With a utility named in the paymaster data, the cost is
-/// charged to that utility's budget; without, the fee in the call is what makes up for it.
+/// charged to that utility's budget, and to its program's if one is named; without, the fee in the call is what makes up
+/// for it.
 /// @dev Trusts its relayer keys by `tx.origin`, each up to a gas price and a cost per operation. A call that such a key
 /// sends to anything but the EntryPoint could be made to re-enter the EntryPoint with a stranger's operations, so these
 /// keys send nothing but direct `handleOps`; the bill lane, refills and treasury use other keys. The deposit is kept
 /// small and refilled often: it is what a stolen key can lose. No outside bundler accepts this mode; OpenVPPPaymaster is
-/// for them. Paymaster data: nothing, or the utility (8 bytes).
-contract RelayPaymaster is IPaymaster, DepositOwner {
+/// for them, so that this one may read the clock: an operation falls on the UTC day of its block. Paymaster data: nothing,
+/// or the utility (8 bytes) and its program (8, zero for none).
+contract RelayPaymaster is IPaymaster, Budgets {
     /// @notice What a relayer key may spend.
     /// @param maxFeePerGasWei Highest gas price, in wei per gas, inclusive; zero for a key that is not trusted.
     /// @param maxCostWei Most that one operation may cost, in wei, inclusive.
@@ -32,19 +35,11 @@ contract RelayPaymaster is IPaymaster, DepositOwner {
     /// @notice What each relayer key may spend.
     mapping(address relayer => Allowance) public allowanceOf;
 
-    /// @notice What is left of a utility's budget, in wei.
-    mapping(uint64 utilityId => uint256 budgetWei) public budgetWei;
-
     /// @notice What a relayer key may spend was set.
     /// @param relayer The key.
     /// @param maxFeePerGasWei Highest gas price, in wei per gas; zero ends the trust.
     /// @param maxCostWei Most that one operation may cost, in wei.
     event AllowanceSet(address indexed relayer, uint96 maxFeePerGasWei, uint128 maxCostWei);
-
-    /// @notice A utility's budget was set.
-    /// @param utilityId Whose.
-    /// @param budgetWei What is left of it from now on, in wei.
-    event BudgetSet(uint64 indexed utilityId, uint256 budgetWei);
 
     /// @notice The transaction's sender is no relayer key, or the operation's price is above the key's allowance.
     /// @param relayer Sender of the transaction.
@@ -57,15 +52,9 @@ contract RelayPaymaster is IPaymaster, DepositOwner {
     /// @param limitWei The key's limit.
     error CostNotAllowed(uint256 costWei, uint256 limitWei);
 
-    /// @notice Paymaster data is neither nothing nor a utility.
+    /// @notice Paymaster data is neither nothing nor a utility and its program.
     /// @param length Of `paymasterAndData`, in bytes.
     error BadDataLength(uint256 length);
-
-    /// @notice The utility's budget does not cover the operation.
-    /// @param utilityId Whose budget.
-    /// @param costWei Most that the operation may cost, in wei.
-    /// @param leftWei What is left of the budget, in wei.
-    error BudgetExceeded(uint64 utilityId, uint256 costWei, uint256 leftWei);
 
     /// @param entryPoint EntryPoint v0.8.
     /// @param owner Who funds, sets allowances and budgets, and withdraws.
@@ -84,7 +73,7 @@ contract RelayPaymaster is IPaymaster, DepositOwner {
         }
         if (maxCost > allowance.maxCostWei) revert CostNotAllowed(maxCost, allowance.maxCostWei);
         bytes calldata fields = op.paymasterAndData;
-        if (fields.length != DATA_OFFSET) context = _reserve(fields, maxCost);
+        if (fields.length != DATA_OFFSET) context = _reserveFor(fields, maxCost);
         return (context, 0);
     }
 
@@ -93,9 +82,11 @@ contract RelayPaymaster is IPaymaster, DepositOwner {
         external
         onlyEntryPoint
     {
-        (uint64 utilityId, uint256 reserved) = abi.decode(context, (uint64, uint256));
+        (uint256 charged, uint256 reserved) = abi.decode(context, (uint256, uint256));
         uint256 cost = actualGasCost + POST_OP_GAS * actualUserOpFeePerGas;
-        if (cost < reserved) budgetWei[utilityId] += reserved - cost;
+        if (cost < reserved) {
+            _giveBack(uint64(charged >> 192), uint64(charged >> 128), reserved - cost, uint128(charged));
+        }
     }
 
     /// @notice Sets what a relayer key may spend.
@@ -107,22 +98,11 @@ contract RelayPaymaster is IPaymaster, DepositOwner {
         emit AllowanceSet(relayer, maxFeePerGasWei, maxCostWei);
     }
 
-    /// @notice Sets what is left of a utility's budget.
-    /// @param utilityId Whose.
-    /// @param newBudgetWei Left from now on, in wei.
-    function setBudget(uint64 utilityId, uint256 newBudgetWei) external onlyOwner {
-        budgetWei[utilityId] = newBudgetWei;
-        emit BudgetSet(utilityId, newBudgetWei);
-    }
-
-    function _reserve(bytes calldata fields, uint256 maxCost) private returns (bytes memory) {
-        if (fields.length != DATA_OFFSET + 8) revert BadDataLength(fields.length);
-        uint64 utilityId = uint64(bytes8(fields[DATA_OFFSET:]));
-        uint256 left = budgetWei[utilityId];
-        if (maxCost > left) revert BudgetExceeded(utilityId, maxCost, left);
-        unchecked {
-            budgetWei[utilityId] = left - maxCost;
-        }
-        return abi.encode(utilityId, maxCost);
+    function _reserveFor(bytes calldata fields, uint256 maxCost) private returns (bytes memory) {
+        if (fields.length != DATA_OFFSET + 16) revert BadDataLength(fields.length);
+        uint256 named = uint128(bytes16(fields[DATA_OFFSET:]));
+        uint256 day = block.timestamp / 1 days;
+        _reserve(uint64(named >> 64), uint64(named), maxCost, day);
+        return abi.encode((named << 128) | day, maxCost);
     }
 }

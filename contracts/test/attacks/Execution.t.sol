@@ -161,7 +161,7 @@ contract ExecutionAttacks is World {
 
     /// @dev A key whose operations revert costs its utility's budget and no more, each time at most what was reserved.
     function test_drainingTheDepositByRevertingOperations() public {
-        paymaster.setBudget(UTILITY, 0.002 ether);
+        paymaster.setBudget(UTILITY, 0, 0.002 ether);
         uint256 deposit = paymaster.getDeposit();
         bool stopped;
         for (uint256 i = 0; i < 20 && !stopped; ++i) {

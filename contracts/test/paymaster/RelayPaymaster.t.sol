@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IPaymaster} from "@account-abstraction/contracts/interfaces/IPaymaster.sol";
 import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
+import {Budgets} from "../../src/paymaster/Budgets.sol";
 import {DepositOwner} from "../../src/paymaster/DepositOwner.sol";
 import {RelayPaymaster} from "../../src/paymaster/RelayPaymaster.sol";
 import {World} from "../support/World.sol";
@@ -16,7 +17,7 @@ contract RelayPaymasterTest is World {
         super.setUp();
         relay = new RelayPaymaster(entryPoint, address(this));
         relay.setAllowance(RELAYER, 2 gwei, 1e15);
-        relay.setBudget(UTILITY, 5e15);
+        relay.setBudget(UTILITY, 0, 5e15);
     }
 
     function _op(uint256 price, bytes memory data) private view returns (PackedUserOperation memory op) {
@@ -41,7 +42,7 @@ contract RelayPaymasterTest is World {
         (bytes memory context, uint256 data) = _validate(_op(2 gwei, ""), 1e15, RELAYER);
         equal(context.length, 0, "no postOp");
         equal(data, 0, "genuine");
-        equal(relay.budgetWei(UTILITY), 5e15, "no budget");
+        equal(_left(0), 5e15, "no budget");
     }
 
     function test_refusesOthersPricesAndCosts() public {
@@ -73,27 +74,27 @@ contract RelayPaymasterTest is World {
     }
 
     function test_reservesAndSettlesABudget() public {
-        (bytes memory context,) = _validate(_op(1 gwei, abi.encodePacked(UTILITY)), 1e15, RELAYER);
-        equal(relay.budgetWei(UTILITY), 4e15, "reserved");
+        (bytes memory context,) = _validate(_op(1 gwei, abi.encodePacked(UTILITY, uint64(0))), 1e15, RELAYER);
+        equal(_left(0), 4e15, "reserved");
         vm.prank(address(entryPoint));
         relay.postOp(IPaymaster.PostOpMode.opSucceeded, context, 3e14, 1 gwei);
-        equal(relay.budgetWei(UTILITY), 5e15 - 3e14 - relay.POST_OP_GAS() * 1 gwei, "settled");
+        equal(_left(0), 5e15 - 3e14 - relay.POST_OP_GAS() * 1 gwei, "settled");
     }
 
     function test_neverChargesMoreThanWasReserved() public {
-        (bytes memory context,) = _validate(_op(1 gwei, abi.encodePacked(UTILITY)), 1e15, RELAYER);
+        (bytes memory context,) = _validate(_op(1 gwei, abi.encodePacked(UTILITY, uint64(0))), 1e15, RELAYER);
         vm.prank(address(entryPoint));
         relay.postOp(IPaymaster.PostOpMode.opReverted, context, 2e15, 1 gwei);
-        equal(relay.budgetWei(UTILITY), 4e15, "settled");
+        equal(_left(0), 4e15, "settled");
     }
 
     function test_refusesBeyondTheBudget() public {
-        relay.setBudget(UTILITY, 9);
+        relay.setBudget(UTILITY, 0, 9);
         _refuses(
-            _op(1, abi.encodePacked(UTILITY)),
+            _op(1, abi.encodePacked(UTILITY, uint64(0))),
             10,
             RELAYER,
-            abi.encodeWithSelector(RelayPaymaster.BudgetExceeded.selector, UTILITY, 10, 9)
+            abi.encodeWithSelector(Budgets.BudgetExceeded.selector, UTILITY, 0, 10, 9)
         );
     }
 
@@ -106,7 +107,7 @@ contract RelayPaymasterTest is World {
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, RELAYER));
         relay.setAllowance(RELAYER, 1, 1);
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, RELAYER));
-        relay.setBudget(UTILITY, 1);
+        relay.setBudget(UTILITY, 0, 1);
         vm.expectRevert(abi.encodeWithSelector(DepositOwner.NotEntryPoint.selector, RELAYER));
         relay.validatePaymasterUserOp(_op(1, ""), 0, 0);
         vm.expectRevert(abi.encodeWithSelector(DepositOwner.NotEntryPoint.selector, RELAYER));
@@ -114,10 +115,35 @@ contract RelayPaymasterTest is World {
         vm.stopPrank();
     }
 
-    function test_setBudget() public {
-        vm.expectEmit(address(relay));
-        emit RelayPaymaster.BudgetSet(9, 3);
-        relay.setBudget(9, 3);
-        equal(relay.budgetWei(9), 3, "budget");
+    function test_chargesTheProgramToo() public {
+        relay.setBudget(UTILITY, 3, 2e15);
+        (bytes memory context,) = _validate(_op(1 gwei, abi.encodePacked(UTILITY, uint64(3))), 1e15, RELAYER);
+        equal(_left(0), 4e15, "the utility's, reserved");
+        equal(_left(3), 1e15, "the program's, reserved");
+        vm.prank(address(entryPoint));
+        relay.postOp(IPaymaster.PostOpMode.opSucceeded, context, 3e14, 1 gwei);
+        equal(_left(0), 5e15 - 3e14 - relay.POST_OP_GAS() * 1 gwei, "the utility's, settled");
+        equal(_left(3), 2e15 - 3e14 - relay.POST_OP_GAS() * 1 gwei, "the program's, settled");
+    }
+
+    function test_countsOnTheDayOfTheBlock() public {
+        relay.setLimits(UTILITY, 0, 0, 15e14);
+        bytes memory data = abi.encodePacked(UTILITY, uint64(0));
+        _validate(_op(1 gwei, data), 1e15, RELAYER);
+        _refuses(
+            _op(1 gwei, data),
+            1e15,
+            RELAYER,
+            abi.encodeWithSelector(Budgets.AboveDayLimit.selector, UTILITY, 0, 2e15, 15e14)
+        );
+        vm.warp(START + 1 days);
+        _validate(_op(1 gwei, data), 1e15, RELAYER);
+        (, uint256 spentWei, uint256 day,,) = relay.budgetOf(UTILITY, 0);
+        equal(spentWei, 1e15, "a new day");
+        equal(day, START / 1 days + 1, "today");
+    }
+
+    function _left(uint64 programId) private view returns (uint256 leftWei) {
+        (leftWei,,,,) = relay.budgetOf(UTILITY, programId);
     }
 }

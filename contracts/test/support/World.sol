@@ -10,6 +10,7 @@ import {SessionPolicy} from "../../src/account/SessionPolicy.sol";
 import {DevStablecoin} from "../../src/dev/DevStablecoin.sol";
 import {BillLane} from "../../src/lane/BillLane.sol";
 import {OpenVPPPaymaster} from "../../src/paymaster/OpenVPPPaymaster.sol";
+import {PayoutClaims} from "../../src/PayoutClaims.sol";
 import {Payouts} from "../../src/Payouts.sol";
 import {OVPP} from "../../src/token/OVPP.sol";
 import {Checks} from "./Checks.sol";
@@ -37,6 +38,7 @@ abstract contract World is Checks {
     OVPP internal ovpp;
     DevStablecoin internal usd;
     Payouts internal payouts;
+    PayoutClaims internal claims;
     BillLane internal lane;
     OpenVPPAccount internal account;
 
@@ -50,12 +52,13 @@ abstract contract World is Checks {
         ovpp = new OVPP(address(this));
         usd = new DevStablecoin(address(this));
         payouts = new Payouts();
+        claims = new PayoutClaims();
         lane = new BillLane();
         vm.deal(address(this), 1_000 ether);
         paymaster.deposit{value: 100 ether}();
         paymaster.addStake{value: 1 ether}(1 days);
         paymaster.setSponsor(vm.addr(SPONSOR), true);
-        paymaster.setBudget(UTILITY, 50 ether);
+        paymaster.setBudget(UTILITY, 0, 50 ether);
         account = OpenVPPAccount(payable(factory.accountAddress(vm.addr(OWNER), SALT)));
         usd.mint(address(account), 10_000e6);
         ovpp.transfer(address(account), 1_000e18);
@@ -138,12 +141,17 @@ abstract contract World is Checks {
     }
 
     function sponsorFields(uint8 mode, uint128 quotedFee) internal view returns (bytes memory) {
+        return sponsorFields(mode, quotedFee, 0);
+    }
+
+    function sponsorFields(uint8 mode, uint128 quotedFee, uint64 programId) internal view returns (bytes memory) {
         return abi.encodePacked(
             address(paymaster),
             uint128(100_000),
             uint128(30_000),
             mode,
             UTILITY,
+            programId,
             uint48(block.timestamp - 60),
             uint48(block.timestamp + 300),
             quotedFee
@@ -199,6 +207,10 @@ abstract contract World is Checks {
     function give(address newOwner, bool isSelfCustodied) internal {
         announce(abi.encodeCall(OpenVPPAccount.changeOwner, (newOwner, isSelfCustodied)));
         account.changeOwner(newOwner, isSelfCustodied);
+    }
+
+    function left(uint64 utilityId, uint64 programId) internal view returns (uint256 leftWei) {
+        (leftWei,,,,) = paymaster.budgetOf(utilityId, programId);
     }
 
     function spent() internal view returns (uint256 total) {

@@ -238,6 +238,7 @@ def test_sponsor_digest_is_eip_712(  # noqa: PLR0917
         paymaster=b"\x11" * 20,
         mode=mode,
         utility_id=utility_id,
+        program_id=utility_id // 2,
         valid_after=6,
         valid_until=7,
         fee_units=fee,
@@ -276,7 +277,7 @@ def test_sponsor_digest_is_eip_712(  # noqa: PLR0917
     assert digest == _typed(domain, "SponsoredOperation", fields, message)
     with_data = paymaster.sponsored(operation=operation, sponsorship=sponsorship, sponsor_signature=SIGNATURE)
     assert paymaster.sponsor_digest(operation=with_data, sponsorship=sponsorship, chain_id=31337) == digest
-    assert len(with_data.paymaster_and_data) == 20 + 32 + 37 + 65
+    assert len(with_data.paymaster_and_data) == 20 + 32 + 45 + 65
 
 
 @pytest.mark.parametrize("field", ["max_per_payment_units", "max_fee_units", "starts_at", "period_seconds", "salt"])
