@@ -9,7 +9,7 @@ PY := $(BIN)/python
 FORGE := cd contracts && node_modules/.bin/forge
 PYTEST_ARGS ?=
 
-.PHONY: help setup run demo test verify lint format bench contracts reset shell lock
+.PHONY: softhsm help setup run demo test verify analyse coverage lint format bench contracts reset shell lock
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "; print "make <target> [VARIABLE=value]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -35,7 +35,19 @@ test: setup ## Every test: Solidity and Python
 
 verify: setup ## Deep fuzzing, proofs and drills (PROFILE=ci for the short form)
 	export FOUNDRY_PROFILE=$(or $(PROFILE),deep); $(FORGE) test
+	@if [ "$(PROFILE)" != "ci" ]; then $(MAKE) --no-print-directory softhsm || echo "hardware keys are not tested: SoftHSM cannot be fetched here" >&2; \
+		PROPERTY_EXAMPLES=10000 $(PY) -m pytest -q tests/integration/custody/test_backends.py -rs; fi
 	@if [ "$(PROFILE)" != "ci" ]; then $(PY) -m pytest -m drill $(PYTEST_ARGS) || [ $$? -eq 5 ]; fi
+
+analyse: setup ## Static analysis and proofs of the contracts (slither, halmos)
+	@VENV=$(CURDIR)/.venv-analysis $(SYSTEM_PYTHON) openvpp/stack/bootstrap.py analysis
+	$(PY) -m contracts.analysis
+
+coverage: setup ## Lines and branches of the contracts that their tests reach
+	$(FORGE) coverage --ir-minimum --report summary --no-match-coverage "test|node_modules"
+
+softhsm: ## Fetch SoftHSM into .softhsm for the tests of hardware keys (Debian's packages, no root)
+	@mkdir -p .softhsm && cd .softhsm && apt-get download -qq libsofthsm2 softhsm2 && for deb in *.deb; do dpkg-deb -x "$$deb" . && rm "$$deb"; done
 
 lint: setup ## Everything that reads the code without running it
 	$(BIN)/ruff check .

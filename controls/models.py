@@ -217,3 +217,40 @@ class Screening(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_direction_display()} {self.reference}: {self.get_decision_display()}"
+
+
+class ChainCursor(models.Model):
+    """How far the logs of our wallets were read on a chain."""
+
+    chain_id = models.PositiveBigIntegerField(primary_key=True)
+    block_number = models.PositiveBigIntegerField(help_text="Last block that was read.")
+
+    def __str__(self) -> str:
+        return f"{self.chain_id}: {self.block_number}"
+
+
+class Deposit(models.Model):
+    """Tokens that came into one of our wallets, seen in a final block; each log once."""
+
+    utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+")
+    chain_id = models.PositiveBigIntegerField()
+    account = fields.AddressField()
+    sender = fields.AddressField()
+    token = fields.AddressField()
+    units = fields.Uint256Field()
+    transaction_hash = fields.HashField()
+    log_index = models.PositiveIntegerField()
+    block_number = models.PositiveBigIntegerField()
+    seen_at = models.DateTimeField()
+
+    utility_path = "utility"
+    user_path = ""
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["chain_id", "transaction_hash", "log_index"], name="deposit_seen_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.units} of {self.token} from {self.sender}"

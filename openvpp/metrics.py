@@ -16,6 +16,7 @@ from django.views.decorators import http as http_decorators
 from prometheus_client import metrics_core, registry
 from prometheus_client.openmetrics import exposition
 
+from controls import models as controls_models
 from openvpp.core import clock
 from openvpp.core import models as core_models
 from relayer import models as relayer_models
@@ -36,6 +37,9 @@ class Waiting(registry.Collector):
         for state, count in jobs.items():
             family.add_metric([state], count)
         yield family
+        frozen = metrics_core.GaugeMetricFamily("openvpp_frozen_wallets", "Wallets that nothing leaves: look at each.")
+        frozen.add_metric([], controls_models.Freeze.objects.filter(lifted_at__isnull=True).count())
+        yield frozen
         yield _by_state("openvpp_operations", "Operations on their way.", wallet_models.Operation)
         yield _by_state("openvpp_user_operations", "User operations on their way.", relayer_models.UserOperation)
 

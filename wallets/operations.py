@@ -122,8 +122,8 @@ def submit(*, operation_id: uuid.UUID, now: datetime.datetime) -> None:
 
     Safe to run twice and by several at once: a lease admits one, and only what is still reserved is queued.
 
-    :raises UnableToSubmit: `already_submitted`, `being_submitted`, or `wallet_busy` while another operation of the
-        wallet is on its way.
+    :raises UnableToSubmit: `already_submitted`, `being_submitted`, `wallet_busy` while another operation of the wallet
+        is on its way, or `screening_held` while nobody can say whether an address is listed.
     :raises errors.Unreachable: node, signer or price source did not answer; the operation stays reserved.
     """
     lease = _lease(operation_id=operation_id, now=now)
@@ -131,7 +131,11 @@ def submit(*, operation_id: uuid.UUID, now: datetime.datetime) -> None:
         return
     operation, leased_until = lease
     try:
+        _screen(operation=operation, now=now)
         signed = submission.prepare(operation=operation, expires_at=now + SEND_WITHIN)
+    except controls.UnableToCheckYet as error:
+        _release(operation_id=operation_id, leased_until=leased_until, counted=1)
+        raise UnableToSubmit(error.detail, code=error.code) from error
     except (errors.UnableTo, errors.Refused) as error:
         _give_up(operation_id=operation_id, leased_until=leased_until, reason=str(error), now=now)
         return
@@ -142,6 +146,18 @@ def submit(*, operation_id: uuid.UUID, now: datetime.datetime) -> None:
         _release(operation_id=operation_id, leased_until=leased_until, counted=0)
         raise
     _queue(operation_id=operation_id, leased_until=leased_until, signed=signed, now=now)
+
+
+def _screen(*, operation: models.Operation, now: datetime.datetime) -> None:
+    """Check whom an operation pays, and who pays."""
+    if operation.kind in queries.SPENDING:
+        controls.screen(
+            utility_id=operation.wallet.utility_id,
+            direction="payout",
+            reference=f"operation:{operation.pk}",
+            addresses=[operation.wallet.address, *queries.get_payees(operation.intent)],
+            now=now,
+        )
 
 
 class UnableToMoveOperation(errors.UnableTo):

@@ -223,7 +223,7 @@ def get_spending_case(
         customer_id=wallet.customer_id,
         program=wallet.label if wallet.kind == models.Wallet.Kind.TREASURY else "",
     )
-    payees = [*intent.get("recipients", ()), *([intent["payee"]] if intent.get("payee") else ())]
+    payees = get_payees(intent)
     request = conditions.Request(
         action=kind,
         token=str(intent.get("token", "")).lower(),
@@ -310,6 +310,11 @@ def get_freeze_reason(*, operation: models.Operation) -> str:
         return ""
     freeze = controls.get_freeze(account=operation.wallet.address, chain_id=operation.wallet.chain_id)
     return f"The wallet is frozen: {freeze.reason}" if freeze is not None else ""
+
+
+def get_payees(intent: Mapping[str, Any]) -> list[str]:
+    """Return whom an operation pays."""
+    return [*intent.get("recipients", ()), *([intent["payee"]] if intent.get("payee") else ())]
 
 
 def _customers_among(*, wallet: models.Wallet, payees: Sequence[str]) -> list[str]:

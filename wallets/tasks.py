@@ -4,7 +4,7 @@ import celery
 from django.conf import settings
 
 from openvpp.core import clock
-from wallets.usecases import clear_out, submit_waiting
+from wallets.usecases import clear_out, submit_waiting, watch_wallets
 
 
 @celery.shared_task(name="wallets.submit_waiting", queue=settings.QUEUE_DEFAULT, ignore_result=True)
@@ -18,3 +18,9 @@ def clear_out_what_is_over() -> None:
     """Expire grants, and forget codes, tokens and sessions that ended."""
     clear_out.expire_grants(now=clock.get_now())
     clear_out.forget(now=clock.get_now())
+
+
+@celery.shared_task(name="wallets.watch_wallets", queue=settings.QUEUE_DEFAULT, ignore_result=True)
+def watch_our_wallets() -> None:
+    """Read what happened to our wallets on the chain."""
+    watch_wallets.watch_wallets(chain_id=settings.CHAIN_ID, now=clock.get_now())

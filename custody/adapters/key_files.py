@@ -4,6 +4,7 @@ import os
 import pathlib
 import stat
 
+from custody.adapters import backends
 from custody.domain import keys, sealing
 
 _HEX_DIGITS = 2 * sealing.SECRET_BYTES
@@ -18,19 +19,38 @@ def load_ring(*, path: str, older: tuple[str, ...] = ()) -> sealing.Ring:
 
     :raises UnableToReadKeyFile: with what to do about it.
     """
-    return sealing.Ring(current=_read(path), older=tuple(_read(each) for each in older))
+    return sealing.Ring(
+        current=_read(path), older=tuple(_read(each) for each in older), open_reference=backends.open_reference
+    )
 
 
 def load_ring_from_environment() -> sealing.Ring:
-    """Return the ring of `KEK_FILE` and, while keys are being wrapped anew, `KEK_PREVIOUS_FILE`.
+    """Return the ring of the key-encryption key and, while keys are being wrapped anew, of the one before.
+
+    The key is in `KEK_FILE`, or is a key of AWS KMS (`KEK_KMS_KEY`) or of a hardware module (`KEK_PKCS11_LABEL`); the
+    one before is in `KEK_PREVIOUS_FILE`.
 
     :raises UnableToReadKeyFile: with what to do about it.
     """
-    path = os.environ.get("KEK_FILE")
-    if not path:
+    path, previous = os.environ.get("KEK_FILE"), os.environ.get("KEK_PREVIOUS_FILE")
+    elsewhere = _wrapper_elsewhere()
+    if elsewhere is None and not path:
         raise UnableToReadKeyFile("Set KEK_FILE to the file of the key-encryption key (64 hexadecimal digits).")
-    previous = os.environ.get("KEK_PREVIOUS_FILE")
-    return load_ring(path=path, older=(previous,) if previous else ())
+    current = elsewhere if elsewhere is not None else _read(str(path))
+    older = (_read(previous),) if previous else ()
+    return sealing.Ring(current=current, older=older, open_reference=backends.open_reference)
+
+
+def _wrapper_elsewhere() -> sealing.Wrapper | None:
+    if key_id := os.environ.get("KEK_KMS_KEY"):
+        from custody.adapters import kms  # noqa: PLC0415 - only where it is used
+
+        return kms.Wrapper(key_id=key_id)
+    if label := os.environ.get("KEK_PKCS11_LABEL"):
+        from custody.adapters import hardware  # noqa: PLC0415 - loads a vendor's library
+
+        return hardware.Wrapper(label=label)
+    return None
 
 
 def _read(path: str) -> sealing.KeyEncryptionKey:

@@ -1,12 +1,13 @@
 """secp256k1 keys in memory: they sign, and show nothing but their address."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import coincurve
 
 from contracts.bindings import words
 
 _RECOVERY_BASE = 27
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 class Secret:
@@ -26,6 +27,16 @@ class Secret:
     def reveal(self) -> bytes:
         """Return the bytes; never bind them to a name."""
         return self._value
+
+
+class Signer(Protocol):
+    """Whatever holds a private key and signs with it: this process, a hardware module, a cloud's key service."""
+
+    address: str
+
+    def sign(self, *, digest: bytes) -> bytes:
+        """Sign a 32-byte digest as is: r, s in the lower half, v 27 or 28."""
+        ...
 
 
 class PrivateKey:
@@ -71,3 +82,36 @@ def recover(*, digest: bytes, signature: bytes) -> str:
         checked[:64] + bytes([checked[64] - _RECOVERY_BASE]), digest, hasher=None
     )
     return words.checksummed(words.keccak(public.format(compressed=False)[1:])[12:])
+
+
+def address_of(*, public_key: bytes) -> str:
+    """Return the address of an uncompressed point: 0x04, x, y.
+
+    :raises ValueError: it is no point of the curve.
+    """
+    point: bytes = coincurve.PublicKey(public_key).format(compressed=False)
+    return words.checksummed(words.keccak(point[1:])[12:])
+
+
+def complete(*, r: int, s: int, digest: bytes, address: str) -> bytes:
+    """Return r, s, v of a signature that came without v and with either s.
+
+    It gets the lower s, and the v that recovers to `address`, found by trial.
+
+    :raises ValueError: the signature is not of this address over this digest.
+    """
+    low = min(s, ORDER - s)
+    if not (0 < r < ORDER and low > 0):
+        raise ValueError("no signature")
+    for v in (_RECOVERY_BASE, _RECOVERY_BASE + 1):
+        signature = r.to_bytes(32, "big") + low.to_bytes(32, "big") + bytes([v])
+        if _recovers(digest=digest, signature=signature, address=address):
+            return signature
+    raise ValueError("the signature is of another key or another digest")
+
+
+def _recovers(*, digest: bytes, signature: bytes, address: str) -> bool:
+    try:
+        return recover(digest=digest, signature=signature) == address
+    except ValueError:
+        return False

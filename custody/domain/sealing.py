@@ -8,8 +8,8 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from cryptography import exceptions as crypto_exceptions
 from cryptography.hazmat.primitives.ciphers import aead
@@ -18,6 +18,8 @@ from custody.domain import keys
 
 SECRET_BYTES = 32
 NONCE_BYTES = 12
+REFERENCE = b"openvpp key reference\x00"
+NOT_TOGETHER = "The seal does not belong to this key's purpose, subject, policy and address."
 
 
 class UnableToOpenSeal(Exception):
@@ -56,6 +58,18 @@ class Seal:
     key_encryption_key_id: str
 
 
+class Wrapper(Protocol):
+    """What wraps data keys: a key of this process, of a hardware module, of a cloud's key service."""
+
+    id: str
+
+    def wrap(self, *, data_key: keys.Secret, nonce: bytes, associated_data: bytes) -> bytes: ...
+
+    def unwrap(self, *, wrapped: bytes, nonce: bytes, associated_data: bytes) -> keys.Secret | None:
+        """Return the data key, or None when it was not wrapped by this key for this binding."""
+        ...
+
+
 class KeyEncryptionKey:
     """A 256-bit key that wraps data keys. It shows its id alone, which is derived from it and tells nothing of it."""
 
@@ -85,13 +99,23 @@ class KeyEncryptionKey:
         return self.id.encode() + b"\x00" + associated_data
 
 
+# Opens a key that is held elsewhere: its reference, its address.
+OpenReference = Callable[[str, str], keys.Signer]
+
+
 class Ring:
-    """The key-encryption key that seals, and older ones that may still open."""
+    """The key-encryption key that seals, and older ones that may still open.
 
-    __slots__ = ("_by_id", "current")
+    What is sealed is a private key, or the reference of one that is held elsewhere and never leaves there.
+    """
 
-    def __init__(self, *, current: KeyEncryptionKey, older: tuple[KeyEncryptionKey, ...] = ()) -> None:
+    __slots__ = ("_by_id", "_open_reference", "current")
+
+    def __init__(
+        self, *, current: Wrapper, older: tuple[Wrapper, ...] = (), open_reference: OpenReference | None = None
+    ) -> None:
         self.current = current
+        self._open_reference = open_reference
         self._by_id = {key.id: key for key in (*older, current)}
 
     def __repr__(self) -> str:
@@ -114,16 +138,22 @@ class Ring:
             key_encryption_key_id=self.current.id,
         )
 
-    def open(self, *, seal: Seal, binding: Binding) -> keys.PrivateKey:
-        """Return the private key behind a seal.
+    def open(self, *, seal: Seal, binding: Binding) -> keys.Signer:
+        """Return what signs for a seal.
 
         :raises UnableToOpenSeal: the key-encryption key is absent, or row and seal do not belong together.
         """
-        data_key = self._unwrap(seal=seal, binding=binding)
-        key = _decrypt(data_key=data_key, seal=seal, associated_data=binding.associated_data())
+        key = self._signer(secret=self._decrypt(seal=seal, binding=binding), address=binding.address)
         if key is None or key.address.lower() != binding.address.lower():
-            raise UnableToOpenSeal("The seal does not belong to this key's purpose, subject, policy and address.")
+            raise UnableToOpenSeal(NOT_TOGETHER)
         return key
+
+    def reseal(self, *, seal: Seal, binding: Binding, to: Binding) -> Seal:
+        """Return a new seal of the same secret, bound to something else.
+
+        :raises UnableToOpenSeal: as for `open`.
+        """
+        return self.seal(secret=self._decrypt(seal=seal, binding=binding), binding=to)
 
     def rewrap(self, *, seal: Seal, binding: Binding) -> Seal:
         """Return the same seal with its data key wrapped by the current key-encryption key.
@@ -140,6 +170,20 @@ class Ring:
             seal, wrapped_data_key=wrapped, wrap_nonce=wrap_nonce, key_encryption_key_id=self.current.id
         )
 
+    def _signer(self, *, secret: keys.Secret, address: str) -> keys.Signer | None:
+        if not secret.reveal().startswith(REFERENCE):
+            return _read_private(secret)
+        if self._open_reference is None:
+            raise UnableToOpenSeal("The key is held elsewhere, and this process cannot reach it.")
+        return self._open_reference(secret.reveal()[len(REFERENCE) :].decode(), address)
+
+    def _decrypt(self, *, seal: Seal, binding: Binding) -> keys.Secret:
+        data_key = self._unwrap(seal=seal, binding=binding)
+        secret = _decrypt(data_key=data_key, seal=seal, associated_data=binding.associated_data())
+        if secret is None:
+            raise UnableToOpenSeal(NOT_TOGETHER)
+        return secret
+
     def _unwrap(self, *, seal: Seal, binding: Binding) -> keys.Secret:
         wrapper = self._by_id.get(seal.key_encryption_key_id)
         if wrapper is None:
@@ -148,7 +192,7 @@ class Ring:
             wrapped=seal.wrapped_data_key, nonce=seal.wrap_nonce, associated_data=binding.associated_data()
         )
         if data_key is None:
-            raise UnableToOpenSeal("The seal does not belong to this key's purpose, subject, policy and address.")
+            raise UnableToOpenSeal(NOT_TOGETHER)
         return data_key
 
 
@@ -157,10 +201,20 @@ def canonical(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
-def _decrypt(*, data_key: keys.Secret, seal: Seal, associated_data: bytes) -> keys.PrivateKey | None:
+def reference(text: str) -> keys.Secret:
+    """Return what is sealed of a key that is held elsewhere."""
+    return keys.Secret(REFERENCE + text.encode())
+
+
+def _decrypt(*, data_key: keys.Secret, seal: Seal, associated_data: bytes) -> keys.Secret | None:
     try:
-        return keys.PrivateKey(
-            keys.Secret(aead.AESGCM(data_key.reveal()).decrypt(seal.nonce, seal.ciphertext, associated_data))
-        )
+        return keys.Secret(aead.AESGCM(data_key.reveal()).decrypt(seal.nonce, seal.ciphertext, associated_data))
     except (crypto_exceptions.InvalidTag, ValueError):
+        return None
+
+
+def _read_private(secret: keys.Secret) -> keys.PrivateKey | None:
+    try:
+        return keys.PrivateKey(secret)
+    except ValueError:
         return None

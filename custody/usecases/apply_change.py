@@ -33,8 +33,8 @@ def apply_change(*, change_id: uuid.UUID, ring: sealing.Ring) -> models.SealedKe
         return key
     if policy.caps != before:
         raise UnableToApplyChange("The key has other caps than were shown.", code="changed_since")
-    private = ring.open(seal=key.seal, binding=key.binding)
+    seal, bound = key.seal, key.binding
     key.policy = key.policy | {"caps": [cap.to_json() for cap in after]}
-    key.seal_with(seal=ring.seal(secret=private.secret(), binding=key.binding))
+    key.seal_with(seal=ring.reseal(seal=seal, binding=bound, to=key.binding))
     key.save()
     return key

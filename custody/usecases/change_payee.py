@@ -27,8 +27,8 @@ def change_payee(*, before: bytes, after: bytes, ring: sealing.Ring) -> int:
 @db.transaction
 def _seal(*, key_id: int, policy: dict[str, Any], ring: sealing.Ring) -> int:
     key = models.SealedKey.objects.select_for_update(no_key=True).get(pk=key_id)
-    private = ring.open(seal=key.seal, binding=key.binding)
+    seal, before = key.seal, key.binding
     key.policy = policies.parse(purpose=key.purpose, value=key.policy | policy).to_json()
-    key.seal_with(seal=ring.seal(secret=private.secret(), binding=key.binding))
+    key.seal_with(seal=ring.reseal(seal=seal, binding=before, to=key.binding))
     key.save()
     return 1

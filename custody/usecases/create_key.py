@@ -7,7 +7,8 @@ from typing import Any
 from contracts import deployments
 from contracts.bindings import accounts, words
 from custody import models
-from custody.domain import keys, policies, sealing
+from custody.adapters import backends
+from custody.domain import policies, sealing
 from openvpp.core import db, errors
 
 
@@ -30,15 +31,15 @@ def create_key(
     existing = models.SealedKey.objects.filter(subject=subject).first()
     if existing is not None:
         return _same(existing=existing, purpose=purpose, policy=policy)
-    private = keys.PrivateKey.generate()
-    sealed_policy = _complete(purpose=purpose, policy=policy, address=private.address)
-    binding = sealing.Binding(purpose=purpose, subject=subject, policy=sealed_policy, address=private.address)
-    seal = ring.seal(secret=private.secret(), binding=binding)
+    secret, address = backends.make(purpose=purpose, label=subject)
+    sealed_policy = _complete(purpose=purpose, policy=policy, address=address)
+    binding = sealing.Binding(purpose=purpose, subject=subject, policy=sealed_policy, address=address)
+    seal = ring.seal(secret=secret, binding=binding)
     row = models.SealedKey(
         purpose=purpose,
         subject=subject,
         policy=sealed_policy,
-        address=private.address,
+        address=address,
         ciphertext=seal.ciphertext,
         nonce=seal.nonce,
         wrapped_data_key=seal.wrapped_data_key,

@@ -8,8 +8,10 @@ from typing import Any
 from django.conf import settings
 
 from contracts import deployments
-from contracts.bindings import accounts, tokens, user_operations, words
+from contracts.bindings import accounts, events, tokens, user_operations, words
 from openvpp.core import errors, http
+
+_TRANSFER = events.topic_of("Transfer(address,address,uint256)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,63 @@ def read_session(*, account: str, session_id: str, chain_id: int) -> accounts.Se
     data = accounts.encode_session(session_id=bytes.fromhex(session_id[2:]))
     (answer,) = _ask(chain_id=chain_id, calls=[_call(to=words.parse_address(account), data=data)])
     return None if answer == "0x" else accounts.decode_session(result=bytes.fromhex(answer[2:]))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A decoded log and where it stands."""
+
+    event: events.Event
+    block_number: int
+    transaction_hash: str
+    log_index: int
+
+
+def read_block_number(*, chain_id: int) -> int:
+    """Return the number of the newest block.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    (number,) = _ask(chain_id=chain_id, calls=[("eth_blockNumber", [])])
+    return int(number, 16)
+
+
+def read_logs_of(*, accounts_: Sequence[str], first: int, last: int, chain_id: int) -> list[Seen]:
+    """Return the accounts' own session logs and the tokens that came in, of the blocks `[first, last]` in their order.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    blocks = {"fromBlock": hex(first), "toBlock": hex(last)}
+    padded = ["0x" + words.address(words.parse_address(account)).hex() for account in accounts_]
+    queries_: list[dict[str, Any]] = [
+        {**blocks, "address": list(accounts_)},
+        {**blocks, "topics": ["0x" + _TRANSFER.hex(), None, padded]},
+    ]
+    found: list[Seen] = []
+    for query in queries_:
+        logs = _ask_any(chain_id=chain_id, method="eth_getLogs", parameters=[query])
+        for log in logs if isinstance(logs, list) else []:
+            event = events.decode_rpc_log(log=log)
+            if event is not None:
+                found.append(
+                    Seen(
+                        event=event,
+                        block_number=int(log["blockNumber"], 16),
+                        transaction_hash=str(log["transactionHash"]),
+                        log_index=int(log["logIndex"], 16),
+                    )
+                )
+    return sorted(found, key=lambda seen: (seen.block_number, seen.log_index))
+
+
+def _ask_any(*, chain_id: int, method: str, parameters: list[Any]) -> Any:
+    if chain_id != settings.CHAIN_ID:
+        raise errors.Unreachable(f"No node of chain {chain_id} is configured.")
+    request = {"jsonrpc": "2.0", "id": 0, "method": method, "params": parameters}
+    answer = _client(settings.CHAIN_RPC_URL).post(path="", body=request)
+    if not isinstance(answer, dict) or "result" not in answer:
+        raise errors.Unreachable(f"The node refused {method}.")
+    return answer["result"]
 
 
 def _call(*, to: bytes, data: bytes) -> tuple[str, list[Any]]:

@@ -1,7 +1,9 @@
 """Four eyes: asked by one, decided by another, once, in time, and only on what was shown; held by the database too."""
 
+import contextlib
 import datetime
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -43,6 +45,14 @@ def propose(utility: customer_models.Utility, maker: customer_models.User, **aft
 
 def approve(change: models.ChangeRequest, checker: customer_models.User, now: datetime.datetime = NOW) -> None:
     decide_change.approve(change_id=change.pk, checker=checker, now=now)
+
+
+@contextlib.contextmanager
+def refused_by(constraint: str) -> Iterator[None]:
+    with pytest.raises(django_db.IntegrityError) as refusal:
+        yield
+    cause: Any = refusal.value.__cause__
+    assert cause.diag.constraint_name == constraint
 
 
 def limit_of(utility: customer_models.Utility) -> int:
@@ -146,12 +156,12 @@ def test_the_database_refuses_a_maker_who_checks(utility: customer_models.Utilit
         ({"after": {"max_payment_limit_cents": 9}}, "change_keeps_what_was_asked"),
         ({"maker": administrator(utility)}, "change_keeps_what_was_asked"),
     ):
-        with pytest.raises(django_db.IntegrityError, match=constraint):
+        with refused_by(constraint):
             rows.update(**wrong)
-    with pytest.raises(django_db.IntegrityError, match="change_keeps_what_was_asked"):
+    with refused_by("change_keeps_what_was_asked"):
         rows.delete()
     approve(change, administrator(utility))
-    with pytest.raises(django_db.IntegrityError, match="change_keeps_what_was_asked"):
+    with refused_by("change_keeps_what_was_asked"):
         rows.update(state="open", checker=None, decided_at=None)
 
 
@@ -173,14 +183,14 @@ def test_a_policy_has_versions_that_only_two_people_add(utility: customer_models
         now=NOW,
     )
     row = {"utility": utility, "scope": "utility", "version": 1, "document": document, "change": change, "made_at": NOW}
-    with pytest.raises(django_db.IntegrityError, match="needs_applied_change"):
+    with refused_by("needs_applied_change"):
         models.SpendingPolicy.objects.create(**row)
     approve(change, checker)
     [layer] = queries.get_layers(utility_id=utility.pk)
     assert (layer.version, layer.policy.rules[2].unless) == (1, (conditions.Units(at_most_units=100),))
-    with pytest.raises(django_db.IntegrityError, match="append_only"):
+    with refused_by("controls_spendingpolicy_append_only"):
         models.SpendingPolicy.objects.update(document={})
-    with pytest.raises(django_db.IntegrityError, match="append_only"):
+    with refused_by("controls_spendingpolicy_append_only"):
         models.SpendingPolicy.objects.all()._raw_delete(using="default")
     with pytest.raises(errors.UnableTo) as refusal:
         decide_change.propose(
