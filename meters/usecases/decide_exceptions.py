@@ -139,7 +139,7 @@ def fill_gaps(*, channel_id: int, now: datetime.datetime) -> int:
 def _open(*, exception_id: int, reason: str) -> models.MeterException:
     if not reason.strip():
         raise UnableToDecide("Say why.", code="no_reason")
-    found = (
+    found: models.MeterException | None = (
         models.MeterException.objects.select_for_update(of=("self",))
         .select_related("channel__utility")
         .filter(pk=exception_id)

@@ -92,6 +92,18 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Meter data",
+                "items": [
+                    _page("Odd readings", "rule", "meters.MeterException"),
+                    _page("Imports", "upload_file", "meters.FileImport"),
+                    _page("Deliveries and edits", "history", "meters.ImportBatch"),
+                    _page("CSV sources", "table", "meters.CsvSource"),
+                    _page("Registers", "speed", "meters.Register"),
+                    _page("Register reads", "pin", "meters.RegisterRead"),
+                    _page("Rules", "tune", "meters.ValidationRules"),
+                ],
+            },
+            {
                 "title": "Money",
                 "items": [
                     _page("Bills", "receipt_long", "billing.Bill"),
