@@ -1,4 +1,7 @@
-"""Websocket addresses, and who may open them: an access token of ours in the Authorization header, nothing else."""
+"""Websocket addresses, and who may open them: an access token of ours in the Authorization header, or a ticket for it.
+
+A token is never taken from an address. A ticket is, because it opens one socket, once, for half a minute.
+"""
 
 import asyncio
 import dataclasses
@@ -14,7 +17,9 @@ from rest_framework import exceptions
 from rest_framework import request as drf_request
 
 from notifications import consumers
+from openvpp.core import clock
 from wallets.oauth import authentication
+from wallets.usecases import open_socket
 
 CLOSE_NORMAL = 1000
 CLOSE_UNAUTHENTICATED = 4401
@@ -49,13 +54,15 @@ class Guarded:
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         request = asgi.ASGIRequest({**scope, "type": "http", "method": "GET"}, io.BytesIO())
         ask = channels_db.database_sync_to_async(self._identify, thread_sensitive=False, executor=consumers.READERS)
-        user, refusal = await ask(request)
+        look = channels_db.database_sync_to_async(self._look_at, thread_sensitive=False, executor=consumers.READERS)
+        token, refusal = await ask(request)
         if refusal is not None:
             await _refuse(refusal, receive, send)
             return
+        user, token_id = token.user, token.pk
 
         async def ask_again() -> Refusal | None:
-            return (await ask(request))[1]  # type: ignore[no-any-return]
+            return (await look(token_id))[1]  # type: ignore[no-any-return]
 
         wire = _Wire(receive, send)
         await self._application({**scope, "user": user, "refusal": ask_again}, wire.receive, wire.send)
@@ -64,16 +71,26 @@ class Guarded:
         origin = request.headers.get("Origin")
         if origin is not None and origin not in settings.CSRF_TRUSTED_ORIGINS:
             return None, Refusal(CLOSE_FORBIDDEN, "this origin may not open sockets here")
+        ticket = request.GET.get("ticket")
+        if ticket is not None:
+            token_id = open_socket.use_up(ticket=ticket, now=clock.get_now())
+            if token_id is None:
+                return None, Refusal(CLOSE_UNAUTHENTICATED, "the ticket is unknown, used or too old")
+            return self._look_at(token_id)
         try:
             known = authentication.AccessToken().authenticate(drf_request.Request(request))
         except exceptions.APIException:
             known = None
-        if known is None or known[0] is None:
+        return self._look_at(known[1].pk if known is not None else None)
+
+    def _look_at(self, token_id: int | None) -> tuple[Any, Refusal | None]:
+        """Return a token that may open this address now, or why it may not."""
+        token = authentication.get_live_token_by_id(token_id=token_id, now=clock.get_now()) if token_id else None
+        if token is None or token.user is None:
             return None, Refusal(CLOSE_UNAUTHENTICATED, "send a valid access token as Authorization: Bearer")
-        user, token = known
         if not token.allow_scopes(self._scopes):
             return None, Refusal(CLOSE_FORBIDDEN, f"the access token lacks the scope {' '.join(self._scopes)}")
-        return user, None
+        return token, None
 
 
 class _Wire:

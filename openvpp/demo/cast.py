@@ -63,10 +63,12 @@ def sign_in(*, stack: Stack, key: str) -> SignedIn:
     person = stack.people[key]
     browser = phone.Browser(base_url=stack.base_url)
     tokens = browser.authorize(client=stack.oauth["mobile"], email=person["email"], password=person["password"])
-    api = phone.Api(base_url=stack.base_url, token=tokens.access)
+    api = phone.Api(base_url=stack.base_url, token=tokens.access, key=browser.key)
+    after = _last_sequence(api)
+    ticket = api.post("notices/ticket/")["ticket"]
     return SignedIn(
         api=api,
-        listener=listener.Listener(url=stack.ws_url, token=tokens.access, after=_last_sequence(api)),
+        listener=listener.Listener(url=stack.ws_url, ticket=ticket, after=after),
         consent_words=browser.consent_words,
         scopes=str(tokens.get("scope", "")).split(),
     )

@@ -88,7 +88,9 @@ class Journey:
         ada = cast.sign_in(stack=self.stack, key="ada")
         self.stage.quote(ada.consent_words)
         me = ada.api.get("me/")
-        self.stage.fact(f"signed in as {me['name']} by authorization code with PKCE; socket open")
+        self.stage.fact(
+            f"signed in as {me['name']} by a pushed request; tokens bound to the phone's key; socket open by ticket"
+        )
         return ada
 
     def _show_wallet(self, ada: cast.SignedIn) -> wallet_models.Wallet:

@@ -22,6 +22,7 @@ from relayer.adapters import deployer, rpc
 from relayer.usecases import hold_keys, provision_chain, refresh_prices, send_bundle, watch_bundles
 from tests import chain_fixture
 from tests.factories import customers, wallets
+from tests.integration.oauth import flow
 from wallets import models as wallet_models
 from wallets import operations as wallet_operations
 from wallets.domain import terms
@@ -52,10 +53,11 @@ class Person:
         return self.customer.user
 
     def get(self, path: str) -> Any:
-        return test.Client().get(f"/api/v1/{path}", headers={"Authorization": f"Bearer {self.token}"})
+        return test.Client().get(f"/api/v1/{path}", headers=flow.authorization("GET", f"/api/v1/{path}", self.token))
 
     def post(self, path: str, body: dict[str, Any], *, key: str | None = None) -> Any:
-        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key or str(uuid.uuid4())}
+        headers = flow.authorization("POST", f"/api/v1/{path}", self.token)
+        headers["Idempotency-Key"] = key or str(uuid.uuid4())
         return test.Client().post(f"/api/v1/{path}", json.dumps(body), "application/json", headers=headers)
 
 

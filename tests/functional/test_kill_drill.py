@@ -143,7 +143,7 @@ def payer(stack: stack_fixture.Stack) -> Payer:
     system = phone.system_token(base_url=stack.base_url, client=run["oauth"]["head_end"])
     return Payer(
         stack=stack,
-        app=phone.Api(base_url=stack.base_url, token=signed_in.access),
+        app=phone.Api(base_url=stack.base_url, token=signed_in.access, key=browser.key),
         billing_system=phone.Api(base_url=stack.base_url, token=system.access),
         account=ada["account"],
         sign_in_secrets={

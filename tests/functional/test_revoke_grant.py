@@ -73,8 +73,8 @@ def test_ending_a_grant_stops_signing_at_once_and_takes_the_key_off_the_chain(
     if by == "token":
         assert app.revoke(tokens["refresh_token"]).status_code == 200
     else:
-        headers = {"Authorization": f"Bearer {person.token}"}
-        ended = app.browser.delete(f"/api/v1/wallet/grants/{person.grant.pk}/", headers=headers)
+        path = f"/api/v1/wallet/grants/{person.grant.pk}/"
+        ended = app.browser.delete(path, headers=flow.authorization("DELETE", path, person.token))
         assert (ended.status_code, ended.json()["state"]) == (200, "revoking")
     person.grant.refresh_from_db()
     person.grant.key.refresh_from_db()

@@ -70,7 +70,8 @@ class FeeBound:
 class Details:
     """One session key that is asked for. What may be None is for the server to fill in before a person reads it.
 
-    `identifier` is the grant's, and the server's to give: an application that sends one is refused.
+    `identifier` is the grant's, `shown_text_digest` the Keccak-256 of the words on the consent page; both are the
+    server's to give: an application that sends one is refused.
     """
 
     wallet: str | None
@@ -81,6 +82,7 @@ class Details:
     not_after: int
     client_key: Mapping[str, str] | None = None
     identifier: str | None = None
+    shown_text_digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as it is told to applications; what is not yet known is left out."""
@@ -103,6 +105,8 @@ class Details:
         told["key"] = (
             {"mode": "client", "jwk": dict(self.client_key)} if self.client_key is not None else {"mode": "custodial"}
         )
+        if self.shown_text_digest is not None:
+            told["shown_text_digest"] = self.shown_text_digest
         return told
 
     @classmethod
@@ -151,16 +155,6 @@ def parse(text: str, /) -> Details:
     if not isinstance(value, list) or len(value) != 1:
         raise UnableToReadDetails("authorization_details must be an array of exactly one session key.")
     return Details.from_json(value[0])
-
-
-def canonical(value: Any, /) -> bytes:
-    """Return JSON of text and whole numbers as RFC 8785 writes it: the same bytes for the same value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def digest(value: Any, /) -> bytes:
-    """Return what names frozen authorization details on the chain: Keccak-256 of their canonical form."""
-    return words.keccak(canonical(value))
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

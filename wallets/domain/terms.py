@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, Self
 
+from contracts.bindings import words
 from wallets.domain import authorization_details
 
 PERIOD = datetime.timedelta(days=30)
@@ -61,10 +62,11 @@ class GrantTerms:
             fee_bounds=tuple(
                 authorization_details.FeeBound(token=token, per_operation_units=cap)
                 for token, cap in caps
-                if token is not None and cap
+                if token is not None and (cap or token != self.token)
             ),
             not_before=int(self.starts_at.timestamp()),
             not_after=int(self.ends_at.timestamp()),
+            shown_text_digest="0x" + words.keccak(self.shown_text.encode()).hex(),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ shown. Other limits make another consent, which is shown again before it can be 
 import dataclasses
 import datetime
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 from django import http
@@ -53,9 +53,9 @@ class UnableToAskForConsent(errors.UnableTo):
 class Consent:
     """One question to one person.
 
-    `terms` and `wallet_id` are None and `details` is empty when nothing may be spent; `limits` is None too where an
-    application asked in detail, which is allowed as it is or not at all. `steps_up` says that the person must have
-    proven just before who they are. `pushed` names the pushed request that it came from.
+    `terms` and `wallet_id` are None when nothing may be spent; `limits` is None too where an application asked in
+    detail, which is allowed as it is or not at all. `steps_up` says that the person must have proven just before who
+    they are. `pushed` names the pushed request that it came from.
     """
 
     id: uuid.UUID
@@ -68,7 +68,6 @@ class Consent:
     wallet_id: uuid.UUID | None = None
     limits: offers.Limits | None = None
     terms: grant_terms.GrantTerms | None = None
-    details: Sequence[Mapping[str, Any]] = ()
     steps_up: bool = False
     rows: tuple[tuple[str, str], ...] = ()
     pushed: str = ""
@@ -90,7 +89,6 @@ class Consent:
             "wallet_id": str(self.wallet_id) if self.wallet_id else None,
             "limits": dataclasses.asdict(self.limits) if self.limits else None,
             "terms": self.terms.to_json() if self.terms else None,
-            "details": list(self.details),
             "steps_up": self.steps_up,
             "rows": [list(row) for row in self.rows],
             "pushed": self.pushed,
@@ -110,7 +108,6 @@ class Consent:
             wallet_id=uuid.UUID(value["wallet_id"]) if value["wallet_id"] else None,
             limits=offers.Limits(**value["limits"]) if value["limits"] else None,
             terms=grant_terms.GrantTerms.from_json(value["terms"]) if value["terms"] else None,
-            details=value["details"],
             steps_up=value["steps_up"],
             rows=tuple((label, text) for label, text in value["rows"]),
             pushed=value["pushed"],
@@ -211,7 +208,6 @@ def _with_terms(
         wallet_id=wallet.pk,
         limits=limits,
         terms=terms,
-        details=offers.freeze(terms=terms, wallet=wallet, grant_id=consent.id),
         steps_up=offer.cents(terms.limit_per_period_units) > wallet.utility.step_up_above_cents,
         rows=rows,
     )

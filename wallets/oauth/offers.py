@@ -7,7 +7,6 @@ import dataclasses
 import datetime
 import decimal
 import math
-import uuid
 from collections.abc import Sequence
 from typing import Self
 
@@ -16,7 +15,6 @@ from django.utils.translation import gettext as _
 from customers import models as customer_models
 from customers import queries as customer_queries
 from openvpp.core import errors, money
-from wallets import models
 from wallets.domain import authorization_details
 from wallets.domain import terms as grant_terms
 
@@ -146,11 +144,6 @@ def read(
         shown_text="",
     )
     return Offer(terms=terms, token=token, fee_token=fee_token)
-
-
-def freeze(*, terms: grant_terms.GrantTerms, wallet: models.Wallet, grant_id: uuid.UUID) -> list[dict[str, object]]:
-    """Return terms as the authorization details that applications are told and the chain has the digest of."""
-    return [terms.details(wallet=str(wallet.address), identifier=str(grant_id)).to_json()]
 
 
 def periods_in(*, days: int) -> int:

@@ -154,14 +154,15 @@ class Validator(oauth2_validators.OAuth2Validator):
             ).first()
         access = models.AccessToken.objects.filter(**lookup).first()
         spending_grant_id = (refresh or access).session_key_grant_id if refresh or access else None
+        # Another request may have ended the token since its refresh token was read.
+        told = access or models.AccessToken.objects.filter(refresh_token=refresh).first() if refresh else access
+        if told is not None:
+            data_access.note_revoked(scope=told.scope, now=clock.get_now())
         end_family(
             family=refresh.token_family if refresh else None,
             spending_grant_id=spending_grant_id,
             now=clock.get_now(),
         )
-        told = access or (refresh.access_token if refresh else None)
-        if told is not None:
-            data_access.note_revoked(scope=told.scope, now=clock.get_now())
         models.AccessToken.objects.filter(**lookup).delete()
 
     def validate_bearer_token(self, token: str, scopes: Any, request: Any) -> bool:

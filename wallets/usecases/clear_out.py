@@ -14,6 +14,7 @@ from wallets import models, queries
 
 KEPT_AFTER_END = datetime.timedelta(days=1)
 MOST_AT_ONCE = 500
+ANSWER_KEPT = datetime.timedelta(minutes=1)
 
 
 @db.durable
@@ -43,7 +44,7 @@ def expire_grants(*, now: datetime.datetime) -> int:
 
 @db.durable
 def forget(*, now: datetime.datetime) -> None:
-    """Delete codes, tokens and sessions that ended more than a day ago."""
+    """Delete codes, tokens, pushed requests and sessions that ended a day ago; proofs, tickets and answers at once."""
     before = now - KEPT_AFTER_END
     lifetime = datetime.timedelta(seconds=settings.REFRESH_TOKEN_SECONDS)
     with db.transaction():
@@ -52,5 +53,12 @@ def forget(*, now: datetime.datetime) -> None:
         models.AccessToken.objects.filter(expires__lt=before, refresh_token__isnull=True).delete()
         models.IDToken.objects.filter(expires__lt=before, access_token__isnull=True).delete()
         models.Grant.objects.filter(expires__lt=before).delete()
+    with db.transaction():
+        models.PushedRequest.objects.filter(expires_at__lt=before).delete()
+        models.ProofUse.objects.filter(expires_at__lt=now).delete()
+        models.SocketTicket.objects.filter(expires_at__lt=now).delete()
+        models.RefreshToken.objects.filter(sealed_answer__isnull=False, revoked__lt=now - ANSWER_KEPT).update(
+            sealed_answer=None
+        )
     with db.transaction():
         session_models.Session.objects.filter(expire_date__lt=before).delete()

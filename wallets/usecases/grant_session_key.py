@@ -47,9 +47,8 @@ def grant(
         policy=_sealed_policy(wallet=wallet, terms=terms),
     )
     policy = custody_queries.session_policy(key=key)
-    consent = custody.record_consent(
-        key_id=wallet.owner_key_id, terms=terms.to_json() | {"grant": str(grant_id)}, now=now
-    )
+    details = terms.details(wallet=str(wallet.address), identifier=str(grant_id)).to_json()
+    consent = custody.record_consent(key_id=wallet.owner_key_id, terms=details, now=now)
     leave = custody.sign_session_install(
         key_id=wallet.owner_key_id,
         policy=policy,
@@ -82,6 +81,7 @@ def grant(
                 "consent_digest": "0x" + consent.hex(),
                 "owner_leave": leave,
                 "shown_text": terms.shown_text,
+                "authorization_details": [details],
                 "period_started_at": terms.starts_at,
                 "created_at": now,
             },

@@ -18,14 +18,12 @@ RECEIVE_SECONDS = 1.0
 class Listener:
     """Keeps the notices that came over `/ws/v1/notifications/`, in the order in which they came."""
 
-    def __init__(self, *, url: str, token: str, after: int) -> None:
+    def __init__(self, *, url: str, ticket: str, after: int) -> None:
         self.notices: list[dict[str, Any]] = []
         self._arrived = threading.Condition()
         self._stopped = threading.Event()
         self._failure = ""
-        self._connection = client.connect(
-            f"{url}?after={after}", additional_headers={"Authorization": f"Bearer {token}"}, proxy=None
-        )
+        self._connection = client.connect(f"{url}?after={after}&ticket={ticket}", proxy=None)
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 

@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
+import json
 import secrets
+import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx  # noqa: TID251 - the demo stands where an outside client stands
+from jwcrypto import jwk, jws
 
 from openvpp.core import errors
 from openvpp.demo.adapters import forms
@@ -21,14 +24,45 @@ class UnableToPlay(errors.UnableTo):
     """The stack did not do what a customer may expect of it."""
 
 
-class Api:
-    """The REST API with an access token."""
+class Key:
+    """The key in a phone's keystore: what its tokens are bound to (RFC 9449)."""
 
-    def __init__(self, *, base_url: str, token: str) -> None:
+    def __init__(self) -> None:
+        self._key = jwk.JWK.generate(kty="EC", crv="P-256")
+
+    def proof(self, *, method: str, url: str, token: str = "") -> str:
+        """Return the DPoP header of one request."""
+        claims = {"jti": secrets.token_urlsafe(16), "htm": method, "htu": url, "iat": int(time.time())}
+        if token:
+            claims["ath"] = _hash(token)
+        proof = jws.JWS(json.dumps(claims))
+        header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": self._key.export_public(as_dict=True)}
+        proof.add_signature(self._key, None, json.dumps(header), None)
+        return str(proof.serialize(compact=True))
+
+
+class _Bound(httpx.Auth):
+    """Presents a token with a fresh proof for each request."""
+
+    def __init__(self, *, token: str, key: Key) -> None:
+        self._token, self._key = token, key
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override] # yields alone
+        url = str(request.url.copy_with(query=None, fragment=None))
+        request.headers["Authorization"] = f"DPoP {self._token}"
+        request.headers["DPoP"] = self._key.proof(method=request.method, url=url, token=self._token)
+        yield request
+
+
+class Api:
+    """The REST API with an access token, bound to the phone's key or not."""
+
+    def __init__(self, *, base_url: str, token: str, key: Key | None = None) -> None:
         self.token = token
         self._client = httpx.Client(
             base_url=f"{base_url}/api/v1/",
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            headers={"Accept": "application/json"} | ({} if key else {"Authorization": f"Bearer {token}"}),
+            auth=_Bound(token=token, key=key) if key else None,
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
         )
@@ -70,6 +104,7 @@ class Browser:
             base_url=base_url, timeout=TIMEOUT_SECONDS, trust_env=False, headers={"Accept": "text/html"}
         )
         self.consent_words: list[str] = []
+        self.key = Key()
 
     def authorize(self, *, client: Mapping[str, Any], email: str, password: str) -> "Tokens":
         """Sign in, allow what is asked on the consent page, and return the tokens.
@@ -78,17 +113,20 @@ class Browser:
         """
         verifier = secrets.token_urlsafe(48)
         state = secrets.token_urlsafe(16)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         asked = {
             "response_type": "code",
             "client_id": client["client_id"],
             "redirect_uri": client["redirect_uri"],
             "scope": " ".join(client["scopes"]),
             "state": state,
-            "code_challenge": challenge,
+            "code_challenge": _hash(verifier),
             "code_challenge_method": "S256",
         }
-        response = self._client.get("/oauth/authorize/", params=asked)
+        pushed = self._post_with_proof("/oauth/par/", asked)
+        if not pushed.is_success:
+            raise UnableToPlay(_refusal(pushed), code="sign_in_refused")
+        named = {"client_id": client["client_id"], "request_uri": pushed.json()["request_uri"]}
+        response = self._client.get("/oauth/authorize/", params=named)
         for _ in range(MOST_PAGES):
             if response.is_redirect:
                 target = urllib.parse.urljoin(str(response.request.url), response.headers["Location"])
@@ -122,18 +160,21 @@ class Browser:
         answer = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(target).query))
         if "code" not in answer or answer.get("state") != state:
             raise UnableToPlay(f"Access was refused: {answer.get('error', 'no code')}", code="access_refused")
-        response = self._client.post(
+        response = self._post_with_proof(
             "/oauth/token/",
-            data={
+            {
                 "grant_type": "authorization_code",
                 "code": answer["code"],
                 "redirect_uri": client["redirect_uri"],
                 "client_id": client["client_id"],
                 "code_verifier": verifier,
             },
-            headers={"Accept": "application/json"},
         )
         return _tokens(response)
+
+    def _post_with_proof(self, path: str, data: Mapping[str, str]) -> httpx.Response:
+        headers = {"Accept": "application/json", "DPoP": self.key.proof(method="POST", url=f"{self._base_url}{path}")}
+        return self._client.post(path, data=dict(data), headers=headers)
 
 
 class Tokens(dict[str, Any]):
@@ -171,6 +212,10 @@ def is_ready(*, base_url: str) -> str:
 
 def _is_known(form: forms.Form) -> bool:
     return "login" in form.fields or "password" in form.fields or ALLOW in form.buttons
+
+
+def _hash(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 def _tokens(response: httpx.Response) -> Tokens:

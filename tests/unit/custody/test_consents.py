@@ -36,7 +36,7 @@ def test_terms_that_say_the_same_differ_in_nothing() -> None:
 
 def test_terms_that_lack_something_differ() -> None:
     terms = custody_fixture.terms_of(POLICY)
-    for name in terms.keys() - {"shown_text"}:
+    for name in terms.keys() - {"type", "actions", "key"}:
         without = {other: value for other, value in terms.items() if other != name}
         assert consents.difference(terms=without, policy=POLICY) == "form of terms"
     assert consents.difference(terms=terms | {"payee": 7}, policy=POLICY) == "form of terms"
