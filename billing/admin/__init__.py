@@ -12,6 +12,7 @@ from unfold import decorators
 
 from billing import forms, models
 from billing.admin import rules as rules
+from billing.admin import understanding
 from billing.usecases import import_tariff, issue_bill
 from customers import models as customer_models
 from openvpp.core import admin as tenant_admin
@@ -115,7 +116,7 @@ class _Transfers(tenant_admin.ReadOnlyTenantInline):
 
 
 @admin.register(models.Bill)
-class BillAdmin(_FormMixin, tenant_admin.ReadOnlyTenantAdmin):
+class BillAdmin(understanding.UnderstandingMixin, _FormMixin, tenant_admin.ReadOnlyTenantAdmin):
     viewed_by = VIEWERS
     list_display = ("number", "account", "amount_due", "state", "source", "starts_on", "ends_on", "due_on", "issued_at")
     list_filter = ("state", "source", "starts_on")
@@ -125,7 +126,7 @@ class BillAdmin(_FormMixin, tenant_admin.ReadOnlyTenantAdmin):
     ordering = ("-issued_at",)
     readonly_fields = ("amount_due",)
     inlines = (_Lines, _Allocations)
-    actions_list = ("go_to_issue",)
+    actions_list = ("go_to_understand", "go_to_issue")
 
     def get_urls(self) -> list[urls.URLPattern]:
         own = urls.path("issue/", self.admin_site.admin_view(self.issue_view), name="billing_bill_issue")

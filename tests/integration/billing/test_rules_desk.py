@@ -4,6 +4,7 @@ import datetime
 from typing import Any
 
 import pytest
+from django import test
 from django.contrib.admin import models as admin_models
 
 from billing import models
@@ -40,7 +41,7 @@ def typed(utility: customer_models.Utility, **fields: Any) -> dict[str, Any]:
 def test_four_callers(agreement: customer_models.ServiceAgreement, page: str) -> None:
     utility = agreement.account.utility
     path = f"/admin/billing/{page}/"
-    assert desk.test.Client().get(path).status_code == 302
+    assert test.Client().get(path).status_code == 302
     assert desk.staff(utility, "program_manager").get(path).status_code == 403
     assert desk.staff(utility, "auditor").get(path).status_code == 200
     assert desk.staff(utility, "auditor").get(f"{path}add/").status_code == 403
