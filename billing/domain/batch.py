@@ -85,6 +85,7 @@ def can_rate(*, tariff: tariffs.Tariff, reading: terms.Terms) -> bool:
     demand_charges = [charge for charge in (tariff.flat_demand, tariff.tou_demand) if charge is not None]
     return (
         tariff.energy is not None
+        and reading.true_up_month is None
         and not (tariff.coincident_demand is not None and reading.system_peaks)
         and not any(charge.daily for charge in demand_charges if reading.daily_demand is terms.DailyDemand.EACH_DAY)
         and (

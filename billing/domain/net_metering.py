@@ -1,6 +1,7 @@
 """What is bought and what is sold when a customer also gives energy to the grid."""
 
 import dataclasses
+import datetime
 import fractions
 
 import numpy as np
@@ -123,6 +124,31 @@ def credit_lines(
     return lines
 
 
+def is_true_up(*, tariff: tariffs.Tariff, period: loads.BillingPeriod, reading: terms.Terms) -> bool:
+    """Say whether a bill ends the tariff's year of net metering: it holds the last day of the true-up month."""
+    if reading.true_up_month is None or tariff.metering is not tariffs.Metering.NET_METERING:
+        return False
+    return any(
+        month == reading.true_up_month and _month_end(year=year, month=month) <= period.ends_on
+        for year, month, _ in period.days_by_month()
+    )
+
+
+def cash_out(*, settled: Settled, reading: terms.Terms) -> tuple[Settled, bill.Line | None]:
+    """Pay for what would be carried on: it is sold, and nothing is carried. The line is None where nothing is left."""
+    left = sum(settled.carried_milliwh.values())
+    ended = dataclasses.replace(settled, carried_milliwh={})
+    if not left:
+        return ended, None
+    return ended, bill.priced(
+        kind=bill.LineKind.EXPORT_CREDIT,
+        label="Energy left over at the annual true-up",
+        quantity_micro=left,
+        unit="kWh",
+        unit_price_nano=-reading.cash_out_nano_per_kwh,
+    )
+
+
 def credit_label(*, charge: tariffs.EnergyCharge, period: int, tier: int) -> str:
     """Return what a line of energy given is called; one period or one tier needs no number."""
     label = f"Energy to the grid, period {period + 1}" if len(charge.tiers) > 1 else "Energy to the grid"
@@ -140,3 +166,8 @@ def _apart(*, load: loads.IntervalSeries, metering: tariffs.Metering) -> tuple[l
         hourly[first] = np.add.reduceat(net, first)
         net = hourly
     return np.maximum(net, 0), np.maximum(-net, 0)
+
+
+def _month_end(*, year: int, month: int) -> datetime.date:
+    """Return the first day after a calendar month."""
+    return datetime.date(year + month // 12, month % 12 + 1, 1)

@@ -90,6 +90,9 @@ def rate(
         tariff=tariff,
         carried_milliwh=carried_of(tariff=tariff, history=history, period=period, reading=reading),
     )
+    cashed_out: bill.Line | None = None
+    if net_metering.is_true_up(tariff=tariff, period=period, reading=reading):
+        settled, cashed_out = net_metering.cash_out(settled=settled, reading=reading)
     lines: list[bill.Line] = []
     if tariff.energy is not None:
         lines += energy.lines(
@@ -112,6 +115,7 @@ def rate(
             days=period.days,
             factor=shares.factor,
         )
+    lines += [cashed_out] if cashed_out else []
     if tariff.fuel_adjustments_nano is not None:
         lines += energy.fuel_lines(
             adjustments_nano=tariff.fuel_adjustments_nano, energy=settled.bought_per_interval, times=times

@@ -88,6 +88,10 @@ class Terms:
     A period of `whole_month_days` (inclusive bounds) counts as one month, undivided, whatever `proration` says.
     `holidays` are billed as weekends. `system_peaks` are the instants of the utility's own peaks, at which
     coincident demand is taken. `meters` counts the meters of the account.
+
+    `true_up_month` (1 to 12) ends the year of net metering: the bill that holds that month's last day pays what is
+    left over at `cash_out_nano_per_kwh` and carries nothing on; at a price of 0 the surplus is the utility's. Without
+    it kWh are carried for ever.
     """
 
     proration: Proration = Proration.CALENDAR
@@ -102,8 +106,14 @@ class Terms:
     tiers: TierReading = TierReading.AS_WORDED
     ratchet: RatchetReading = RatchetReading.AT_LEAST_CURRENT_PEAK
     carry: CarryReading = CarryReading.SAME_HOURS
+    true_up_month: int | None = None
+    cash_out_nano_per_kwh: int = 0
     meters: int = 1
     allow_gaps: bool = False
+
+    def __post_init__(self) -> None:
+        if self.true_up_month is not None and not 1 <= self.true_up_month <= calendar.DECEMBER:
+            raise ValueError("The true-up month is 1 to 12.")
 
 
 AS_REFERENCE = Terms(tiers=TierReading.REFERENCE, ratchet=RatchetReading.REFERENCE, carry=CarryReading.REFERENCE)
