@@ -95,6 +95,24 @@ def book_bills(*, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
 
 
 @db.transaction_required
+def reverse_bill(*, bill: models.Bill, now: datetime.datetime) -> None:
+    """Book the opposite of what a bill booked; a bill of nothing books nothing.
+
+    :raises django.db.IntegrityError: it is reversed already.
+    """
+    booking = models.LedgerTransaction.objects.filter(bill=bill, kind=models.LedgerTransaction.Kind.BILL).first()
+    if booking is None:
+        return
+    reversal = models.LedgerTransaction.objects.create(
+        utility_id=bill.utility_id, kind=models.LedgerTransaction.Kind.CANCELLATION, bill=bill, booked_at=now
+    )
+    models.LedgerEntry.objects.bulk_create(
+        models.LedgerEntry(transaction=reversal, account_id=entry.account_id, amount=-entry.amount)
+        for entry in booking.entries.all()
+    )
+
+
+@db.transaction_required
 def settle_payment(
     *, payment: models.Payment, proven: proof.Proven, receipt: receipts.Receipt, now: datetime.datetime
 ) -> list[models.Bill]:

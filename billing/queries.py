@@ -29,7 +29,7 @@ class UnableToFindPayment(errors.NotFound):
 
 def get_bills(*, user: customer_models.User) -> "db_models.QuerySet[Any]":
     """Return the bills of a person's own accounts."""
-    return models.Bill.objects.for_customer(user).select_related("account", "utility")
+    return models.Bill.objects.for_customer(user).select_related("account", "utility", "corrects")
 
 
 def get_bill(*, user: customer_models.User, bill_id: uuid.UUID) -> models.Bill:

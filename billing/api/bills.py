@@ -27,6 +27,8 @@ BILL_EXAMPLE = {
     "due_on": "2026-11-22",
     "issued_at": "2026-11-01T05:00:02Z",
     "paid_at": None,
+    "omissions": [],
+    "corrects": None,
 }
 LINE_EXAMPLE = {
     "position": 1,
@@ -64,6 +66,12 @@ class BillOutput(serializers.Serializer[models.Bill]):
     due_on = serializers.DateField()
     issued_at = serializers.DateTimeField()
     paid_at = serializers.DateTimeField(allow_null=True)
+    omissions = serializers.ListField(
+        child=serializers.CharField(), help_text="What the tariff charges and this bill could not price, and why."
+    )
+    corrects = serializers.CharField(
+        source="corrects.number", default=None, allow_null=True, help_text="Number of the bill that this one corrects."
+    )
 
     def get_amount_due(self, bill: models.Bill) -> str:
         return f"{money.from_units(units=bill.amount_due_cents, decimals=CENTS):f}"

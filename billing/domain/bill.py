@@ -28,6 +28,7 @@ class LineKind(enum.StrEnum):
     CREDIT = "credit"
     BUDGET = "budget"
     PREPAID = "prepaid"
+    PAID_BEFORE = "paid_before"
     ROUNDING = "rounding"
 
 

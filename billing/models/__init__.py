@@ -114,6 +114,18 @@ class Bill(models.Model):
     rating = models.JSONField(
         default=list, blank=True, help_text="What each rated span left for later bills: usage, peak, energy carried."
     )
+    corrects = models.OneToOneField(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="corrected_by",
+        help_text="The cancelled bill that this one stands in for.",
+    )
+    correction_reason = models.CharField(max_length=500, blank=True)
+    correction_made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
 
     utility_path = "utility"
     user_path = "account__accesses__customer__user"
@@ -130,8 +142,15 @@ class Bill(models.Model):
             ),
             models.CheckConstraint(condition=Q(ends_on__gt=F("starts_on")), name="bill_period_is_forward"),
             models.CheckConstraint(
-                condition=Q(state="paid", paid_at__isnull=False) | (~Q(state="paid") & Q(paid_at__isnull=True)),
+                condition=Q(state="paid", paid_at__isnull=False)
+                | Q(state__in=["issued", "pending"], paid_at__isnull=True)
+                | Q(state="cancelled"),
                 name="bill_paid_has_instant",
+            ),
+            models.CheckConstraint(
+                condition=Q(corrects__isnull=True, correction_reason="", correction_made_by__isnull=True)
+                | (Q(corrects__isnull=False, correction_made_by__isnull=False) & ~Q(correction_reason="")),
+                name="bill_correction_has_reason",
             ),
             models.CheckConstraint(
                 condition=Q(amount_due_cents__gt=0) | Q(state__in=["issued", "cancelled"]),
@@ -141,6 +160,11 @@ class Bill(models.Model):
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def omissions(self) -> list[str]:
+        """Return what the tariff charges and this bill could not price, each once."""
+        return list(dict.fromkeys(omission for span in self.rating for omission in span["omissions"]))
 
 
 class BillLine(models.Model):
@@ -339,6 +363,7 @@ class LedgerTransaction(models.Model):
 
     class Kind(models.TextChoices):
         BILL = "bill", "Bill issued"
+        CANCELLATION = "cancellation", "Bill cancelled by a correction"
         PAYMENT = "payment", "Payment made"
         GAS = "gas", "Gas of a payment that failed"
         PAYOUT = "payout", "Payouts made"
@@ -363,11 +388,13 @@ class LedgerTransaction(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["bill"], condition=Q(kind="bill"), name="ledger_bill_booked_once"),
+            models.UniqueConstraint(fields=["bill", "kind"], name="ledger_bill_booked_once"),
             models.UniqueConstraint(fields=["payment"], name="ledger_payment_booked_once"),
             models.UniqueConstraint(fields=["operation"], name="ledger_operation_booked_once"),
             models.CheckConstraint(
-                condition=Q(kind="bill", bill__isnull=False, payment__isnull=True, operation__isnull=True)
+                condition=Q(
+                    kind__in=["bill", "cancellation"], bill__isnull=False, payment__isnull=True, operation__isnull=True
+                )
                 | Q(kind__in=["payment", "gas"], bill__isnull=True, payment__isnull=False, operation__isnull=True)
                 | Q(
                     kind__in=["payout", "payout_gas"], bill__isnull=True, payment__isnull=True, operation__isnull=False

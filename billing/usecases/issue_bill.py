@@ -151,9 +151,23 @@ def remainder_of(*, span: Span, rated: rated_bills.RatedBill) -> statements.Rema
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A bill in place of a cancelled one, for which `paid_cents` were paid already."""
+
+    corrects: models.Bill
+    reason: str
+    user: customer_models.User
+    paid_cents: int
+
+
 @db.transaction_required
 def write_rated(
-    *, account: customer_models.CustomerAccount, found: RatedAccount, now: datetime.datetime
+    *,
+    account: customer_models.CustomerAccount,
+    found: RatedAccount,
+    correction: Correction | None = None,
+    now: datetime.datetime,
 ) -> models.Bill:
     """Write the bill of a rated account, book it, and tell the account's people."""
     utility = account.utility
@@ -164,6 +178,9 @@ def write_rated(
     ]
     whole = (found.starts_on, found.ends_on)
     lines += [_to_row(line=line, span=None, days=whole) for line in found.settled.lines]
+    paid_cents = correction.paid_cents if correction else 0
+    if correction and paid_cents:
+        lines.append(_to_row(line=_paid_before(correction), span=None, days=whole))
     issued = models.Bill(
         utility=utility,
         account=account,
@@ -173,19 +190,27 @@ def write_rated(
         ends_on=found.ends_on,
         time_zone=utility.time_zone,
         currency=utility.currency,
-        amount_due_cents=to_cents(found.total_nano),
+        amount_due_cents=to_cents(found.total_nano) - paid_cents,
         due_on=now.astimezone(zoneinfo.ZoneInfo(utility.time_zone)).date() + DUE_AFTER,
         issued_at=now,
         rating=[remainder_of(span=each.span, rated=each.rated).to_json() for each in found.spans],
+        corrects=correction.corrects if correction else None,
+        correction_reason=correction.reason if correction else "",
+        correction_made_by=correction.user if correction else None,
     )
-    write_issued(bill=issued, lines=lines, now=now)
+    write_issued(bill=issued, lines=lines, paid_before_cents=paid_cents, now=now)
     adjust_bill.write_used(issued=issued, settled=found.settled)
     return issued
 
 
 @db.transaction_required
-def write_issued(*, bill: models.Bill, lines: list[models.BillLine], now: datetime.datetime) -> None:
-    """Write a bill with its lines in their order, book it, and tell the account's people."""
+def write_issued(
+    *, bill: models.Bill, lines: list[models.BillLine], paid_before_cents: int = 0, now: datetime.datetime
+) -> None:
+    """Write a bill with its lines in their order, book what it charges, and tell the account's people.
+
+    It charges what is due and what was paid before, for the bill that it corrects.
+    """
     bill.save(force_insert=True)
     for position, line in enumerate(lines, start=1):
         line.bill, line.position = bill, position
@@ -194,11 +219,23 @@ def write_issued(*, bill: models.Bill, lines: list[models.BillLine], now: dateti
         account_id=bill.account_id,
         utility_id=bill.utility_id,
         kind=models.LedgerTransaction.Kind.BILL,
-        postings=ledger.bill_issued(currency=bill.currency, amount_cents=bill.amount_due_cents),
+        postings=ledger.bill_issued(currency=bill.currency, amount_cents=bill.amount_due_cents + paid_before_cents),
         bill=bill,
         now=now,
     )
     notices.tell_bill_issued(bill=bill, now=now)
+
+
+def _paid_before(correction: Correction) -> rated_bills.Line:
+    nano = -correction.paid_cents * NANO_PER_CENT
+    return rated_bills.Line(
+        kind=rated_bills.LineKind.PAID_BEFORE,
+        label=f"Paid before, with bill {correction.corrects.number}",
+        quantity=rated_bills.ONE,
+        unit="bill",
+        unit_price_nano=nano,
+        amount_nano=nano,
+    )
 
 
 def find(

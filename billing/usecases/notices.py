@@ -11,25 +11,33 @@ from notifications import operations as notifications
 from openvpp.core import db, money
 
 Kind = notification_models.Notice.Kind
+LONGEST_BODY = 1000
 
 
 @db.transaction_required
 def tell_bill_issued(*, bill: models.Bill, now: datetime.datetime) -> None:
     """Tell of a new bill."""
     amount = _amount(cents=bill.amount_due_cents, currency=bill.currency)
+    body = f"Bill {bill.number} from {bill.utility} for {bill.starts_on} to {_last_day(bill)}, due {bill.due_on}."
+    if bill.corrects is not None:
+        body += f" It stands in for bill {bill.corrects.number}: {bill.correction_reason}"
+    if bill.omissions:
+        body += f" Not charged yet: {' '.join(bill.omissions)}"
     _tell(
         account_id=bill.account_id,
         utility_id=bill.utility_id,
         kind=Kind.BILL_ISSUED,
         key=f"bill.issued:{bill.pk}",
-        title=f"Your bill of {amount} is here",
-        body=f"Bill {bill.number} from {bill.utility} for {bill.starts_on} to {_last_day(bill)}, due {bill.due_on}.",
+        title=f"Your corrected bill of {amount} is here" if bill.corrects else f"Your bill of {amount} is here",
+        body=body[:LONGEST_BODY],
         data={
             "bill_id": str(bill.pk),
             "number": bill.number,
             "amount_due": _decimal(bill.amount_due_cents),
             "currency": bill.currency,
             "due_on": bill.due_on.isoformat(),
+            "omissions": bill.omissions,
+            "corrects": bill.corrects.number if bill.corrects else None,
         },
         now=now,
     )
