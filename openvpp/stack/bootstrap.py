@@ -1,4 +1,4 @@
-"""Make `.venv` and `contracts/node_modules` on a machine that has only Python 3 and Node.js.
+"""Make `.venv` and the two `node_modules` (contracts, tests/clients) on a machine that has only Python 3 and Node.js.
 
 Standard library only, and readable by older Pythons than the project needs: it has to be able to say so.
 Does nothing when the locks are the ones already installed.
@@ -23,6 +23,7 @@ UV_HOME = ROOT / ".venv-uv"
 STAMP = VENV / ".openvpp-installed.json"
 OLDEST_PYTHON_REQUEST = ">=3.12"
 OLDEST_NODE = 20
+NODE_PROJECTS = ("contracts", "tests/clients")
 
 
 class UnableToBootstrapError(Exception):
@@ -32,7 +33,7 @@ class UnableToBootstrapError(Exception):
 def main() -> None:
     try:
         if os.environ.get("OPENVPP_SKIP_BOOTSTRAP") != "1":
-            bootstrap()
+            bootstrap_analysis() if sys.argv[1:] == ["analysis"] else bootstrap()
     except UnableToBootstrapError as error:
         sys.exit(f"openvpp: {error}")
     except KeyboardInterrupt:
@@ -48,7 +49,7 @@ def bootstrap() -> None:
         install_python()
         have = {"python": wanted["python"], "node": have.get("node", "")}
         write_stamp(have)
-    if have.get("node") != wanted["node"] or not (ROOT / "contracts" / "node_modules").is_dir():
+    if have.get("node") != wanted["node"] or not all((ROOT / name / "node_modules").is_dir() for name in NODE_PROJECTS):
         install_node()
         have["node"] = wanted["node"]
         write_stamp(have)
@@ -56,10 +57,21 @@ def bootstrap() -> None:
         say(f"installed in {time.monotonic() - started:.0f} s")
 
 
+def bootstrap_analysis() -> None:
+    """Have `$VENV`, which is then another than the stack's, hold the tools that analyse the contracts."""
+    wanted = {"python": digest("requirements/analysis.txt", ".python-version")}
+    if read_stamp() == wanted:
+        return
+    if not usable(VENV / "bin" / "python"):
+        make_venv(find_uv(), uv_environment())
+    sync("analysis.txt")
+    write_stamp(wanted)
+
+
 def digests() -> dict[str, str]:
     return {
         "python": digest("requirements/dev.txt", ".python-version"),
-        "node": digest("contracts/package-lock.json"),
+        "node": digest(*(f"{name}/package-lock.json" for name in NODE_PROJECTS)),
     }
 
 
@@ -219,14 +231,15 @@ def pip_settings() -> dict[str, str]:
 
 
 def install_node() -> None:
-    say("installing Node.js packages (contracts/package-lock.json)")
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-    result = subprocess.run(command, cwd=str(ROOT / "contracts"), stdin=subprocess.DEVNULL, check=False)
-    if result.returncode:
-        raise UnableToBootstrapError(
-            "The Node.js packages could not be installed (see above): check the network or the registry that npm is "
-            "configured for, then run this again."
-        )
+    for name in NODE_PROJECTS:
+        say(f"installing Node.js packages ({name}/package-lock.json)")
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+        result = subprocess.run(command, cwd=str(ROOT / name), stdin=subprocess.DEVNULL, check=False)
+        if result.returncode:
+            raise UnableToBootstrapError(
+                "The Node.js packages could not be installed (see above): check the network or the registry that npm "
+                "is configured for, then run this again."
+            )
 
 
 def say(message: str) -> None:

@@ -193,6 +193,9 @@ class Validator(oauth2_validators.OAuth2Validator):
         request.id_token = self._save_id_token(claims["jti"], request, expires)
         return id_tokens.sign({**nonce, **id_token, **claims})
 
+    def get_oidc_issuer_endpoint(self, request: Any) -> str:
+        return str(settings.ISSUER)
+
     def _load_id_token(self, token: str) -> models.IDToken:
         # Called with the token that was made a moment ago, to tie it to its access token; nobody else may bring one.
         payload = token.split(".")[1]
