@@ -27,6 +27,11 @@ class ImportTariff(_Styled):
         help_text="Needed if the sheet does not say its own start.",
     )
     file = forms.FileField(help_text="JSON of the Utility Rate Database, one rate.")
+    terms = forms.JSONField(
+        required=False,
+        help_text="How you read the sheet where it is silent, for example "
+        '{"rounding": "line", "true_up_month": 4, "cash_out_nano_per_kwh": 30000000}. Empty: the usual reading.',
+    )
 
 
 class IssueBill(_Styled):

@@ -207,6 +207,7 @@ def _import(data: dict[str, Any]) -> str:
         code=data["code"],
         text=text,
         effective_from=data["effective_from"],
+        terms=data["terms"] or {},
         now=clock.get_now(),
     )
     notes = f" Not priced: {' '.join(tariff.warnings)}" if tariff.warnings else ""
