@@ -2,9 +2,10 @@
 
 import datetime
 from collections.abc import Collection
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from openvpp.core import db, jobs
 from sharing import models, queries
@@ -17,8 +18,11 @@ MOST_AT_ONCE = 1000
 
 
 @db.transaction_required
-def on_readings_stored(*, service_point_ids: Collection[int], now: datetime.datetime) -> None:
-    """Mark what changed, and see to it that the third parties are told; in the transaction of the readings."""
+def on_readings_stored(*, service_point_ids: Collection[int] | QuerySet[Any], now: datetime.datetime) -> None:
+    """Mark what changed, and see to it that the third parties are told; in the transaction of the readings.
+
+    The ids may also be a query for them, which is then one with ours.
+    """
     changed = models.Authorization.objects.filter(
         pk__in=models.AuthorizedPoint.objects.filter(service_point_id__in=service_point_ids).values("authorization"),
         ended_at__isnull=True,
