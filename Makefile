@@ -15,7 +15,7 @@ help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "; print "make <target> [VARIABLE=value]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
 	@printf '\nrun takes PORT=, DATABASE_URL=, REDIS_URL=, CHAIN_RPC_URL= (each replaces the embedded part by a real one).\n'
 
-setup: ## Install what the locks name into .venv and contracts/node_modules
+setup: ## Install what the locks name into .venv, contracts/ and tests/clients/node_modules
 	@if [ -z "$(SYSTEM_PYTHON)" ]; then echo "openvpp: Python 3 is missing: install Python 3.12 or newer, then run this again." >&2; exit 1; fi
 	@$(SYSTEM_PYTHON) openvpp/stack/bootstrap.py
 
@@ -35,6 +35,7 @@ test: setup ## Every test: Solidity and Python
 
 verify: setup ## Deep fuzzing, proofs and drills (PROFILE=ci for the short form)
 	export FOUNDRY_PROFILE=$(or $(PROFILE),deep); $(FORGE) test
+	PROPERTY_EXAMPLES=10000 $(PY) -m pytest $(if $(filter ci,$(PROFILE)),tests/chain/test_agreement.py tests/chain/test_decisions.py,$$(grep -rl --include='test_*.py' PROPERTY_EXAMPLES tests))
 	@if [ "$(PROFILE)" != "ci" ]; then $(MAKE) --no-print-directory softhsm || echo "hardware keys are not tested: SoftHSM cannot be fetched here" >&2; \
 		PROPERTY_EXAMPLES=10000 $(PY) -m pytest -q tests/integration/custody/test_backends.py -rs; fi
 	@if [ "$(PROFILE)" != "ci" ]; then $(PY) -m pytest -m drill $(PYTEST_ARGS) || [ $$? -eq 5 ]; fi
@@ -57,6 +58,7 @@ lint: setup ## Everything that reads the code without running it
 	$(FORGE) fmt --check
 	$(FORGE) build --quiet
 	$(PY) -m contracts.abi --check
+	$(PY) -m contracts.code --check
 	$(PY) -m contracts.layout --check
 	DJANGO_SETTINGS_MODULE=openvpp.settings.test $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(PY) -m openvpp.stack openapi --check
@@ -71,9 +73,10 @@ bench: setup ## Run one benchmark against its peers: make bench NAME=gas
 	@if [ -z "$(NAME)" ]; then echo "openvpp: say which: make bench NAME=..., one of: $$(ls benchmarks/*.py 2>/dev/null | xargs -rn1 basename -s .py | grep -v '^__' | tr '\n' ' ')" >&2; exit 1; fi
 	$(PY) -m benchmarks.$(NAME)
 
-contracts: setup ## Compile the contracts and export their ABIs
+contracts: setup ## Compile the contracts, export their ABIs and hashes
 	$(FORGE) build
 	$(PY) -m contracts.abi
+	$(PY) -m contracts.code
 
 reset: setup ## Drop the local stack's data, var/ (asks; YES=1 does not)
 	@exec $(PY) -m openvpp.stack reset $(if $(YES),--yes)

@@ -1,6 +1,5 @@
 """The authorization server over real HTTP, as the address that its metadata names."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ signer, wallet, app = conftest.signer, conftest.wallet, conftest.app
 
 
 @pytest.fixture
-def issuer(live_server: live_server_helper.LiveServer, settings: Any) -> Iterator[str]:
+def issuer(live_server: live_server_helper.LiveServer, settings: Any) -> str:
     """Serve, and name the server by the address that it is served at."""
     settings.ISSUER = live_server.url
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": live_server.url}
-    yield live_server.url
+    return str(live_server.url)
