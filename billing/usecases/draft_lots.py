@@ -53,6 +53,7 @@ REMEDIES = {
     "no_service": "Check the dates of the service agreement.",
     "no_tariff": "Import a version of the tariff that is in force, then draft again.",
     "period_overlaps": "Cancel or correct the bill that covers these days, or bill the days that it leaves.",
+    "readings_in_question": "Accept, estimate or edit the odd readings in the queue, then draft again.",
     "unmultipliable": "Correct the meters' installation dates or multipliers, then draft again.",
 }
 OTHER_REMEDY = "Look at what the detail says, correct it, then draft again."

@@ -305,6 +305,17 @@ def _rate(*, span: Span, remainders: list[statements.Remainder]) -> rated_bills.
 
 
 def _load(*, service_point_id: int, days: loads.BillingPeriod) -> loads.IntervalSeries:
+    asked = meter_queries.get_blocking_questions(
+        service_point_id=service_point_id,
+        starts_at=periods.local_midnight(day=days.starts_on, zone=days.zone),
+        ends_at=periods.local_midnight(day=days.ends_on, zone=days.zone),
+    )
+    if asked:
+        raise UnableToIssueBill(
+            f"The readings are in question: {asked[0].get_kind_display().lower()} at {asked[0].service_point}, "
+            f"{asked[0].starts_at.isoformat()}. Accept, estimate or edit them first.",
+            code="readings_in_question",
+        )
     consumption = meter_queries.get_consumption(
         service_point_id=service_point_id,
         starts_at=periods.local_midnight(day=days.starts_on, zone=days.zone),
