@@ -5,8 +5,9 @@ Readings are only looked at; what changes them is a use case, with a name and a 
 
 import datetime
 import decimal
-from typing import Any
+from typing import Any, NoReturn
 
+from django import forms as django_forms
 from django import http, shortcuts, urls
 from django.contrib import admin, messages
 from django.core import exceptions
@@ -14,12 +15,12 @@ from django.db import models as django_models
 from unfold import decorators
 
 from customers import models as customer_models
-from meters import forms, models, queries
+from meters import forms, models, operations, queries
 from meters.api import imports
 from meters.domain import estimation
 from meters.usecases import decide_exceptions, import_file
 from openvpp.core import admin as tenant_admin
-from openvpp.core import clock, errors
+from openvpp.core import clock, db, errors
 
 Roles = tenant_admin.Roles
 VIEWERS = frozenset({Roles.CSR, Roles.BILLING_ANALYST, Roles.AUDITOR, Roles.ADMINISTRATOR})
@@ -251,3 +252,114 @@ def _values(text: str) -> dict[int, int]:
         if at.tzinfo is None:
             raise errors.Invalid(f"The time of line {number} has no offset.", code="wrong_values")
     return values
+
+
+class SubmeterForm(django_forms.ModelForm):  # type: ignore[type-arg] # no arguments at run time
+    """What stands behind what; checked as a whole, so that the page says what is impossible."""
+
+    class Meta:
+        model = models.Submeter
+        fields = ("parent", "child", "kind", "starts_on", "ends_on")
+
+    def clean(self) -> dict[str, Any]:
+        """Try it, and take it back.
+
+        :raises ValidationError: it cannot be so.
+        """
+        data: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return data
+        try:
+            with db.savepoint():
+                _attach(data, replacing_id=self.instance.pk)
+                _take_back()
+        except _TakenBack:
+            return data
+        except errors.UnableTo as error:
+            raise exceptions.ValidationError(error.detail) from error
+
+
+class _TakenBack(Exception):
+    pass
+
+
+def _take_back() -> NoReturn:
+    raise _TakenBack
+
+
+@admin.register(models.Submeter)
+class SubmeterAdmin(tenant_admin.TenantAdmin):
+    """Bills that were issued stay as they are; the next ones follow the tree."""
+
+    form = SubmeterForm
+    viewed_by = VIEWERS
+    written_by = frozenset({Roles.BILLING_ANALYST, Roles.ADMINISTRATOR})
+    list_display = ("parent", "child", "kind", "starts_on", "ends_on")
+    list_filter = ("kind",)
+    list_select_related = ("parent", "child")
+    search_fields = ("parent__number", "child__number", "parent__premise__street")
+    autocomplete_fields = ("parent", "child")
+
+    def save_model(self, request: http.HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        """Save by the operation that knows the whole tree."""
+        if not self.get_writable(request).filter(pk=obj.parent.premise.utility_id).exists():
+            raise exceptions.PermissionDenied
+        obj.pk = _attach(form.cleaned_data, replacing_id=obj.pk if change else None).pk
+
+    def get_writable(self, request: http.HttpRequest) -> "django_models.QuerySet[Any]":
+        """Return the utilities where this person may write."""
+        user: Any = request.user
+        rows = customer_models.Utility.objects.all()
+        roles = user.staff_roles.filter(role__in=self.written_by)
+        return rows if user.is_superuser else rows.filter(pk__in=roles.values("utility_id"))
+
+
+@admin.register(models.ReadingKey)
+class ReadingKeyAdmin(tenant_admin.ReadOnlyTenantAdmin):
+    """Keys of devices that sign; `manage.py register_reading_key` adds one."""
+
+    viewed_by = VIEWERS
+    list_display = ("device", "service_point", "algorithm", "is_required", "registered_at", "ended_at")
+    list_select_related = ("service_point",)
+    search_fields = ("device", "service_point__number", "fingerprint")
+    exclude = ("public_key",)
+    actions = ("end_keys",)
+
+    @admin.action(description="End: believe nothing more that the key signs", permissions=["end"])
+    def end_keys(self, request: http.HttpRequest, rows: Any) -> None:
+        """End keys that were lost, stolen or replaced."""
+        ended = rows.filter(ended_at__isnull=True).update(ended_at=clock.get_now())
+        self.message_user(request, f"Ended {ended}.", messages.SUCCESS)
+
+    def has_end_permission(self, request: http.HttpRequest) -> bool:
+        """Say who may end keys."""
+        return self._may(request, WORKERS, None)
+
+
+@admin.register(models.SignedReading)
+class SignedReadingAdmin(tenant_admin.ReadOnlyTenantAdmin):
+    viewed_by = VIEWERS
+    list_display = ("key", "flow", "starts_at", "ends_at", "counter", "stored_at")
+    list_select_related = ("key",)
+    search_fields = ("key__device", "key__service_point__number")
+    exclude = ("message", "signature")
+    readonly_fields = ("what_was_signed", "signature_hex")
+
+    @admin.display(description="What was signed")
+    def what_was_signed(self, signed: models.SignedReading) -> str:
+        return bytes(signed.message).decode()
+
+    @admin.display(description="Signature")
+    def signature_hex(self, signed: models.SignedReading) -> str:
+        return bytes(signed.signature).hex()
+
+
+def _attach(data: dict[str, Any], *, replacing_id: int | None) -> models.Submeter:
+    return operations.attach_submeter(
+        parent_id=data["parent"].pk,
+        child_id=data["child"].pk,
+        kind=data["kind"],
+        starts_on=data["starts_on"],
+        ends_on=data["ends_on"],
+        replacing_id=replacing_id,
+    )

@@ -8,6 +8,7 @@ from drf_spectacular import utils as schema
 from rest_framework import request as drf_request
 from rest_framework import response, serializers, views
 
+from meters import operations
 from meters.api import imports
 from meters.domain import units
 from meters.usecases import take_readings, take_register_reads
@@ -63,6 +64,14 @@ class Report(serializers.Serializer[Any]):
     rows = RowReport(many=True)
 
 
+class SignatureInput(serializers.Serializer[Any]):
+    key = serializers.RegexField(r"^[0-9a-f]{64}$", help_text="Fingerprint of the device's key.")
+    counter = serializers.IntegerField(min_value=0, max_value=2**63 - 1)
+    signature = serializers.RegexField(
+        r"^[0-9a-f]{128}$", help_text="64 bytes in hex over the bytes that docs/journeys/meter-data-out.md names."
+    )
+
+
 class TakeReadings(views.APIView):
     """Readings of many meters in one batch."""
 
@@ -84,6 +93,8 @@ class TakeReadings(views.APIView):
                 max_length=2_000,
                 help_text="Of intervals that follow each other; null where there is none.",
             )
+
+            signature = SignatureInput(required=False, allow_null=True, help_text="Of the device that measured.")
 
         readings = serializers.ListField(child=RowInput(), min_length=1, max_length=take_readings.MOST_ROWS)
 
@@ -121,6 +132,7 @@ class TakeReadings(views.APIView):
                 unit=row["unit"],
                 flow=units.Flow(row["flow"]),
                 quality=units.Quality[row["quality"].upper()],
+                signature=_signature(row.get("signature")),
             )
             for row in asked.validated_data["readings"]
         ]
@@ -230,3 +242,9 @@ def _report(verdicts: Sequence[take_readings.Verdict | take_register_reads.Verdi
             for verdict in verdicts
         ],
     }
+
+
+def _signature(sent: Any) -> operations.Signature | None:
+    if sent is None:
+        return None
+    return operations.Signature(key=sent["key"], counter=sent["counter"], signature=bytes.fromhex(sent["signature"]))

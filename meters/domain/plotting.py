@@ -12,6 +12,7 @@ _MILLI_WH_PER_KWH = 10**6
 _DELIVERED, _RECEIVED, _INCOMPLETE = "#0b5fff", "#12805c", "#9aa4b2"
 _TICKS = 4
 _MOST_LABELS = 6
+_HALF_LABEL = 20
 
 
 def to_svg(*, plot: usage.Plot) -> str:
@@ -36,18 +37,24 @@ def to_svg(*, plot: usage.Plot) -> str:
         x = _LEFT + place * slot
         parts.append(_bars(total=total, x=x, width=slot, zero=zero, scale=scale))
         if place % every == 0:
-            parts.append(
-                f'<text x="{x + slot / 2:.1f}" y="{_HEIGHT - 22}" text-anchor="middle">{_short(total.starts_on)}</text>'
-            )
+            parts.append(_date(day=total.starts_on, x=x + slot / 2))
     words = _words(plot)
+    legend = " · green: given" if lowest else ""
+    legend += " · grey: incomplete" if any(total.missing for total in totals) else ""
     return (
         f'<svg class="usage-plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" width="100%" '
         f'style="max-width:640px;height:auto;font:11px system-ui,sans-serif" fill="currentColor" '
         f'xmlns="http://www.w3.org/2000/svg"><title>{words}</title>'
-        f'<text x="4" y="14" font-weight="600">kWh a day</text>{"".join(parts)}'
+        f'<text x="4" y="14"><tspan font-weight="600">kWh a day</tspan>{legend}</text>{"".join(parts)}'
         f'<text x="{_LEFT}" y="{_HEIGHT - 5}" opacity="0.7">{first.year} · days of {saxutils.escape(plot.time_zone)}'
-        f"{' · grey: incomplete' if any(total.missing for total in totals) else ''}</text></svg>"
+        "</text></svg>"
     )
+
+
+def _date(*, day: datetime.date, x: float) -> str:
+    """Return a day's label, within the picture also at its right end."""
+    anchor, at = ("end", _WIDTH - 2) if x > _WIDTH - _HALF_LABEL else ("middle", x)
+    return f'<text x="{at:.1f}" y="{_HEIGHT - 22}" text-anchor="{anchor}">{_short(day)}</text>'
 
 
 def _axis(*, value: float, y: float) -> str:

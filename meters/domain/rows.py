@@ -30,8 +30,8 @@ class Unshowable(ValueError):
 class Row:
     """What was taken and given in `[starts, ends)`, epoch seconds; energy in thousandths of a Wh.
 
-    `covered_seconds` have a value, `missing` intervals have none, `estimated` ones were not read from the meter.
-    `peak_milli_w` is the highest mean power of an interval in thousandths of a W. `quality` is a name of
+    `covered_seconds` have a value in `intervals`, `missing` intervals have none, `estimated` ones were not read from
+    the meter. `peak_milli_w` is the highest mean power of an interval in thousandths of a W. `quality` is a name of
     `units.Quality` for a single interval, else `valid`, `estimated` (some is) or `incomplete`.
     """
 
@@ -44,6 +44,7 @@ class Row:
     estimated: int
     peak_milli_w: int
     quality: str
+    intervals: int = 1
 
 
 def day_edges(*, first: datetime.date, after: datetime.date, zone: zoneinfo.ZoneInfo, step: Step) -> list[int]:
@@ -128,6 +129,7 @@ def by_edges(*, read: usage.Consumption, edges: list[int], until: int) -> list[R
             estimated=int(sums[3][i]),
             peak_milli_w=int(peaks[i]),
             quality="incomplete" if missing[i] else "estimated" if sums[3][i] else "valid",
+            intervals=int(lasts[i] - firsts[i]) + 1,
         )
         for i, place in enumerate(kept.tolist())
     ]

@@ -67,6 +67,13 @@ class Consumption:
             self.qualities[rest],
         )
 
+    def by_flow(self) -> list[tuple[units.Flow, Intervals]]:
+        """Return the same as two channels, one a direction."""
+        return [
+            (units.Flow.DELIVERED, Intervals(self.starts, self.seconds, self.delivered_milli_wh, self.qualities)),
+            (units.Flow.RECEIVED, Intervals(self.starts, self.seconds, self.received_milli_wh, self.qualities)),
+        ]
+
     @property
     def has_received(self) -> bool:
         """Say whether anything was given to the grid."""

@@ -338,4 +338,74 @@ class Migration(migrations.Migration):
             model_name='stagedchunk',
             constraint=models.UniqueConstraint(fields=('file_import', 'number'), name='staged_chunk_once'),
         ),
+        migrations.CreateModel(
+            name='ReadingKey',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('device', models.CharField(help_text='Serial number of the meter or device that holds it.', max_length=100)),
+                ('algorithm', models.CharField(choices=[('ed25519', 'Ed25519'), ('p256', 'P-256'), ('secp256k1', 'secp256k1')], max_length=10)),
+                ('public_key', models.BinaryField()),
+                ('fingerprint', models.CharField(help_text='What rows name the key by.', max_length=64)),
+                ('is_required', models.BooleanField(default=False, help_text='Refuse readings of this point that are not signed.')),
+                ('registered_at', models.DateTimeField()),
+                ('ended_at', models.DateTimeField(blank=True, help_text='Lost, stolen or replaced: no longer believed.', null=True)),
+                ('registered_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('service_point', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reading_keys', to='customers.servicepoint')),
+                ('utility', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reading_keys', to='customers.utility')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='SignedReading',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('counter', models.BigIntegerField()),
+                ('flow', models.CharField(max_length=10)),
+                ('starts_at', models.DateTimeField()),
+                ('ends_at', models.DateTimeField()),
+                ('message', models.BinaryField(help_text='The bytes that were signed (meters.domain.signed_readings).')),
+                ('signature', models.BinaryField(max_length=64)),
+                ('stored_at', models.DateTimeField()),
+                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='meters.importbatch')),
+                ('key', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='readings', to='meters.readingkey')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Submeter',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('charger', 'Charger'), ('generation', 'Solar or other generation'), ('battery', 'Battery'), ('tenant', 'Tenant'), ('other', 'Other')], max_length=10)),
+                ('starts_on', models.DateField()),
+                ('ends_on', models.DateField(blank=True, null=True)),
+                ('child', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='behind', to='customers.servicepoint')),
+                ('parent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='submeters', to='customers.servicepoint')),
+            ],
+        ),
+        migrations.AddConstraint(
+            model_name='readingkey',
+            constraint=models.UniqueConstraint(fields=('utility', 'fingerprint'), name='reading_key_once'),
+        ),
+        migrations.AddIndex(
+            model_name='signedreading',
+            index=models.Index(fields=['key', 'flow', 'starts_at'], name='signed_reading_by_time'),
+        ),
+        migrations.AddConstraint(
+            model_name='signedreading',
+            constraint=models.UniqueConstraint(fields=('key', 'counter'), name='signed_reading_counter_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='signedreading',
+            constraint=models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='signed_reading_is_forward'),
+        ),
+        migrations.AddConstraint(
+            model_name='submeter',
+            constraint=models.CheckConstraint(condition=models.Q(('parent', models.F('child')), _negated=True), name='submeter_is_not_its_own_parent'),
+        ),
+        migrations.AddConstraint(
+            model_name='submeter',
+            constraint=models.CheckConstraint(condition=models.Q(('ends_on__isnull', True), ('ends_on__gt', models.F('starts_on')), _connector='OR'), name='submeter_is_forward'),
+        ),
+        migrations.AddConstraint(
+            model_name='submeter',
+            constraint=models.UniqueConstraint(condition=models.Q(('ends_on__isnull', True)), fields=('child',), name='submeter_open_once_per_child'),
+        ),
     ]

@@ -5,6 +5,8 @@ from meters.models.days import MeterDay, MeterDayVersion, PackedDay, PeriodReadi
 from meters.models.imports import CsvSource, FileImport, ImportPart, StagedChunk
 from meters.models.questions import MeterException, ValidationRules
 from meters.models.registers import Register, RegisterRead
+from meters.models.signatures import ReadingKey, SignedReading
+from meters.models.submeters import Submeter
 
 __all__ = [
     "Channel",
@@ -17,8 +19,11 @@ __all__ = [
     "MeterException",
     "PackedDay",
     "PeriodReading",
+    "ReadingKey",
     "Register",
     "RegisterRead",
+    "SignedReading",
     "StagedChunk",
+    "Submeter",
     "ValidationRules",
 ]

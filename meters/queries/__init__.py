@@ -24,7 +24,9 @@ from meters.queries.reading import (
     get_consumption,
     get_device_intervals,
     get_intervals_of_many,
+    get_metered_consumption,
 )
+from meters.queries.submeters import Node, get_submeter_tree
 from meters.queries.totals import (
     Coverage,
     get_coverage,
@@ -41,6 +43,7 @@ __all__ = [
     "NO_ACCOUNT",
     "Arrival",
     "Coverage",
+    "Node",
     "UnableToReadUsage",
     "Upload",
     "account_by_day",
@@ -59,11 +62,13 @@ __all__ = [
     "get_file_import",
     "get_intervals_of_many",
     "get_last_day",
+    "get_metered_consumption",
     "get_monthly",
     "get_period_readings",
     "get_rules",
     "get_service_point_id",
     "get_service_points_of_utility",
+    "get_submeter_tree",
     "get_usage_plot",
     "get_visible_days",
     "get_visible_service_point",

@@ -21,6 +21,10 @@ from meters.domain import packing, units
 from openvpp.core import db
 
 
+_ZONES = datetime.timedelta(days=1)
+"""No zone's midnight is farther from that of UTC."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class CountedChannel:
     """A channel whose energy counts at a service point."""
@@ -64,7 +68,8 @@ def get_whole_multipliers(
 ) -> dict[int, int | None]:
     """Return what reads of the local days `[first, after)` are multiplied by, of points where it is not 1.
 
-    None where it is no whole number or changes on one of these days.
+    None where it is no whole number or changes on one of these days, where meters stand behind the point, whose
+    energy is not its own, and where an open question forbids a bill: read those one by one.
     """
     standing = customers_models.MeterInstallation.objects.filter(
         service_point_id__in=service_point_ids, starts_on__lt=after
@@ -77,7 +82,21 @@ def get_whole_multipliers(
         stays = len(rows) == 1 and alone.starts_on <= first and (alone.ends_on is None or alone.ends_on >= after)
         is_whole = alone.multiplier == alone.multiplier.to_integral_value()
         found[point] = int(alone.multiplier) if stays and is_whole else None
-    return found
+    behind = models.Submeter.objects.filter(parent_id__in=service_point_ids, starts_on__lt=after).exclude(
+        ends_on__lte=first
+    )
+    asked = models.MeterException.objects.filter(
+        service_point_id__in=service_point_ids,
+        is_blocking=True,
+        state=models.MeterException.State.OPEN,
+        starts_at__lt=datetime.datetime.combine(after, datetime.time(), tzinfo=datetime.UTC) + _ZONES,
+        ends_at__gt=datetime.datetime.combine(first, datetime.time(), tzinfo=datetime.UTC) - _ZONES,
+    )
+    return (
+        found
+        | dict.fromkeys(behind.values_list("parent_id", flat=True))
+        | {point: None for point in asked.values_list("service_point_id", flat=True) if point is not None}
+    )
 
 
 def get_packed(

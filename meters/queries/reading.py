@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import psycopg
 from django.db import connection
 
-from meters.domain import multipliers, packing, units, unpacking, usage
+from meters import models
+from meters.domain import multipliers, packing, submetering, units, unpacking, usage
 from meters.queries import meters_standing
 from openvpp.core import errors
 from openvpp.core import period as periods
@@ -32,19 +33,22 @@ def get_consumption(
     Intervals count where they start; gaps are absent. Each interval of a channel is its read times the multiplier of
     the meter that stood there on that local day, rounded down to the thousandth of a Wh.
 
+    Where other meters stand behind this one, it is what they leave (`meters.domain.submetering`): intervals in which
+    one of them lacks a reading are gaps.
+
     :raises UnableToReadUsage: an end is naive, the span is too long, channels lie on grids that cannot be added, or
         meters of different multipliers stood there on one day.
     """
     span = _span(starts_at, ends_at)
-    parts = _read(
-        "channel.service_point_id = %s AND channel.source = 'meter' AND channel.unit = 'Wh' AND channel.is_counted",
-        [service_point_id],
-        span,
-    )
-    try:
-        return usage.combine(parts=[(units.Flow(flow), part) for _, flow, part in parts])
-    except packing.Unpackable as error:
-        raise UnableToReadUsage(str(error)) from error
+    read, is_parent = _metered(service_point_id=service_point_id, span=span)
+    return _left(service_point_id=service_point_id, read=read, span=span) if is_parent else read
+
+
+def get_metered_consumption(
+    *, service_point_id: int, starts_at: datetime.datetime, ends_at: datetime.datetime
+) -> usage.Consumption:
+    """Return what the meter of a service point itself saw, with all that stands behind it; see `get_consumption`."""
+    return _metered(service_point_id=service_point_id, span=_span(starts_at, ends_at))[0]
 
 
 def get_channel_intervals(
@@ -87,14 +91,54 @@ def get_intervals_of_many(
     :raises UnableToReadUsage: see `get_consumption`.
     """
     found: dict[int, list[tuple[units.Flow, usage.Intervals]]] = {}
+    span = _span(starts_at, ends_at)
+    parents: set[int] = set()
     for point, flow, part in _read(
         "channel.service_point_id = ANY(%s) AND channel.source = 'meter' AND channel.unit = 'Wh' "
         "AND channel.is_counted",
         [list(service_point_ids)],
-        _span(starts_at, ends_at),
+        span,
+        parents=parents,
     ):
         found.setdefault(point, []).append((units.Flow(flow), part))
+    for point in parents:
+        read = _combined(found[point])
+        found[point] = _left(service_point_id=point, read=read, span=span).by_flow()
     return found
+
+
+def _metered(*, service_point_id: int, span: tuple[int, int]) -> tuple[usage.Consumption, bool]:
+    """Return what a point's meter saw, and whether others ever stood behind it."""
+    parents: set[int] = set()
+    parts = _read(
+        "channel.service_point_id = %s AND channel.source = 'meter' AND channel.unit = 'Wh' AND channel.is_counted",
+        [service_point_id],
+        span,
+        parents=parents,
+    )
+    return _combined([(units.Flow(flow), part) for _, flow, part in parts]), bool(parents)
+
+
+def _left(*, service_point_id: int, read: usage.Consumption, span: tuple[int, int]) -> usage.Consumption:
+    children = []
+    for link in models.Submeter.objects.filter(parent_id=service_point_id).select_related("parent__premise__utility"):
+        zone = zoneinfo.ZoneInfo(link.parent.premise.utility.time_zone)
+        starts = max(span[0], packing.midnight(day=link.starts_on, zone=zone))
+        ends = min(span[1], packing.midnight(day=link.ends_on, zone=zone)) if link.ends_on else span[1]
+        if starts < ends:
+            metered, _ = _metered(service_point_id=link.child_id, span=(starts, ends))
+            children.append(submetering.Child(metered, starts, ends))
+    try:
+        return submetering.remainder(parent=read, children=children)
+    except packing.Unpackable as error:
+        raise UnableToReadUsage(str(error)) from error
+
+
+def _combined(parts: list[tuple[units.Flow, usage.Intervals]]) -> usage.Consumption:
+    try:
+        return usage.combine(parts=parts)
+    except packing.Unpackable as error:
+        raise UnableToReadUsage(str(error)) from error
 
 
 def _span(starts_at: datetime.datetime, ends_at: datetime.datetime) -> tuple[int, int]:
@@ -115,18 +159,20 @@ class _Row(NamedTuple):
     flow: str
     time_zone: str
     is_multiplied: bool
+    is_parent: bool
     heads: bytes
     qualities: bytes
     counts: bytes
 
 
 def _read(
-    condition: str, values: list[Any], span: tuple[int, int], *, is_energy: bool = True
+    condition: str, values: list[Any], span: tuple[int, int], *, is_energy: bool = True, parents: set[int] | None = None
 ) -> list[tuple[int, str, usage.Intervals]]:
     """Return (service point, flow, intervals) of each channel that the condition chooses, in one read.
 
     The database joins a channel's days, so that a month of a thousand meters is a thousand rows and no object is
-    made for a day. Where `is_energy`, a meter's reads are multiplied.
+    made for a day. Where `is_energy`, a meter's reads are multiplied. `parents` is told which points have meters behind
+    them.
     """
     first = datetime.datetime.fromtimestamp(span[0], tz=datetime.UTC).date() - datetime.timedelta(days=1)
     last = datetime.datetime.fromtimestamp(span[1], tz=datetime.UTC).date() + datetime.timedelta(days=1)
@@ -141,6 +187,8 @@ def _read(
             ).fetchall()
             if row[-1] is not None
         ]
+    if parents is not None:
+        parents.update(row.service_point_id for row in rows if row.is_parent)
     points = {row.service_point_id for row in rows if row.is_multiplied and is_energy}
     meters = meters_standing.get_multiplying(service_point_ids=sorted(points), first=first, last=last) if points else {}
     found: list[tuple[int, str, usage.Intervals]] = []
@@ -191,6 +239,7 @@ _READ = """
                SELECT 1 FROM customers_meterinstallation AS meter
                WHERE meter.service_point_id = channel.service_point_id AND meter.multiplier <> 1
            ),
+           EXISTS (SELECT 1 FROM meters_submeter AS link WHERE link.parent_id = channel.service_point_id),
            joined.heads, joined.qualities, joined.counts
     FROM meters_channel AS channel CROSS JOIN LATERAL (
         SELECT string_agg(

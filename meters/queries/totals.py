@@ -2,10 +2,13 @@
 
 import dataclasses
 import datetime
+import zoneinfo
 from collections.abc import Callable
 
+from customers import models as customers_models
 from meters import models
-from meters.domain import multipliers, units, usage
+from meters.domain import multipliers, packing, units, usage
+from meters.domain import rows as steps
 from meters.queries import meters_standing, reading
 from openvpp.core import period as periods
 
@@ -109,6 +112,8 @@ def _totals(
         raise reading.UnableToReadUsage(
             f"Ask for at most {reading.LONGEST_READ_DAYS} days at once.", code="span_too_long"
         )
+    if models.Submeter.objects.filter(parent_id=service_point_id, starts_on__lte=last).exists():
+        return _totals_left(service_point_id=service_point_id, first=first, last=last, key=key)
     rows = models.MeterDay.objects.filter(
         channel__service_point_id=service_point_id,
         channel__source=models.Channel.Source.METER,
@@ -131,3 +136,32 @@ def _totals(
         )
     except multipliers.Unmultipliable as error:
         raise reading.UnableToReadUsage(str(error), code="unmultipliable") from error
+
+
+def _totals_left(
+    *,
+    service_point_id: int,
+    first: datetime.date,
+    last: datetime.date,
+    key: Callable[[datetime.date], datetime.date],
+) -> list[usage.Total]:
+    """Return the same of a point with meters behind it: what they leave, day by day."""
+    point = customers_models.ServicePoint.objects.select_related("premise__utility").get(pk=service_point_id)
+    zone = zoneinfo.ZoneInfo(point.premise.utility.time_zone)
+    after = last + datetime.timedelta(days=1)
+    edges = steps.day_edges(first=first, after=after, zone=zone, step=steps.Step.DAY)
+    begins, ends = (datetime.datetime.fromtimestamp(edge, tz=zone) for edge in (edges[0], edges[-1]))
+    read = reading.get_consumption(service_point_id=service_point_id, starts_at=begins, ends_at=ends)
+    found: dict[datetime.date, usage.Total] = {}
+    for row in steps.by_edges(read=read, edges=edges, until=edges[-1]):
+        on = key(packing.local_date(instant=row.starts, zone=zone))
+        known = found.get(on, usage.Total(on, 0, 0, 0, 0, 0))
+        found[on] = usage.Total(
+            starts_on=on,
+            delivered_milli_wh=known.delivered_milli_wh + row.delivered_milli_wh,
+            received_milli_wh=known.received_milli_wh + row.received_milli_wh,
+            intervals=known.intervals + row.intervals,
+            missing=known.missing + row.missing,
+            estimated=known.estimated + row.estimated,
+        )
+    return list(found.values())

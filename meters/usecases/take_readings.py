@@ -8,9 +8,11 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
+from django.db import IntegrityError
 
+from customers import models as customers_models
 from meters import models, operations, queries
-from meters.domain import delivery, packing, units
+from meters.domain import delivery, packing, signed_readings, units
 from openvpp.core import db, errors
 
 MOST_ROWS = 2_000
@@ -42,6 +44,7 @@ class Row:
     unit: str
     flow: units.Flow
     quality: units.Quality
+    signature: operations.Signature | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ def take(*, utility_id: int, rows: Sequence[Row], key: str, now: datetime.dateti
     points = queries.get_service_points_of_utility(
         utility_id=utility_id, numbers=[*{row.service_point for row in rows}]
     )
+    utility = customers_models.Utility.objects.get(pk=utility_id)
+    believed: dict[int, operations.Believed] = {}
     wrong: dict[int, Verdict] = {}
     right: dict[tuple[str, units.Flow, units.Unit], list[tuple[int, packing.Series]]] = {}
     for place, row in enumerate(rows):
@@ -89,6 +94,9 @@ def take(*, utility_id: int, rows: Sequence[Row], key: str, now: datetime.dateti
             unit, series = _read(row=row, points=points, now=now)
             kept = right.setdefault((row.service_point, row.flow, unit), [])
             _refuse_overlap(series, [other for _, other in kept])
+            signed = _believe(utility=utility, row=row, service_point_id=points[row.service_point])
+            if signed is not None:
+                believed[place] = signed
             kept.append((place, series))
         except _Wrong as error:
             wrong[place] = Verdict(place, error.code, str(error))
@@ -102,9 +110,15 @@ def take(*, utility_id: int, rows: Sequence[Row], key: str, now: datetime.dateti
             )
             try:
                 with db.savepoint():
-                    done += operations.store(batch=batch, channels=[channel], points={point: points[point]}, now=now)
+                    stored = operations.store(batch=batch, channels=[channel], points={point: points[point]}, now=now)
+                    for place, _ in kept:
+                        if place in believed:
+                            operations.keep_signature(believed=believed[place], batch=batch, now=now)
+                    done += stored
             except operations.UnableToStoreReadings as error:
                 wrong |= {place: Verdict(place, "contradicts_stored", error.detail) for place, _ in kept}
+            except IntegrityError:
+                wrong |= {place: Verdict(place, "replayed", "A counter was used twice.") for place, _ in kept}
         if batch is not None and done != operations.Stored():
             batch.days_added, batch.days_changed, batch.days_unchanged = done.added, done.changed, done.unchanged
             batch.save(update_fields=["days_added", "days_changed", "days_unchanged"])
@@ -139,6 +153,26 @@ def _read(*, row: Row, points: dict[str, int], now: datetime.datetime) -> tuple[
         np.array(values, dtype=np.int64),
         np.full(len(values), row.quality, dtype=np.uint8),
     )
+
+
+def _believe(*, utility: customers_models.Utility, row: Row, service_point_id: int) -> operations.Believed | None:
+    reading = signed_readings.Reading(
+        utility=utility.slug,
+        service_point=row.service_point,
+        flow=row.flow.value,
+        unit=row.unit,
+        quality=row.quality.name.lower(),
+        starts=int(row.starts_at.timestamp()),
+        interval_seconds=row.interval_seconds,
+        counter=row.signature.counter if row.signature else 0,
+        values=row.values,
+    )
+    try:
+        return operations.check_signature(
+            utility=utility, service_point_id=service_point_id, reading=reading, signature=row.signature
+        )
+    except operations.UnableToBelieveReading as error:
+        raise _Wrong(error.code, error.detail) from error
 
 
 def _refuse_overlap(series: packing.Series, others: Sequence[packing.Series]) -> None:
