@@ -20,7 +20,6 @@ from meters import models
 from meters.domain import packing, units
 from openvpp.core import db
 
-
 _ZONES = datetime.timedelta(days=1)
 """No zone's midnight is farther from that of UTC."""
 
