@@ -10,24 +10,22 @@ import {DepositOwner} from "./DepositOwner.sol";
 /// the programs' budgets are set by that manager, or by the owner.
 /// @dev Program 0 stands for the utility as a whole. Only this contract's own storage is read.
 abstract contract Budgets is DepositOwner {
-    /// @dev What is left and what was spent; one slot.
-    struct Spending {
-        uint104 leftWei;
-        uint104 spentOnDayWei;
-        uint40 day;
-        bool limited;
-    }
-
     /// @dev Zero for no limit; one slot, read only for what is limited.
     struct Limits {
         uint128 maxPerOperationWei;
         uint128 maxPerDayWei;
     }
 
+    uint256 private constant SPENT = 104;
+    uint256 private constant DAY = 208;
+    uint256 private constant LIMITED = 248;
+
     /// @notice Who sets a utility's limits and its programs' budgets, beside the owner.
     mapping(uint64 utilityId => address) public managerOf;
 
-    mapping(uint64 utilityId => mapping(uint64 programId => Spending)) private _spendingOf;
+    /// @dev A word each, packed by hand as it is written twice an operation: what is left (104 bits, lowest), what was
+    /// spent on the day (104), the day (40), whether there are limits (8).
+    mapping(uint64 utilityId => mapping(uint64 programId => uint256)) private _spendingOf;
     mapping(uint64 utilityId => mapping(uint64 programId => Limits)) private _limitsOf;
 
     /// @notice A budget was set.
@@ -91,9 +89,15 @@ abstract contract Budgets is DepositOwner {
         view
         returns (uint256 leftWei, uint256 spentOnDayWei, uint256 day, uint256 maxPerOperationWei, uint256 maxPerDayWei)
     {
-        Spending memory spending = _spendingOf[utilityId][programId];
+        uint256 spending = _spendingOf[utilityId][programId];
         Limits memory limits = _limitsOf[utilityId][programId];
-        return (spending.leftWei, spending.spentOnDayWei, spending.day, limits.maxPerOperationWei, limits.maxPerDayWei);
+        return (
+            uint104(spending),
+            uint104(spending >> SPENT),
+            uint40(spending >> DAY),
+            limits.maxPerOperationWei,
+            limits.maxPerDayWei
+        );
     }
 
     /// @notice Names who sets a utility's limits and its programs' budgets.
@@ -111,7 +115,8 @@ abstract contract Budgets is DepositOwner {
     function setBudget(uint64 utilityId, uint64 programId, uint104 budgetWei) external {
         if (programId == 0) _checkOwner();
         else _checkManager(utilityId);
-        _spendingOf[utilityId][programId].leftWei = budgetWei;
+        uint256 spending = _spendingOf[utilityId][programId];
+        _spendingOf[utilityId][programId] = ((spending >> SPENT) << SPENT) | budgetWei;
         emit BudgetSet(utilityId, programId, budgetWei);
     }
 
@@ -123,7 +128,9 @@ abstract contract Budgets is DepositOwner {
     function setLimits(uint64 utilityId, uint64 programId, uint128 maxPerOperationWei, uint128 maxPerDayWei) external {
         _checkManager(utilityId);
         _limitsOf[utilityId][programId] = Limits(maxPerOperationWei, maxPerDayWei);
-        _spendingOf[utilityId][programId].limited = maxPerOperationWei != 0 || maxPerDayWei != 0;
+        uint256 limited = maxPerOperationWei != 0 || maxPerDayWei != 0 ? 1 : 0;
+        uint256 spending = _spendingOf[utilityId][programId];
+        _spendingOf[utilityId][programId] = (uint248(spending)) | (limited << LIMITED);
         emit LimitsSet(utilityId, programId, maxPerOperationWei, maxPerDayWei);
     }
 
@@ -137,50 +144,54 @@ abstract contract Budgets is DepositOwner {
 
     /// @dev Gives back what an operation did not use of what was reserved for it, with the same day.
     function _giveBack(uint64 utilityId, uint64 programId, uint256 unusedWei, uint256 day) internal {
-        _put(_spendingOf[utilityId][0], unusedWei, day);
-        if (programId != 0) _put(_spendingOf[utilityId][programId], unusedWei, day);
+        _put(utilityId, 0, unusedWei, day);
+        if (programId != 0) _put(utilityId, programId, unusedWei, day);
     }
 
     function _take(uint64 utilityId, uint64 programId, uint256 costWei, uint256 day) private {
-        Spending memory spending = _spendingOf[utilityId][programId];
-        if (costWei > spending.leftWei) revert BudgetExceeded(utilityId, programId, costWei, spending.leftWei);
+        uint256 spending = _spendingOf[utilityId][programId];
+        uint256 leftWei = uint104(spending);
+        if (costWei > leftWei) revert BudgetExceeded(utilityId, programId, costWei, leftWei);
+        uint256 spentWei = uint104(spending >> SPENT);
+        uint256 counted = uint40(spending >> DAY);
+        if (day > counted) (counted, spentWei) = (day, 0);
+        // Neither overflows: the cost is no more than what is left, and all are below 2**104.
         unchecked {
-            spending.leftWei -= uint104(costWei);
+            if (spending >> LIMITED != 0) _checkLimits(utilityId, programId, costWei, spentWei + costWei, day);
+            if (day != 0) spentWei += costWei;
+            if (spentWei > type(uint104).max) spentWei = type(uint104).max;
+            _spendingOf[utilityId][programId] =
+                ((spending >> LIMITED) << LIMITED) | (counted << DAY) | (spentWei << SPENT) | (leftWei - costWei);
         }
-        if (day > spending.day) (spending.day, spending.spentOnDayWei) = (uint40(day), 0);
-        // Both are below 2**104.
-        uint256 spentWei = spending.spentOnDayWei + costWei;
-        if (spending.limited) {
-            Limits memory limits = _limitsOf[utilityId][programId];
-            if (limits.maxPerOperationWei != 0 && costWei > limits.maxPerOperationWei) {
-                revert AboveOperationLimit(utilityId, programId, costWei, limits.maxPerOperationWei);
-            }
-            if (limits.maxPerDayWei != 0) {
-                // Zero stands for no clear day: it is no amount that somebody could shift.
-                // slither-disable-next-line incorrect-equality
-                if (day == 0) revert DayUnclear();
-                if (spentWei > limits.maxPerDayWei) {
-                    revert AboveDayLimit(utilityId, programId, spentWei, limits.maxPerDayWei);
-                }
-            }
+    }
+
+    function _checkLimits(uint64 utilityId, uint64 programId, uint256 costWei, uint256 spentWei, uint256 day)
+        private
+        view
+    {
+        Limits memory limits = _limitsOf[utilityId][programId];
+        if (limits.maxPerOperationWei != 0 && costWei > limits.maxPerOperationWei) {
+            revert AboveOperationLimit(utilityId, programId, costWei, limits.maxPerOperationWei);
         }
-        if (day != 0) spending.spentOnDayWei = spentWei > type(uint104).max ? type(uint104).max : uint104(spentWei);
-        _spendingOf[utilityId][programId] = spending;
+        if (limits.maxPerDayWei == 0) return;
+        // Zero stands for no clear day: it is no amount that somebody could shift.
+        // slither-disable-next-line incorrect-equality
+        if (day == 0) revert DayUnclear();
+        if (spentWei > limits.maxPerDayWei) {
+            revert AboveDayLimit(utilityId, programId, spentWei, limits.maxPerDayWei);
+        }
     }
 
     /// @dev Never reverts, whatever was set meanwhile: a `postOp` that does would undo the call that was paid for.
-    function _put(Spending storage stored, uint256 unusedWei, uint256 day) private {
-        Spending memory spending = stored;
+    function _put(uint64 utilityId, uint64 programId, uint256 unusedWei, uint256 day) private {
+        uint256 spending = _spendingOf[utilityId][programId];
+        uint256 spentWei = uint104(spending >> SPENT);
         unchecked {
-            uint256 leftWei = spending.leftWei + unusedWei;
-            spending.leftWei = leftWei > type(uint104).max ? type(uint104).max : uint104(leftWei);
-            if (day == spending.day) {
-                spending.spentOnDayWei =
-                    unusedWei < spending.spentOnDayWei ? spending.spentOnDayWei - uint104(unusedWei) : 0;
-            }
+            uint256 leftWei = uint104(spending) + unusedWei;
+            if (leftWei > type(uint104).max) leftWei = type(uint104).max;
+            if (day == uint40(spending >> DAY)) spentWei = unusedWei < spentWei ? spentWei - unusedWei : 0;
+            _spendingOf[utilityId][programId] = ((spending >> DAY) << DAY) | (spentWei << SPENT) | leftWei;
         }
-        stored.leftWei = spending.leftWei;
-        stored.spentOnDayWei = spending.spentOnDayWei;
     }
 
     function _checkManager(uint64 utilityId) private view {
