@@ -46,9 +46,11 @@ def measure_database() -> dict[str, float]:
 
     from meters import models, operations, queries  # noqa: PLC0415
     from meters.domain import units  # noqa: PLC0415
+    from meters.usecases import keep_meter_data  # noqa: PLC0415
     from openvpp.core import db  # noqa: PLC0415
     from tests.factories import customers  # noqa: PLC0415
 
+    keep_meter_data.make_ahead(now=datetime.datetime.combine(FIRST_DAY, datetime.time(), tzinfo=datetime.UTC))
     utility = customers.Utility.create()
     points = [customers.ServicePoint.create(premise__utility=utility) for _ in range(METERS)]
     channels = models.Channel.objects.bulk_create(
@@ -97,8 +99,8 @@ def measure_database() -> dict[str, float]:
     ingest = values.size / (time.perf_counter() - began)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE meters_meterday")
-        cursor.execute("SELECT pg_total_relation_size('meters_meterday')")
-        bytes_per_interval = cursor.fetchone()[0] / values.size
+        cursor.execute("SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('meters_meterday')")
+        bytes_per_interval = float(cursor.fetchone()[0]) / values.size
     zone = datetime.timezone(datetime.timedelta(hours=-4))
     span = {
         "starts_at": datetime.datetime(2026, 6, 1, tzinfo=zone),
