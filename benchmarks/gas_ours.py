@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from contracts.bindings import accounts, lane, paymaster, payments, sessions, tokens, user_operations, words
+from contracts.bindings import accounts, claims, lane, paymaster, payments, sessions, tokens, user_operations, words
 from tests import chain_fixture
 from tests.chain import payer as payers
 
@@ -12,10 +12,12 @@ PAYEE = payers.PAYEE
 CHEAP = "EntryPoint: fee in the bill's token, our relayer (cheap mode)"
 LANE = "bill lane: fee in the bill's token"
 
-_LIMIT = 10**12
+PROGRAM_ID = 3
+# A policy that no payment of the benchmark comes near to.
+WIDE = {"max_per_payment_units": 10**12, "max_per_period_units": 10**12, "max_total_units": 10**12}
+
 _LIMITS = {"verification_gas_limit": 60_000, "call_gas_limit": 90_000}
 _STABLECOIN, _OVPP, _UTILITY = paymaster.FeeMode.STABLECOIN, paymaster.FeeMode.OVPP, paymaster.FeeMode.UTILITY
-_BALANCES_SLOT = 0
 
 
 class Ours:
@@ -24,18 +26,7 @@ class Ours:
     def __init__(self, chain: chain_fixture.Chain, *, accounts: int) -> None:
         self.chain = chain
         self.counter = 0
-        deployment = chain.deployment
-        for data, value in (
-            (paymaster.encode_deposit(), chain_fixture.ETHER),
-            (paymaster.encode_set_budget(utility_id=chain_fixture.UTILITY_ID, budget_wei=chain_fixture.ETHER), 0),
-            (
-                paymaster.encode_set_allowance(
-                    relayer=chain_fixture.RELAYER.address, max_fee_per_gas_wei=10**10, max_cost_wei=10**16
-                ),
-                0,
-            ),
-        ):
-            self._owner(deployment.relay_paymaster, data, value)
+        prepare_relay(chain)
         self.payers = [self._payer(i) for i in range(accounts)]
         self.proxied = [self._with_token(payer, self._proxy_token()) for payer in self.payers]
         for payer in self.payers:
@@ -50,6 +41,7 @@ class Ours:
             "EntryPoint: utility absorbs, charged to its budget, our relayer": functools.partial(
                 self._bundle, _UTILITY, chain_fixture.UTILITY_ID
             ),
+            "EntryPoint: the same for a program, limited per operation and day": self._limited_bundle,
             "EntryPoint: token behind a proxy (USDC-shaped), our relayer": self._proxied_bundle,
             "EntryPoint: fee in the bill's token, any bundler (portable mode)": functools.partial(
                 self._portable, _STABLECOIN
@@ -92,10 +84,60 @@ class Ours:
             used = self._sent(self.chain.send(deployment.payouts, data, sender=payer)).gas_used
         return used
 
+    def claim(self, size: int) -> int:
+        """Return the gas of claiming one payout of a round of `size`, by a holder who has a balance already."""
+        deployment = self.chain.deployment
+        funder = chain_fixture.DEPLOYER.address
+        round_ = claims.Round(
+            chain_id=self.chain.chain_id,
+            contract=deployment.payout_claims,
+            funder=funder,
+            reference=words.keccak(b"round")[:16],
+            claims=tuple(
+                claims.Claim(account=words.keccak(b"holder%d" % i)[12:], amount_units=1_000 + i) for i in range(size)
+            ),
+        )
+        self.chain.give(funder, round_.amount_units)
+        allowed = tokens.encode_approve(spender=deployment.payout_claims, amount_units=round_.amount_units)
+        self._owner(deployment.stablecoin, allowed)
+        expires_at = self.chain.now() + 86_400
+        data = claims.encode_open(round_=round_, token=deployment.stablecoin, expires_at=expires_at)
+        self._owner(deployment.payout_claims, data)
+        used = 0
+        for index in (size // 2, size // 2 + 1):
+            self.chain.give(round_.claims[index].account, 1)
+            data = claims.encode_claim(round_=round_, index=index)
+            receipt = self.chain.send(deployment.payout_claims, data, sender=chain_fixture.RELAYER.address)
+            used = self._sent(receipt).gas_used
+        return used
+
     def _bundle(
         self, mode: paymaster.FeeMode, utility_id: int | None, size: int
     ) -> tuple[chain_fixture.Receipt, bytes]:
         return self._handle([self._relayed(payer, mode, utility_id) for payer in self.payers[:size]])
+
+    def _limited_bundle(self, size: int) -> tuple[chain_fixture.Receipt, bytes]:
+        """Send a bundle charged to a program's budget too, both budgets limited; the limits are lifted again."""
+        relay = self.chain.deployment.relay_paymaster
+        utility_id, most = chain_fixture.UTILITY_ID, chain_fixture.ETHER
+        self._owner(
+            relay, paymaster.encode_set_budget(utility_id=utility_id, program_id=PROGRAM_ID, budget_wei=most // 2)
+        )
+        self._limit(most)
+        operations = [self._relayed(payer, _UTILITY, utility_id, PROGRAM_ID) for payer in self.payers[:size]]
+        handled = self._handle(operations)
+        self._limit(0)
+        return handled
+
+    def _limit(self, limit_wei: int) -> None:
+        for program_id in (0, PROGRAM_ID):
+            data = paymaster.encode_set_limits(
+                utility_id=chain_fixture.UTILITY_ID,
+                program_id=program_id,
+                max_per_operation_wei=limit_wei,
+                max_per_day_wei=limit_wei,
+            )
+            self._owner(self.chain.deployment.relay_paymaster, data)
 
     def _proxied_bundle(self, size: int) -> tuple[chain_fixture.Receipt, bytes]:
         return self._handle([self._relayed(payer, _STABLECOIN, None) for payer in self.proxied[:size]])
@@ -110,7 +152,7 @@ class Ours:
         return self._handle(operations)
 
     def _relayed(
-        self, payer: payers.Payer, mode: paymaster.FeeMode, utility_id: int | None
+        self, payer: payers.Payer, mode: paymaster.FeeMode, utility_id: int | None, program_id: int = 0
     ) -> user_operations.UserOperation:
         call_data = payments.encode_pay_bill(payment=self._payment(payer, mode))
         operation = payer.operation(call_data, mode=_UTILITY, fee_units=0, nonce=None, **_LIMITS)
@@ -119,6 +161,7 @@ class Ours:
             verification_gas_limit=40_000,
             post_op_gas_limit=0 if utility_id is None else 20_000,
             utility_id=utility_id,
+            program_id=program_id,
         )
         return payer.signed_by_key(dataclasses.replace(operation, paymaster_and_data=data), installs=False)
 
@@ -153,40 +196,43 @@ class Ours:
         return payer.payment(mode, amount_units=1_234_567, name=f"payment {self.counter}")
 
     def _payer(self, number: int) -> payers.Payer:
-        return payers.make(
-            self.chain,
-            f"payer {number}",
-            max_per_payment_units=_LIMIT,
-            max_per_period_units=_LIMIT,
-            max_total_units=_LIMIT,
-            salt=1_000_000 + number,
-        )
+        return payers.make(self.chain, f"payer {number}", **WIDE, salt=1_000_000 + number)
 
     @functools.cache  # noqa: B019 - one benchmark, one instance
     def _proxy_token(self) -> bytes:
-        deployment = self.chain.deployment
-        arguments = words.arguments((words.address(deployment.stablecoin), words.dynamic(tokens.encode_decimals())))
-        return chain_fixture.create(self.chain, "PeerProxy", arguments)
+        implementation = chain_fixture.create(self.chain, "PeerFiatToken", b"", source="Fiat")
+        return chain_fixture.create(self.chain, "PeerFiatProxy", words.address(implementation), source="Fiat")
 
     def _with_token(self, payer: payers.Payer, token: bytes) -> payers.Payer:
         policy: sessions.SessionPolicy = dataclasses.replace(payer.policy, token=token)
         return dataclasses.replace(payer, policy=policy)
 
     def _hold(self, proxied: list[payers.Payer]) -> None:
-        """Give balances of the proxied token by writing them, and pay once with it."""
+        """Give balances of the proxied token, and pay once with it."""
         token = self._proxy_token()
         for holder in (PAYEE, *(payer.account for payer in proxied)):
-            slot = words.keccak(words.address(holder) + words.uint(_BALANCES_SLOT))
-            value = "0x" + words.uint(10**12).hex()
-            self.chain.rpc("anvil_setStorageAt", words.checksummed(token), "0x" + slot.hex(), value)
+            data = tokens.encode_mint(to=holder, amount_units=10**12)
+            self._sent(self.chain.send(token, data, sender=chain_fixture.RELAYER.address))
         for payer in proxied:
             self._sent(self.chain.handle_ops(payer.pay_operation(_UTILITY, self._payment(payer, _UTILITY))))
 
-    def _owner(self, to: bytes, data: bytes, value_wei: int = 0) -> None:
-        self._sent(self.chain.send(to, data, sender=chain_fixture.DEPLOYER.address, value_wei=value_wei))
+    def _owner(self, to: bytes, data: bytes) -> None:
+        self._sent(self.chain.send(to, data, sender=chain_fixture.DEPLOYER.address))
 
     def _sent(self, receipt: chain_fixture.Receipt, *, payments_in: int | None = None) -> chain_fixture.Receipt:
         return sent(receipt, payments_in=payments_in)
+
+
+def prepare_relay(chain: chain_fixture.Chain) -> None:
+    """Have the relayer's own paymaster trust the relayer, with a deposit and a budget of the utility's."""
+    allowance = paymaster.encode_set_allowance(
+        relayer=chain_fixture.RELAYER.address, max_fee_per_gas_wei=10**10, max_cost_wei=10**16
+    )
+    budget = paymaster.encode_set_budget(utility_id=chain_fixture.UTILITY_ID, budget_wei=chain_fixture.ETHER)
+    relay, owner = chain.deployment.relay_paymaster, chain_fixture.DEPLOYER.address
+    sent(chain.send(relay, paymaster.encode_deposit(), sender=owner, value_wei=chain_fixture.ETHER))
+    sent(chain.send(relay, budget, sender=owner))
+    sent(chain.send(relay, allowance, sender=owner))
 
 
 def sent(receipt: chain_fixture.Receipt, *, payments_in: int | None = None) -> chain_fixture.Receipt:

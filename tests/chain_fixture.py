@@ -157,11 +157,11 @@ class Chain:
 
 
 @contextlib.contextmanager
-def running(directory: pathlib.Path) -> Iterator[Chain]:
-    """Start a node that logs into a directory, put the contracts on it, and end it afterwards."""
+def running(directory: pathlib.Path, *options: str) -> Iterator[Chain]:
+    """Start a node that logs into a directory, with anvil's own options, put the contracts on it; end it afterwards."""
     log = directory / "anvil.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(_command(), stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([*_command(), *options], stdout=output, stderr=subprocess.STDOUT)
         try:
             yield _prepare(_wait_for_url(process, log))
         finally:
