@@ -14,6 +14,7 @@ from meters.usecases import show_usage
 from openvpp.core import clock, scopes
 
 KWH, KW = "kWh", "kW"
+QUALITIES = ", ".join(code.name.lower() for code in units.Quality if code is not units.Quality.MISSING)
 LONGEST = {step.value: days for step, days in show_usage.LONGEST_DAYS.items()}
 
 EXAMPLE = {
@@ -62,9 +63,8 @@ class Usage(views.APIView):
             peak_kw = serializers.CharField(
                 required=False, help_text="With `unit=kW`: highest mean power of an interval, in either direction."
             )
-            quality = serializers.ChoiceField(
-                choices=[code.name.lower() for code in units.Quality] + ["incomplete"],
-                help_text="Of an interval; of a longer row: valid, estimated (some is) or incomplete.",
+            quality = serializers.CharField(
+                help_text=f"Of an interval {QUALITIES}; of a longer row valid, estimated (some is) or incomplete."
             )
             missing = serializers.IntegerField(help_text="Intervals of the row that have no value, up to now.")
             estimated = serializers.IntegerField(help_text="Intervals of the row that were estimated.")

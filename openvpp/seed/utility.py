@@ -21,7 +21,7 @@ TARIFF_CODE = "residential-tou"
 OPENED_ON = datetime.date(2012, 1, 1)
 PERSON_SCOPES = (
     "openid profile email account:read account:write usage:read bills:read wallet:read payments:write notices:read "
-    "devices:read devices:write programs:read programs:write"
+    "devices:read devices:write programs:read programs:write sharing:read sharing:write"
 )
 SYSTEM_SCOPES = "usage:write bills:write"
 REDIRECT_URIS = ("com.openvpp.demo://callback", "http://127.0.0.1/callback")

@@ -203,6 +203,7 @@ SPECTACULAR_SETTINGS = {
         "EnrollmentState": "programs.models.Enrollment.State",
         "EventState": "programs.models.Event.State",
         "PayoutState": "programs.models.Payout.State",
+        "RowStatus": ["accepted", "rejected"],
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -71,7 +71,8 @@ class ListAuthorizations(generics.GenericAPIView[Any]):
     )
     def get(self, request: drf_request.Request) -> response.Response:
         rows = queries.get_authorizations_for_customer(user=scopes.get_person(request))
-        return self.get_paginated_response(Output(self.paginate_queryset(rows), many=True).data)
+        page: Any = self.paginate_queryset(rows)
+        return self.get_paginated_response(Output(page, many=True).data)
 
 
 class Authorization(views.APIView):

@@ -9,8 +9,19 @@ from django.db import models
 
 from customers import models as customer_models
 
-OURS = ("customers", "controls", "custody", "notifications", "relayer", "wallets", "meters", "ders", "billing")
-OURS += ("programs", "sharing")
+OURS = (
+    "customers",
+    "controls",
+    "custody",
+    "notifications",
+    "relayer",
+    "wallets",
+    "meters",
+    "ders",
+    "billing",
+    "programs",
+    "sharing",
+)
 
 
 def references(model: Any, seen: frozenset[Any] = frozenset()) -> bool:

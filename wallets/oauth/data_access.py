@@ -178,8 +178,8 @@ def _rows(
         )
         history = granted.history or datetime.timedelta()
         since = formats.date_format(now - history, "DATE_FORMAT")
-        told.append((_("From"), _("%(day)s on, and whatever your meter sends from now on") % {"day": since}))
-    personal = [words for block, words in data_scopes.RETAIL_BLOCKS.items() if block in granted.retail_blocks]
+        told.append((_("How far back"), _("%(day)s, and whatever your meter sends from now on") % {"day": since}))
+    personal = [_(words) for block, words in data_scopes.RETAIL_BLOCKS.items() if block in granted.retail_blocks]
     told.append((_("About you"), "; ".join(personal) if personal else _("nothing: not your name, not your bills")))
     told.append(
         (

@@ -1,6 +1,7 @@
 """Signed readings at the push door: kept with their signature, or refused by name with nothing stored."""
 
 import datetime
+import decimal
 import io
 import secrets
 from typing import Any
@@ -49,7 +50,7 @@ class Device:
             starts=START,
             interval_seconds=900,
             counter=counter,
-            values=[signed_readings.decimal.Decimal(value) for value in values],
+            values=[decimal.Decimal(value) for value in values],
         )
         return {
             "service_point": self.point.number,

@@ -35,7 +35,7 @@ def building(transactional_db: None) -> list[customers_models.ServiceAgreement]:
 
 
 def attach(parent: Any, child: Any, **changes: Any) -> models.Submeter:
-    asked = {"kind": "tenant", "starts_on": FIRST} | changes
+    asked: dict[str, Any] = {"kind": "tenant", "starts_on": FIRST} | changes
     with db.transaction():
         return operations.attach_submeter(parent_id=parent.service_point_id, child_id=child.service_point_id, **asked)
 

@@ -75,7 +75,7 @@ def body_of(answer: Any) -> bytes:
 
 
 def register(utility: customers_models.Utility, **changes: Any) -> Watt:
-    asked = {
+    asked: dict[str, Any] = {
         "utility_id": utility.pk,
         "name": "Watt Advisor",
         "redirect_uris": [REDIRECT_URI],

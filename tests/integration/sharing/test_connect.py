@@ -3,6 +3,7 @@
 import datetime
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django import test
@@ -132,7 +133,7 @@ def test_each_resource_stands_at_its_own_address(watt: Watt, holder: customers_m
     token = tokens["access_token"]
     document = body_of(fetch(tokens["resourceURI"], token))
     addresses = [
-        entry.find(f"{espi_reader.ATOM}link[@rel='self']").get("href")  # type: ignore[union-attr] # each has one
+        entry.find(f"{espi_reader.ATOM}link[@rel='self']").get("href")
         for entry in etree.fromstring(document).iter(f"{espi_reader.ATOM}entry")
     ]
 
@@ -141,7 +142,7 @@ def test_each_resource_stands_at_its_own_address(watt: Watt, holder: customers_m
         assert answer.status_code == 200, address
         alone = body_of(answer)
         assert_valid(alone)
-        assert etree.fromstring(alone).find(f"{espi_reader.ATOM}link[@rel='self']").get("href") == address  # type: ignore[union-attr]
+        assert etree.fromstring(alone).find(f"{espi_reader.ATOM}link[@rel='self']").get("href") == address
     for collection in {str(address).rpartition("/")[0] for address in addresses[1:] if "Subscription" in str(address)}:
         answer = fetch(collection, token)
         assert answer.status_code == 200, collection
@@ -288,8 +289,8 @@ def test_another_third_party_another_customer_and_nobody(
 
     for address in own:
         assert fetch(address, tokens["access_token"]).status_code == 200, address
-        assert test.Client().get(flow.urlsplit(address).path).status_code == 401
-        assert person.get(flow.urlsplit(address).path).status_code == 403
+        assert test.Client().get(urlsplit(address).path).status_code == 401
+        assert person.get(urlsplit(address).path).status_code == 403
         for stranger in (theirs, neighbours):
             assert fetch(address, stranger).status_code == 404, address
         assert fetch(address, elsewhere).status_code in {403, 404}, address

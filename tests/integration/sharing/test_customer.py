@@ -58,7 +58,7 @@ def test_who_may_not_ends_nothing(watt: Watt, holder: customers_models.User) -> 
 
 def test_page_of_somebody_who_shares_nothing(transactional_db: None) -> None:
     browser = test.Client()
-    browser.force_login(customers.Customer.create().user)
+    browser.force_login(customers.User.create())
 
     assert "You share your data with nobody." in browser.get("/sharing/").content.decode()
 
