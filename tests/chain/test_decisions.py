@@ -6,6 +6,8 @@
 import dataclasses
 import os
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import eth_abi
 
@@ -30,7 +32,7 @@ OPERATION = "(address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)"
 DAY = 20_000
 
 
-def _ask(chain: chain_fixture.Chain, contract: bytes, case: str, answer: str, cases: list[object]) -> list[object]:
+def _ask(chain: chain_fixture.Chain, contract: bytes, case: str, answer: str, cases: Sequence[object]) -> list[Any]:
     """Return what a contract's `decide` answers to each case."""
     data = words.selector(f"decide({case}[])") + eth_abi.encode([f"{case}[]"], [cases])  # type: ignore[attr-defined]
     (answers,) = eth_abi.decode([f"{answer}[]"], chain.call(contract, data))  # type: ignore[attr-defined]
@@ -84,10 +86,10 @@ def test_budgets(chain: chain_fixture.Chain) -> None:
             contract,
             "(uint104,uint104,uint40,uint128,uint128,uint104,uint40,uint104)",
             "(bytes4,uint256[3],uint256[3])",
-            encoded,  # type: ignore[arg-type]
+            encoded,
         )
         for (budget, cost, day, unused), answer in zip(cases, answers, strict=True):
-            refused_with, reserved, settled = answer  # type: ignore[misc]
+            refused_with, reserved, settled = answer
             refusal = budget.refusal_of(cost_wei=cost, day=day)
             seen.add(refusal)
             assert REFUSALS.get(refused_with) == refusal, (budget, cost, day)
@@ -170,9 +172,9 @@ def test_sponsorships_and_operation_hashes(chain: chain_fixture.Chain) -> None:
             )
             for operation, _, _ in cases
         ]
-        answers = _ask(chain, contract, OPERATION, "(bytes32,bytes32,bytes4,uint256)", encoded)  # type: ignore[arg-type]
+        answers = _ask(chain, contract, OPERATION, "(bytes32,bytes32,bytes4,uint256)", encoded)
         for (operation, sponsorship, is_genuine), answer in zip(cases, answers, strict=True):
-            operation_hash, digest, refused_with, validation = answer  # type: ignore[misc]
+            operation_hash, digest, refused_with, validation = answer
             assert operation_hash == user_operations.hash_user_operation(
                 operation=operation, chain_id=chain.chain_id, entry_point=entry_point
             )
@@ -220,9 +222,9 @@ def test_merkle_rounds(chain: chain_fixture.Chain) -> None:
             contract,
             "(address,bytes16,uint256,address,uint256,bytes32,bytes32[])",
             "(bytes32,bytes32,bool)",
-            encoded,  # type: ignore[arg-type]
+            encoded,
         )
         for (index, lies), answer in zip(asked, answers, strict=True):
-            round_id, leaf, is_in_round = answer  # type: ignore[misc]
+            round_id, leaf, is_in_round = answer
             assert round_id == round_.round_id
             assert (leaf == round_.leaf(index), is_in_round) == (not lies, not lies)

@@ -7,7 +7,8 @@ import {Agreed} from "../support/Agreed.sol";
 import {Checks} from "../support/Checks.sol";
 
 /// @dev Proofs by halmos, for every policy, state, amount and caller, on the account's own bytecode behind its proxy.
-/// The names begin with `check_`, so that forge does not take them for tests.
+/// The names begin with `check_`, so that forge does not take them for tests; what is named `check_wrong` is false and
+/// must be refuted, which shows that the proofs beside it are not empty.
 contract LimitProofs is Checks {
     bytes32 private constant SESSIONS_SLOT = 0xfb4fe4f1fab75a65e5c293df623c4046b7403e117481b120a4eafa7159854100;
     address private constant ENTRY_POINT = address(0xE9);
@@ -72,6 +73,23 @@ contract LimitProofs is Checks {
         assert(later >> 160 <= maxTotal);
         assert((later >> 64) & type(uint96).max <= maxPeriod);
         assert(later & type(uint40).max == state & type(uint40).max);
+    }
+
+    function check_wrong_noPaymentGoesThrough(uint256 amount) external {
+        bytes32[5] memory words = _policy(100, 100, 100, 100, 999_999_000, 1_000_100_000);
+        vm.store(address(account), _slot(words), bytes32(uint256(1)));
+        vm.prank(ENTRY_POINT);
+        (bool done,) =
+            address(account).call(abi.encodeCall(OpenVPPAccount.payBill, (words, bytes16("r"), amount, 0, false)));
+        assert(!done);
+    }
+
+    function check_wrong_theOwnerChangesNothingEither(bytes32 sessionId) external {
+        bytes32[] memory ids = new bytes32[](1);
+        ids[0] = sessionId;
+        vm.prank(OWNER);
+        (bool done,) = address(account).call(abi.encodeCall(OpenVPPAccount.revokeSessions, (ids)));
+        assert(!done);
     }
 
     /// @dev Outside of its life a session pays nothing.
