@@ -1,7 +1,5 @@
 """Sealed keys: what the database knows of a key is useless without the signer's key-encryption key."""
 
-import dataclasses
-
 from django.db import models
 from django.db.models.fields import json
 
@@ -27,10 +25,6 @@ class SealedKey(models.Model):
     subject = models.CharField(max_length=100, unique=True, help_text="What the key is for, such as wallet:<uuid>.")
     policy = models.JSONField(default=dict, help_text="What the key may sign; part of the seal.")
     address = fields.AddressField(unique=True)
-    ciphertext = models.BinaryField()
-    nonce = models.BinaryField()
-    wrapped_data_key = models.BinaryField()
-    wrap_nonce = models.BinaryField()
     key_encryption_key_id = models.CharField(max_length=64)
     created_at = models.DateTimeField()
     disabled_at = models.DateTimeField(null=True, blank=True, help_text="From here on nothing is signed.")
@@ -52,20 +46,48 @@ class SealedKey(models.Model):
 
     @property
     def seal(self) -> sealing.Seal:
+        """What the signer alone reads; another role of the database is refused.
+
+        :raises sealing.UnableToOpenSeal: the key has no sealed secret.
+        """
+        try:
+            secret = self.secret
+        except SealedSecret.DoesNotExist:
+            raise sealing.UnableToOpenSeal("The key's sealed secret is gone.") from None
         return sealing.Seal(
-            ciphertext=bytes(self.ciphertext),
-            nonce=bytes(self.nonce),
-            wrapped_data_key=bytes(self.wrapped_data_key),
-            wrap_nonce=bytes(self.wrap_nonce),
+            ciphertext=bytes(secret.ciphertext),
+            nonce=bytes(secret.nonce),
+            wrapped_data_key=bytes(secret.wrapped_data_key),
+            wrap_nonce=bytes(secret.wrap_nonce),
             key_encryption_key_id=self.key_encryption_key_id,
         )
 
     # Mutators
 
     def seal_with(self, *, seal: sealing.Seal) -> None:
-        """Take another seal, to be saved with what it is bound to."""
-        for field in dataclasses.fields(seal):
-            setattr(self, field.name, getattr(seal, field.name))
+        """Take another seal, and save it with what it is bound to."""
+        self.key_encryption_key_id = seal.key_encryption_key_id
+        self.save()
+        self.secret, _ = SealedSecret.objects.update_or_create(key=self, defaults=SealedSecret.columns(seal))
+
+
+class SealedSecret(models.Model):
+    """The sealed secret of a key, apart from the key's row: only the signer's role of the database may read it."""
+
+    key = models.OneToOneField(SealedKey, on_delete=models.CASCADE, primary_key=True, related_name="secret")
+    ciphertext = models.BinaryField()
+    nonce = models.BinaryField()
+    wrapped_data_key = models.BinaryField()
+    wrap_nonce = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"sealed {self.key_id}"
+
+    @staticmethod
+    def columns(seal: sealing.Seal) -> dict[str, bytes]:
+        """Return what of a seal stands in this row."""
+        names = ("ciphertext", "nonce", "wrapped_data_key", "wrap_nonce")
+        return {name: getattr(seal, name) for name in names}
 
 
 class Consent(models.Model):

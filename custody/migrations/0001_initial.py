@@ -22,10 +22,6 @@ class Migration(migrations.Migration):
                 ('subject', models.CharField(help_text='What the key is for, such as wallet:<uuid>.', max_length=100, unique=True)),
                 ('policy', models.JSONField(default=dict, help_text='What the key may sign; part of the seal.')),
                 ('address', openvpp.core.fields.AddressField(editable=True, unique=True)),
-                ('ciphertext', models.BinaryField()),
-                ('nonce', models.BinaryField()),
-                ('wrapped_data_key', models.BinaryField()),
-                ('wrap_nonce', models.BinaryField()),
                 ('key_encryption_key_id', models.CharField(max_length=64)),
                 ('created_at', models.DateTimeField()),
                 ('disabled_at', models.DateTimeField(blank=True, help_text='From here on nothing is signed.', null=True)),
@@ -61,6 +57,16 @@ class Migration(migrations.Migration):
                 'verbose_name': 'signature',
                 'constraints': [models.UniqueConstraint(fields=('key', 'sequence'), name='signature_once_per_sequence')],
             },
+        ),
+        migrations.CreateModel(
+            name='SealedSecret',
+            fields=[
+                ('key', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='secret', serialize=False, to='custody.sealedkey')),
+                ('ciphertext', models.BinaryField()),
+                ('nonce', models.BinaryField()),
+                ('wrapped_data_key', models.BinaryField()),
+                ('wrap_nonce', models.BinaryField()),
+            ],
         ),
         migrations.AddIndex(
             model_name='sealedkey',

@@ -36,5 +36,4 @@ def apply_change(*, change_id: uuid.UUID, ring: sealing.Ring) -> models.SealedKe
     seal, bound = key.seal, key.binding
     key.policy = key.policy | {"caps": [cap.to_json() for cap in after]}
     key.seal_with(seal=ring.reseal(seal=seal, binding=bound, to=key.binding))
-    key.save()
     return key

@@ -30,5 +30,4 @@ def _seal(*, key_id: int, policy: dict[str, Any], ring: sealing.Ring) -> int:
     seal, before = key.seal, key.binding
     key.policy = policies.parse(purpose=key.purpose, value=key.policy | policy).to_json()
     key.seal_with(seal=ring.reseal(seal=seal, binding=before, to=key.binding))
-    key.save()
     return 1

@@ -40,15 +40,14 @@ def create_key(
         subject=subject,
         policy=sealed_policy,
         address=address,
-        ciphertext=seal.ciphertext,
-        nonce=seal.nonce,
-        wrapped_data_key=seal.wrapped_data_key,
-        wrap_nonce=seal.wrap_nonce,
         key_encryption_key_id=seal.key_encryption_key_id,
         created_at=now,
     )
     models.SealedKey.objects.bulk_create([row], ignore_conflicts=True)
-    return _same(existing=models.SealedKey.objects.get(subject=subject), purpose=purpose, policy=policy)
+    made = models.SealedKey.objects.get(subject=subject)
+    if made.address == address:
+        models.SealedSecret.objects.create(key=made, **models.SealedSecret.columns(seal))
+    return _same(existing=made, purpose=purpose, policy=policy)
 
 
 def _complete(*, purpose: str, policy: Mapping[str, Any], address: str) -> dict[str, Any]:

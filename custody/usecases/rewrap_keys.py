@@ -25,9 +25,5 @@ def _rewrap(*, key_id: int, ring: sealing.Ring) -> int:
     key = models.SealedKey.objects.select_for_update(no_key=True).get(pk=key_id)
     if key.key_encryption_key_id == ring.current.id:
         return 0
-    seal = ring.rewrap(seal=key.seal, binding=key.binding)
-    key.wrapped_data_key = seal.wrapped_data_key
-    key.wrap_nonce = seal.wrap_nonce
-    key.key_encryption_key_id = seal.key_encryption_key_id
-    key.save(update_fields=["wrapped_data_key", "wrap_nonce", "key_encryption_key_id"])
+    key.seal_with(seal=ring.rewrap(seal=key.seal, binding=key.binding))
     return 1

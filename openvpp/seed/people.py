@@ -30,6 +30,7 @@ PEOPLE = (
     Person(key="ben", email="ben@example.com", name="Ben Okafor"),
     Person(key="csr", email="csr@harbor.example", name="Carla Reyes", role=Role.CSR),
     Person(key="programs", email="programs@harbor.example", name="Paul Meyer", role=Role.PROGRAM_MANAGER),
+    Person(key="second", email="second@harbor.example", name="Maria Lindqvist", role=Role.ADMINISTRATOR),
     Person(key="admin", email="admin@harbor.example", name="Alma Novak", role=Role.ADMINISTRATOR, is_superuser=True),
 )
 

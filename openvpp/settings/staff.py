@@ -112,6 +112,7 @@ UNFOLD = {
                     _page("Bills", "receipt_long", "billing.Bill"),
                     _page("Payments", "payments", "billing.Payment"),
                     _page("Tariffs", "price_change", "billing.Tariff"),
+                    _page("Real-time prices", "monitoring", "billing.MarketPrice"),
                     _page("Riders", "add_chart", "billing.Rider"),
                     _page("Taxes", "percent", "billing.Tax"),
                     _page("Jurisdictions", "location_city", "billing.Jurisdiction"),
@@ -136,6 +137,15 @@ UNFOLD = {
                     _page("User operations", "deployed_code", "relayer.UserOperation"),
                     _page("Bundles", "inventory_2", "relayer.Bundle"),
                     _page("Prices", "monitoring", "relayer.TokenPrice"),
+                ],
+            },
+            {
+                "title": "Control",
+                "items": [
+                    _page("Changes by two people", "rule", "controls.ChangeRequest"),
+                    _page("Spending policies", "policy", "controls.SpendingPolicy"),
+                    _page("Freezes", "ac_unit", "controls.Freeze"),
+                    _page("Address checks", "person_search", "controls.Screening"),
                 ],
             },
             {

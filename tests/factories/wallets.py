@@ -29,10 +29,6 @@ class SealedKey(factory_django.DjangoModelFactory[custody_models.SealedKey]):
     purpose = custody_models.SealedKey.Purpose.WALLET_OWNER
     subject = factory.Sequence(lambda n: f"key:{n}")
     address = factory.LazyFunction(customers.address)
-    ciphertext = b"sealed"
-    nonce = b"n"
-    wrapped_data_key = b"wrapped"
-    wrap_nonce = b"n"
     key_encryption_key_id = "tests"
     created_at = factory.LazyFunction(timezone.now)
 

@@ -115,7 +115,7 @@ def test_the_signer_signs_with_each_backend_and_the_row_is_bound(backend: str) -
     assert models.SignatureLog.objects.filter(key=made[0]).count() == 1
 
     columns = ("ciphertext", "nonce", "wrapped_data_key", "wrap_nonce")
-    models.SealedKey.objects.filter(pk=made[0].pk).update(**{name: getattr(made[1], name) for name in columns})
+    models.SealedSecret.objects.filter(key=made[0]).update(**{name: getattr(made[1].secret, name) for name in columns})
     with pytest.raises(sign.UnableToSign) as refusal:
         sign.sign(key_id=made[0].pk, intent=intent, ring=own, now=clock.get_now())
     assert refusal.value.code == "key_not_open"

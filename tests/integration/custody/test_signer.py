@@ -127,8 +127,8 @@ def test_a_policy_altered_in_the_database_signs_nothing(signer: str) -> None:
 
 def test_a_ciphertext_moved_to_another_row_signs_nothing(signer: str) -> None:
     first, second = relayer_key("relayer:1"), relayer_key("relayer:2")
-    moved = ("ciphertext", "nonce", "wrapped_data_key", "wrap_nonce", "key_encryption_key_id")
-    models.SealedKey.objects.filter(pk=second.pk).update(**{name: getattr(first, name) for name in moved})
+    moved = models.SealedSecret.columns(first.seal)
+    assert models.SealedSecret.objects.filter(key=second).update(**moved) == 1
     with pytest.raises(operations.UnableToSign) as refusal:
         operations.sign_transaction(key_id=second.pk, transaction=bundle(second))
     assert refusal.value.code == "key_not_open"
