@@ -1,6 +1,7 @@
 """Bill runs: the drafts of a whole utility, looked at before anyone owes anything."""
 
 from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 from django.conf import settings
 from django.db import connection, models
@@ -59,6 +60,18 @@ class LineLayout(models.Model):
         return bytes(self.digest).hex()[:12]
 
 
+class DraftRow(NamedTuple):
+    """The columns of a new draft."""
+
+    run_id: int
+    account_id: int
+    tariff_id: int
+    amount_due_cents: int
+    previous_cents: int | None
+    rated_alone: str
+    spans: bytes
+
+
 class BillDraft(models.Model):
     """One account's bill of a run, not yet owed by anyone; its lines are packed (`billing.domain.packed_lines`).
 
@@ -66,6 +79,8 @@ class BillDraft(models.Model):
     row: drafts are written only by `billing.usecases.draft_bills`, which reads them a moment before, and none of the
     three is ever deleted.
     """
+
+    Row: TypeAlias = DraftRow  # noqa: UP040 - a name of the class
 
     id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey(
@@ -89,9 +104,6 @@ class BillDraft(models.Model):
     user_path = ""
     objects = customer_models.TenantQuerySet.as_manager()
 
-    COLUMNS = ("run_id", "account_id", "tariff_id", "amount_due_cents", "previous_cents", "rated_alone", "spans")
-    COLUMN_TYPES = ("int8", "int8", "int8", "int8", "int8", "varchar", "bytea")
-
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "account"], name="bill_draft_once")]
 
@@ -99,15 +111,15 @@ class BillDraft(models.Model):
         return f"{self.account} in {self.run}"
 
     @classmethod
-    def copy_in(cls, *, rows: Sequence["BillDraft"]) -> None:
+    def copy_in(cls, *, rows: Sequence[DraftRow]) -> None:
         """Write new drafts by COPY, which costs a tenth of an INSERT."""
         if not rows:
             return
-        statement = f"COPY {cls._meta.db_table} ({', '.join(cls.COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+        statement = f"COPY {cls._meta.db_table} ({', '.join(DraftRow._fields)}) FROM STDIN (FORMAT BINARY)"
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(list(cls.COLUMN_TYPES))
+            copy.set_types(["int8", "int8", "int8", "int8", "int8", "varchar", "bytea"])
             for row in rows:
-                copy.write_row([getattr(row, column) for column in cls.COLUMNS])
+                copy.write_row(row)
 
 
 class DraftException(models.Model):

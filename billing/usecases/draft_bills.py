@@ -171,7 +171,7 @@ def work(
 
 @db.transaction
 def _write(*, run: models.BillRun, lot: draft_lots.Lot, made: draft_lots.Made, now: datetime.datetime) -> None:
-    models.DraftException.objects.filter(run=run, account_id__in=lot.account_ids).delete()
+    models.DraftException.objects.filter(run=run, account_id__in=db.any_of(lot.account_ids)).delete()
     models.BillDraft.copy_in(rows=[*made.together, *made.alone])
     models.DraftException.objects.bulk_create(
         models.DraftException(

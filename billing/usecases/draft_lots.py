@@ -31,7 +31,7 @@ from billing.usecases import adjust_bill, issue_bill
 from customers import models as customer_models
 from meters.domain import units
 from meters.queries import packed
-from openvpp.core import errors
+from openvpp.core import db, errors
 
 SIZE = 4000
 NANO_PER_CENT = 10**7
@@ -103,8 +103,8 @@ class Impossible:
 class Made:
     """What became of a lot."""
 
-    together: list[models.BillDraft]
-    alone: list[models.BillDraft]
+    together: list[models.BillDraft.Row]
+    alone: list[models.BillDraft.Row]
     impossible: list[Impossible]
 
 
@@ -119,11 +119,13 @@ class _Version:
 
 
 def read(*, run: models.BillRun, account_ids: list[int]) -> Lot:
-    """Read what the bills of some accounts need; the number of reads does not depend on how many there are."""
+    """Read what the bills of some accounts need, in a fixed number of reads."""
     services: dict[int, list[Service]] = collections.defaultdict(list)
     points: list[int] = []
     agreements = (
-        customer_models.ServiceAgreement.objects.filter(account_id__in=account_ids, starts_on__lt=run.ends_on)
+        customer_models.ServiceAgreement.objects.filter(
+            account_id__in=db.any_of(account_ids), starts_on__lt=run.ends_on
+        )
         .exclude(ends_on__lte=run.starts_on)
         .order_by("starts_on", "pk")
         .values_list("account_id", "pk", "service_point_id", "tariff_code", "starts_on", "ends_on")
@@ -178,6 +180,7 @@ class Maker:
         self._period = loads.BillingPeriod(run.starts_on, run.ends_on, zoneinfo.ZoneInfo(run.utility.time_zone))
         self._versions = functools.cache(self._read_versions)
         self._grid = functools.cache(self._make_grid)
+        self._alone = functools.cache(self._why_alone)
         self._layouts: dict[bytes, int] = {}
         self._sheets: dict[tuple[int, datetime.date, int], tuple[span_sheets.Sheet, int]] = {}
 
@@ -211,7 +214,7 @@ class Maker:
             for place, version in enumerate(self._versions(code)):
                 self._rate(lot, members, (place, version), (span, seconds), cells, gathered)
         drafts = [self._draft(lot, account_id, gathered[account_id]) for account_id in together]
-        drafts_alone: list[models.BillDraft] = []
+        drafts_alone: list[models.BillDraft.Row] = []
         accounts = customer_models.CustomerAccount.objects.select_related("utility").in_bulk(list(alone))
         for account_id, reason in alone.items():
             try:
@@ -244,11 +247,9 @@ class Maker:
             if not versions:
                 detail = f"No version of tariff {service.tariff_code} is in force on some day of the period."
                 return Impossible(account_id, "no_tariff", detail)
-            for version in versions:
-                if not span_sheets.can_rate(tariff=version.tariff, reading=version.reading, interval_seconds=seconds):
-                    return Alone.TARIFF
-            if len(versions) > 1 and any(span_sheets.remembers(tariff=version.tariff) for version in versions):
-                return Alone.CHANGE
+            reason = self._alone(service.tariff_code, seconds)
+            if reason is not None:
+                return reason
             is_plain = len(rows) == 1 and rows[0][0] is units.Flow.DELIVERED
             key = (service.tariff_code, rows[0][1] if is_plain else -1, seconds)
             found.append((key, _Member(account_id, place, service, tuple(rows), factor)))
@@ -383,7 +384,7 @@ class Maker:
             ],
         )
 
-    def _draft(self, lot: Lot, account_id: int, found: _Gathered) -> models.BillDraft:
+    def _draft(self, lot: Lot, account_id: int, found: _Gathered) -> models.BillDraft.Row:
         if found.bills:
             adjusted = issue_bill.adjusted(
                 account_id=account_id,
@@ -395,22 +396,23 @@ class Maker:
             return self._pack(lot, account_id, adjusted, "")
         pieces = sorted(found.pieces) if len(found.pieces) > 1 else found.pieces
         code = lot.services[account_id][0].tariff_code
-        return models.BillDraft(
+        return models.BillDraft.Row(
             run_id=self._run.pk,
             account_id=account_id,
             tariff_id=self._versions(code)[0].row.pk,
             amount_due_cents=issue_bill.to_cents(sum(nano for _, _, nano in pieces)),
             previous_cents=lot.previous.get(account_id),
+            rated_alone="",
             spans=b"".join([packed_span for _, packed_span, _ in pieces]),
         )
 
-    def _draft_alone(self, lot: Lot, account: customer_models.CustomerAccount, reason: Alone) -> models.BillDraft:
+    def _draft_alone(self, lot: Lot, account: customer_models.CustomerAccount, reason: Alone) -> models.BillDraft.Row:
         found = issue_bill.rate_account(
             account=account, starts_on=self._run.starts_on, ends_on=self._run.ends_on, books=lot.books
         )
         return self._pack(lot, account.pk, found, reason.value)
 
-    def _pack(self, lot: Lot, account_id: int, found: issue_bill.RatedAccount, reason: str) -> models.BillDraft:
+    def _pack(self, lot: Lot, account_id: int, found: issue_bill.RatedAccount, reason: str) -> models.BillDraft.Row:
         parts: list[bytes] = []
         for each in found.spans:
             lines = (*each.rated.lines, *each.added)
@@ -446,7 +448,7 @@ class Maker:
                     service_point_id=packed_lines.NO_POINT,
                 )
             )
-        return models.BillDraft(
+        return models.BillDraft.Row(
             run_id=self._run.pk,
             account_id=account_id,
             tariff_id=found.spans[0].span.tariff.pk,
@@ -476,6 +478,18 @@ class Maker:
                 digest=digest, defaults={"content": layout.to_json()}
             )[0].pk
         return self._layouts[digest]
+
+    def _why_alone(self, code: str, seconds: int) -> Alone | None:
+        """Return why accounts of a tariff, read at such intervals, go alone; None if they go together."""
+        versions = self._versions(code)
+        if not all(
+            span_sheets.can_rate(tariff=version.tariff, reading=version.reading, interval_seconds=seconds)
+            for version in versions
+        ):
+            return Alone.TARIFF
+        if len(versions) > 1 and any(span_sheets.remembers(tariff=version.tariff) for version in versions):
+            return Alone.CHANGE
+        return None
 
     def _read_versions(self, code: str) -> tuple[_Version, ...]:
         """Return a tariff's versions over the days of the run; empty if some day has none."""

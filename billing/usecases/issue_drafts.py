@@ -12,7 +12,7 @@ from billing.domain import packed_lines, statements
 from billing.usecases import adjust_bill, draft_lots, issue_bill, notices
 from customers import models as customer_models
 from customers import queries as customer_queries
-from openvpp.core import db, errors
+from openvpp.core import db, errors, jobs
 
 SIZE = 500
 STALE = "draft_is_stale"
@@ -24,7 +24,7 @@ class UnableToIssueDrafts(errors.UnableTo):
 
 @db.transaction
 def approve_run(*, run_id: int, user: customer_models.User, now: datetime.datetime) -> models.BillRun:
-    """Approve the drafts of a run as they are: from now on they can be issued, and no longer changed.
+    """Approve the drafts of a run as they are: from now on they are issued by a job, and no longer changed.
 
     :raises UnableToIssueDrafts: it is still being drafted, approved already, or has no drafts.
     """
@@ -35,6 +35,7 @@ def approve_run(*, run_id: int, user: customer_models.User, now: datetime.dateti
         raise UnableToIssueDrafts("The run has no drafts.", code="run_is_empty")
     run.state, run.approved_at, run.approved_by = models.BillRun.State.APPROVED, now, user
     run.save(update_fields=["state", "approved_at", "approved_by"])
+    jobs.enqueue(name="billing.issue_drafts", key=f"bill-run:{run.pk}", arguments={"run_id": run.pk}, run_at=now)
     return run
 
 

@@ -51,7 +51,7 @@ class PackedSpan:
 def get_counted_channels(*, service_point_ids: Sequence[int]) -> Mapping[int, list[CountedChannel]]:
     """Return the meters' channels that count at each of these points, by service point."""
     rows = models.Channel.objects.filter(
-        service_point_id__in=service_point_ids,
+        service_point_id__in=db.any_of(service_point_ids),
         source=models.Channel.Source.METER,
         unit=units.Unit.WATT_HOUR.value,
         is_counted=True,
@@ -71,7 +71,7 @@ def get_whole_multipliers(
     energy is not its own, and where an open question forbids a bill: read those one by one.
     """
     standing = customers_models.MeterInstallation.objects.filter(
-        service_point_id__in=service_point_ids, starts_on__lt=after
+        service_point_id__in=db.any_of(service_point_ids), starts_on__lt=after
     ).exclude(ends_on__lte=first)
     multiplying = set(standing.exclude(multiplier=1).values_list("service_point_id", flat=True))
     found: dict[int, int | None] = {}
@@ -81,11 +81,11 @@ def get_whole_multipliers(
         stays = len(rows) == 1 and alone.starts_on <= first and (alone.ends_on is None or alone.ends_on >= after)
         is_whole = alone.multiplier == alone.multiplier.to_integral_value()
         found[point] = int(alone.multiplier) if stays and is_whole else None
-    behind = models.Submeter.objects.filter(parent_id__in=service_point_ids, starts_on__lt=after).exclude(
+    behind = models.Submeter.objects.filter(parent_id__in=db.any_of(service_point_ids), starts_on__lt=after).exclude(
         ends_on__lte=first
     )
     asked = models.MeterException.objects.filter(
-        service_point_id__in=service_point_ids,
+        service_point_id__in=db.any_of(service_point_ids),
         is_blocking=True,
         state=models.MeterException.State.OPEN,
         starts_at__lt=datetime.datetime.combine(after, datetime.time(), tzinfo=datetime.UTC) + _ZONES,

@@ -4,6 +4,10 @@
 steps); `transaction_required` functions refuse to run outside one.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import expressions
 from django_subatomic.db import (
     durable,
     in_transaction,
@@ -15,6 +19,7 @@ from django_subatomic.db import (
 )
 
 __all__ = [
+    "any_of",
     "durable",
     "in_transaction",
     "run_after_commit",
@@ -23,3 +28,8 @@ __all__ = [
     "transaction_if_not_already",
     "transaction_required",
 ]
+
+
+def any_of(ids: Iterable[int]) -> Any:
+    """Return ids for an `__in` lookup as one array: thousands of parameters cost more to write than to look up."""
+    return expressions.RawSQL("SELECT unnest(%s::bigint[])", [list(ids)])

@@ -28,6 +28,7 @@ JOBS: dict[str, str] = {
     "custody.apply_change": "custody.operations.apply_change",
     "wallets.open_wallet": "wallets.operations.open_wallet",
     "wallets.revoke_session": "wallets.usecases.revoke_session_key.start",
+    "billing.issue_drafts": "billing.usecases.issue_drafts.issue_drafts",
     "sharing.notify": "sharing.usecases.notify_third_parties.notify",
     "meters.import_file": "meters.usecases.import_file.run",
     "ders.register_device": "ders.usecases.add_device.register",
