@@ -3,6 +3,8 @@
 annual      200 random tariffs of the corpus x 500 hourly years, in memory, both sides warmed, one core each.
 classes     the same by what makes a tariff slow: the worst class counts.
 kernel      15-minute months from packed int16 counts to amounts by line.
+bills       stored meter days to stored drafts with their lines, one process, PostgreSQL beside it; issuing apart.
+city        ten million customers, extrapolated linearly from the accounts measured (--accounts).
 """
 
 import argparse
@@ -20,14 +22,15 @@ from typing import Any
 import numpy as np
 from rich import console, table
 
-from benchmarks import pysam_reference
+from benchmarks import bill_run, pysam_reference
 from billing.adapters import urdb
-from billing.domain import batch, kernels, loads, tariffs, terms
+from billing.domain import batch, loads, span_batch, span_cells, span_sheets, tariffs, terms
 
 CORPUS = pathlib.Path(__file__).parents[1] / "tests" / "data" / "tariffs" / "comstock_urdb.ndjson.gz"
 UTC = zoneinfo.ZoneInfo("UTC")
 TARIFFS, LOADS, PYSAM_LOADS = 200, 500, 4
-MONTHS_AT_ONCE, DAYS, INTERVALS_PER_DAY = 20_000, 31, 96
+MONTHS_AT_ONCE = 20_000
+ACCOUNTS, ISSUED, CITY = 200_000, 2_000, 10_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +52,14 @@ class Annual:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS)
+    parser.add_argument("--workers", type=int, default=1, help="Processes that draft; the promise is for one.")
+    asked = parser.parse_args()
+    from tests import bench_database  # noqa: PLC0415 - starts PostgreSQL, then Django
+
+    with bench_database.open_database():
+        bills = bill_run.measure(accounts=asked.accounts, issued=ISSUED, workers=asked.workers)
     out = console.Console()
     annual = measure_annual()
     months = measure_kernel()
@@ -60,11 +70,21 @@ def main() -> None:
     for name, ratio in sorted(annual.by_class.items(), key=lambda item: item[1]):
         shown.add_row(f"ratio, {name}", f"{ratio:,.0f}")
     shown.add_row("15-minute months/s in the kernel", f"{months:,.0f}")
+    shown.add_row(
+        f"drafts/s of {bills.accounts:,} accounts, {bills.lines_per_bill:.1f} lines each", f"{bills.bills_per_s:,.0f}"
+    )
+    shown.add_row("issued/s", f"{bills.issued_per_s:,.0f}")
+    minutes = CITY / bills.bills_per_s / 60
+    shown.add_row(f"minutes for {CITY:,}, extrapolated linearly from {bills.accounts:,}", f"{minutes:,.1f}")
+    shown.add_row("seconds to store the readings", f"{bills.stored_in_s:,.0f}")
     out.print(shown)
     result = {
         "annual_ratio_pysam": round(annual.ratio, 1),
         "worst_class_ratio": round(min(annual.by_class.values()), 1),
         "kernel_months_per_s": round(months),
+        "bills_per_s": round(bills.bills_per_s),
+        "issued_per_s": round(bills.issued_per_s),
+        "city_minutes_extrapolated": round(minutes, 1),
     }
     print("RESULT " + json.dumps(result))
 
@@ -112,18 +132,19 @@ def measure_annual() -> Annual:
 
 
 def measure_kernel() -> float:
-    """Return 15-minute months/s: packed counts added up by cell and priced on a time-of-use tariff with tiers."""
-    tariff = next(contender.compiled for contender in _contenders() if contender.kind == "time of use and tiers")
-    counts = np.random.default_rng(2).integers(0, 900, (MONTHS_AT_ONCE, DAYS * INTERVALS_PER_DAY)).astype(np.int16)
-    scales = np.full((MONTHS_AT_ONCE, DAYS), 1000, dtype=np.int64)
-    first_cells = np.array([24 if day % 7 >= 5 else 0 for day in range(DAYS)])
-    zeros = np.zeros((MONTHS_AT_ONCE, 12), dtype=np.int64)
+    """Return 15-minute months/s: packed counts to amounts by line, on a time-of-use tariff with tiers."""
+    tariff = next(each.compiled.tariff for each in _contenders() if each.kind == "time of use and tiers")
+    period = loads.BillingPeriod(datetime.date(2026, 7, 1), datetime.date(2026, 8, 1), UTC)
+    grid = span_cells.grid(period=period, interval_seconds=900, holidays=frozenset())
+    counts = np.random.default_rng(2).integers(0, 900, (MONTHS_AT_ONCE, len(grid.starts))).astype(np.int16)
+    scales = np.full((MONTHS_AT_ONCE, grid.days), 1000, dtype=np.int64)
+    factors = np.ones(MONTHS_AT_ONCE, dtype=np.int64)
+    sheet = span_sheets.prepare(tariff=tariff, tariff_id=1, reading=terms.Terms(), period=period, interval_seconds=900)
+    memory = span_batch.forget(sheet=sheet, count=MONTHS_AT_ONCE)
 
     def run() -> None:
-        sums, peaks = (np.zeros((MONTHS_AT_ONCE, kernels.CELLS), dtype=np.int64) for _ in range(2))
-        kernels.aggregate_packed(counts, scales, first_cells, 4, sums, peaks)
-        cells = batch.Cells(sums=sums[:, None, :], peaks=peaks[:, None, :], months=np.array([6]), days=np.array([DAYS]))
-        batch.rate(compiled=tariff, cells=cells, reading=terms.AS_REFERENCE, before=zeros)
+        cells = span_cells.of_packed(grid=grid, counts=counts, scales=scales, factors=factors)
+        span_batch.rate(sheet=sheet, cells=cells, memory=memory)
 
     run()
     began = time.perf_counter()

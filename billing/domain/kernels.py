@@ -4,7 +4,7 @@ Everything is int64. A month of a load is 48 cells: 24 hours of weekdays, then 2
 nothing finer. Products that could pass 63 bits are divided as they are made.
 """
 
-# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0915, PLR0917, PLR2004, PLW3301 - compiled for speed, typed at the call
+# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0915, PLR0917 - compiled for speed, typed at the call
 # mypy: disable-error-code="no-untyped-def, assignment"
 
 import numba
@@ -29,50 +29,6 @@ def aggregate(energy, cell_of, per_hour, sums, peaks):
             sums[load, cell] += value
             power = value * per_hour
             peaks[load, cell] = max(peaks[load, cell], power)
-
-
-@numba.njit(cache=True, nogil=True)
-def aggregate_packed(counts, scales, first_cells, per_hour, sums, peaks):
-    """Add packed months up by cell: `counts` [bills, days * intervals a day] int16, `scales` [bills, days].
-
-    `first_cells` [days] is the cell of each day's midnight; days are of 24 hours. Powers in mW.
-    """
-    totals = np.empty(24, dtype=np.int32)
-    highest = np.empty(24, dtype=np.int32)
-    width = 24 * per_hour
-    for bill in range(counts.shape[0]):
-        for day in range(first_cells.shape[0]):
-            part = counts[bill, day * width : (day + 1) * width]
-            if per_hour == 4:
-                _quarters(part, totals, highest)
-            else:
-                _hours(part, per_hour, totals, highest)
-            scale, first = scales[bill, day], first_cells[day]
-            for hour in range(24):
-                sums[bill, first + hour] += np.int64(totals[hour]) * scale
-                power = np.int64(highest[hour]) * scale * per_hour
-                peaks[bill, first + hour] = max(peaks[bill, first + hour], power)
-
-
-@numba.njit(cache=True, nogil=True)
-def _quarters(part, totals, highest):
-    """Four to an hour, spelt out so that the compiler makes vectors of it."""
-    for hour in range(24):
-        a, b = np.int32(part[4 * hour]), np.int32(part[4 * hour + 1])
-        c, d = np.int32(part[4 * hour + 2]), np.int32(part[4 * hour + 3])
-        totals[hour] = a + b + c + d
-        highest[hour] = max(max(a, b), max(c, d))
-
-
-@numba.njit(cache=True, nogil=True)
-def _hours(part, per_hour, totals, highest):
-    for hour in range(24):
-        total, top = np.int32(0), np.int32(part[hour * per_hour])
-        for i in range(hour * per_hour, (hour + 1) * per_hour):
-            total += np.int32(part[i])
-            top = max(top, np.int32(part[i]))
-        totals[hour] = total
-        highest[hour] = top
 
 
 @numba.njit(cache=True, nogil=True)
