@@ -11,6 +11,7 @@ from django.db import IntegrityError
 from customers import models as customers_models
 from meters import models, operations, queries
 from meters.domain import delivery, estimation, packing, units
+from meters.queries import packed
 from meters.usecases import decide_exceptions, ingest_readings, take_register_reads
 from openvpp.core import db
 from tests.factories import customers
@@ -118,6 +119,9 @@ def test_spike_from_firmware_is_not_billed_until_it_is_estimated(
     question = only(Kind.SPIKE)
     assert queries.get_blocking_questions(service_point_id=point.pk, **span(30)) == [question]
     assert queries.get_blocking_questions(service_point_id=point.pk, **span(20)) == []
+    days = {"service_point_ids": [point.pk], "first": FIRST.date()}
+    assert packed.get_whole_multipliers(**days, after=FIRST.date() + datetime.timedelta(days=30)) == {point.pk: None}
+    assert packed.get_whole_multipliers(**days, after=FIRST.date() + datetime.timedelta(days=18)) == {}
     decide_exceptions.assign(exception_ids=[question.pk], user_id=analyst)
     decide_exceptions.estimate(exception_id=question.pk, user_id=analyst, reason="Firmware 4.1 bug", now=NOW)
 
