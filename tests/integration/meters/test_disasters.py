@@ -6,6 +6,7 @@ import zoneinfo
 import numpy as np
 import pytest
 from django.core import exceptions as django_exceptions
+from django.core import management
 from django.db import IntegrityError
 
 from customers import models as customers_models
@@ -170,7 +171,7 @@ def test_month_of_estimates_followed_by_the_truth(point: customers_models.Servic
     gap = only(Kind.GAP)
     assert gap.facts == {"seconds": 30 * 86_400}
 
-    assert decide_exceptions.fill_gaps(channel_id=gap.channel_id or 0, now=NOW) == 1
+    management.call_command("estimate_gaps", "--utility", point.premise.utility.slug)
 
     assert len(used(point, 60)) == 60 * 24
     assert queries.count_estimated(service_point_id=point.pk, **span(60)) == 30 * 24
