@@ -34,6 +34,16 @@ class ImportTariff(_Styled):
     )
 
 
+class ImportPrices(_Styled):
+    """A file of real-time prices."""
+
+    utility = forms.ModelChoiceField(customer_models.Utility.objects.none())
+    index = forms.SlugField(max_length=32, help_text="The series that tariffs name as real_time_index.")
+    minutes = forms.IntegerField(min_value=1, max_value=1440, initial=60, help_text="How long each price holds.")
+    is_per_mwh = forms.BooleanField(required=False, label="Prices are per MWh, not per kWh")
+    file = forms.FileField(help_text="CSV: starts_at (with its offset), price.")
+
+
 class IssueBill(_Styled):
     """The bill of one account for a period."""
 
@@ -41,3 +51,17 @@ class IssueBill(_Styled):
     utility = forms.ModelChoiceField(customer_models.Utility.objects.none())
     starts_on = forms.DateField(widget=forms.DateInput({"type": "date"}), help_text="First day of the period.")
     ends_on = forms.DateField(widget=forms.DateInput({"type": "date"}), help_text="First day after the period.")
+
+
+class CorrectBill(_Styled):
+    """Why a bill is rated again."""
+
+    reason = forms.CharField(
+        max_length=500, widget=forms.Textarea({"rows": 3}), help_text="The customer reads it with the new bill."
+    )
+
+
+class ApproveRun(_Styled):
+    """A word that nobody says by mistake."""
+
+    is_looked_at = forms.BooleanField(label="I have looked at totals, changes and exceptions")

@@ -12,8 +12,8 @@ from unfold import decorators
 
 from billing import forms, models
 from billing.admin import rules as rules
-from billing.admin import understanding
-from billing.usecases import import_tariff, issue_bill
+from billing.admin import runs, understanding
+from billing.usecases import import_tariff, issue_bill, price_load
 from customers import models as customer_models
 from openvpp.core import admin as tenant_admin
 from openvpp.core import clock, errors, money
@@ -85,6 +85,30 @@ class TariffAdmin(_FormMixin, tenant_admin.ReadOnlyTenantAdmin):
         return self.serve(request, wish)
 
 
+@admin.register(models.MarketPrice)
+class MarketPriceAdmin(_FormMixin, tenant_admin.ReadOnlyTenantAdmin):
+    viewed_by = VIEWERS
+    list_display = ("index", "starts_at", "seconds", "price", "utility")
+    list_filter = ("index",)
+    list_select_related = ("utility",)
+    date_hierarchy = "starts_at"
+    actions_list = ("go_to_import",)
+
+    def get_urls(self) -> list[urls.URLPattern]:
+        own = urls.path("import/", self.admin_site.admin_view(self.import_view), name="billing_marketprice_import")
+        return [own, *super().get_urls()]
+
+    @decorators.action(description="Import prices", url_path="go-to-import", permissions=["act"])
+    def go_to_import(self, request: http.HttpRequest) -> http.HttpResponse:
+        """Go to the form."""
+        return shortcuts.redirect("admin:billing_marketprice_import")
+
+    def import_view(self, request: http.HttpRequest) -> http.HttpResponse:
+        """Import real-time prices."""
+        wish = _Wish(title="Import real-time prices", verb="Import", form=forms.ImportPrices, act=_import_prices)
+        return self.serve(request, wish)
+
+
 class _Lines(tenant_admin.ReadOnlyTenantInline):
     model = models.BillLine
     viewed_by = VIEWERS
@@ -116,7 +140,7 @@ class _Transfers(tenant_admin.ReadOnlyTenantInline):
 
 
 @admin.register(models.Bill)
-class BillAdmin(understanding.UnderstandingMixin, _FormMixin, tenant_admin.ReadOnlyTenantAdmin):
+class BillAdmin(understanding.UnderstandingMixin, runs.CorrectingMixin, _FormMixin, tenant_admin.ReadOnlyTenantAdmin):
     viewed_by = VIEWERS
     list_display = ("number", "account", "amount_due", "state", "source", "starts_on", "ends_on", "due_on", "issued_at")
     list_filter = ("state", "source", "starts_on")
@@ -124,7 +148,7 @@ class BillAdmin(understanding.UnderstandingMixin, _FormMixin, tenant_admin.ReadO
     search_fields = ("number", "account__number", "account__accesses__customer__name")
     date_hierarchy = "issued_at"
     ordering = ("-issued_at",)
-    readonly_fields = ("amount_due",)
+    readonly_fields = ("amount_due", "not_charged")
     inlines = (_Lines, _Allocations)
     actions_list = ("go_to_understand", "go_to_issue")
 
@@ -135,6 +159,10 @@ class BillAdmin(understanding.UnderstandingMixin, _FormMixin, tenant_admin.ReadO
     @admin.display(description="Amount due", ordering="amount_due_cents")
     def amount_due(self, bill: models.Bill) -> str:
         return f"{money.from_units(units=bill.amount_due_cents, decimals=2):f} {bill.currency}"
+
+    @admin.display(description="Not charged")
+    def not_charged(self, bill: models.Bill) -> str:
+        return " ".join(bill.omissions)
 
     @decorators.action(description="Issue a bill", url_path="go-to-issue", permissions=["act"])
     def go_to_issue(self, request: http.HttpRequest) -> http.HttpResponse:
@@ -212,6 +240,21 @@ def _import(data: dict[str, Any]) -> str:
     )
     notes = f" Not priced: {' '.join(tariff.warnings)}" if tariff.warnings else ""
     return f"{tariff} is imported.{notes}"
+
+
+def _import_prices(data: dict[str, Any]) -> str:
+    try:
+        text = data["file"].read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise errors.Invalid("The file is not text.", code="not_text") from error
+    count = price_load.import_prices(
+        utility_id=data["utility"].pk,
+        index=data["index"],
+        text=text,
+        minutes=data["minutes"],
+        is_per_mwh=data["is_per_mwh"],
+    )
+    return f"{count} prices of {data['index']} are there."
 
 
 def _issue(data: dict[str, Any]) -> str:

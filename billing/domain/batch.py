@@ -86,6 +86,7 @@ def can_rate(*, tariff: tariffs.Tariff, reading: terms.Terms) -> bool:
     return (
         tariff.energy is not None
         and reading.true_up_month is None
+        and not reading.real_time_index
         and not (tariff.coincident_demand is not None and reading.system_peaks)
         and not any(charge.daily for charge in demand_charges if reading.daily_demand is terms.DailyDemand.EACH_DAY)
         and (

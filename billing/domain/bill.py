@@ -14,6 +14,7 @@ class LineKind(enum.StrEnum):
     """What a line is for; the first word of a bill's arithmetic."""
 
     ENERGY = "energy"
+    REAL_TIME = "real_time"
     FUEL_ADJUSTMENT = "fuel_adjustment"
     EXPORT_CREDIT = "export_credit"
     DEMAND_FLAT = "demand_flat"
@@ -45,6 +46,7 @@ class Component(enum.StrEnum):
 
 COMPONENT_OF = {
     LineKind.ENERGY: Component.ENERGY,
+    LineKind.REAL_TIME: Component.ENERGY,
     LineKind.FUEL_ADJUSTMENT: Component.ENERGY,
     LineKind.EXPORT_CREDIT: Component.ENERGY,
     LineKind.DEMAND_FLAT: Component.DEMAND_FLAT,

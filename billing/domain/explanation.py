@@ -14,8 +14,18 @@ from collections.abc import Sequence
 from billing.domain import bill
 
 _PERCENT_UNIT = "base"
-_AFTER_CHARGES = {bill.LineKind.CREDIT, bill.LineKind.BUDGET, bill.LineKind.PREPAID}
-_BY_THE_DAY = {bill.LineKind.ENERGY, bill.LineKind.FUEL_ADJUSTMENT, bill.LineKind.EXPORT_CREDIT}
+_AFTER_CHARGES = {
+    bill.LineKind.CREDIT,
+    bill.LineKind.BUDGET,
+    bill.LineKind.PREPAID,
+    bill.LineKind.PAID_BEFORE,
+}
+_BY_THE_DAY = {
+    bill.LineKind.ENERGY,
+    bill.LineKind.REAL_TIME,
+    bill.LineKind.FUEL_ADJUSTMENT,
+    bill.LineKind.EXPORT_CREDIT,
+}
 
 
 class Cause(enum.StrEnum):

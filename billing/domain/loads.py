@@ -20,6 +20,7 @@ class IntervalSeries:
 
     `starts` are epoch seconds, ascending; `seconds` is the length of each interval. `import_milliwh` is what the
     customer took, `export_milliwh` what they gave, both never negative; `reactive_millivarh` is thousandths of a varh.
+    `price_nano` is the real-time price of each interval per kWh, where the tariff has one.
     """
 
     starts: Int64s
@@ -27,6 +28,7 @@ class IntervalSeries:
     import_milliwh: Int64s
     export_milliwh: Int64s | None = None
     reactive_millivarh: Int64s | None = None
+    price_nano: Int64s | None = None
 
     def __post_init__(self) -> None:
         if not len(self.starts) == len(self.seconds) == len(self.import_milliwh):
@@ -66,6 +68,7 @@ class IntervalSeries:
             import_milliwh=self.import_milliwh[chosen],
             export_milliwh=None if self.export_milliwh is None else self.export_milliwh[chosen],
             reactive_millivarh=None if self.reactive_millivarh is None else self.reactive_millivarh[chosen],
+            price_nano=None if self.price_nano is None else self.price_nano[chosen],
         )
 
     @property

@@ -6,7 +6,18 @@ import fractions
 
 import numpy as np
 
-from billing.domain import bill, demand, energy, loads, local_time, net_metering, period_names, tariffs, terms
+from billing.domain import (
+    bill,
+    demand,
+    energy,
+    loads,
+    local_time,
+    net_metering,
+    period_names,
+    real_time,
+    tariffs,
+    terms,
+)
 from openvpp.core import errors
 
 _TIME_OF_USE_RESOLUTION = 3600
@@ -116,6 +127,8 @@ def rate(
             factor=shares.factor,
         )
     lines += [cashed_out] if cashed_out else []
+    if reading.real_time_index:
+        lines += _real_time_lines(load=inside, index=reading.real_time_index)
     if tariff.fuel_adjustments_nano is not None:
         lines += energy.fuel_lines(
             adjustments_nano=tariff.fuel_adjustments_nano, energy=settled.bought_per_interval, times=times
@@ -148,6 +161,13 @@ def rate(
         omissions=tuple(omissions),
         carried_milliwh=tuple(sorted(settled.carried_milliwh.items())),
     )
+
+
+def _real_time_lines(*, load: loads.IntervalSeries, index: str) -> list[bill.Line]:
+    try:
+        return real_time.lines(load=load, index=index)
+    except real_time.Unpriced as error:
+        raise UnableToRate(str(error), code="no_real_time_price") from error
 
 
 def carried_of(

@@ -52,6 +52,7 @@ class Measure(enum.StrEnum):
 RATED = frozenset({Base.ENERGY, Base.FUEL, Base.EXPORT, Base.DEMAND, Base.FIXED, Base.MINIMUM})
 BASE_OF = {
     bill.LineKind.ENERGY: Base.ENERGY,
+    bill.LineKind.REAL_TIME: Base.ENERGY,
     bill.LineKind.FUEL_ADJUSTMENT: Base.FUEL,
     bill.LineKind.EXPORT_CREDIT: Base.EXPORT,
     bill.LineKind.DEMAND_FLAT: Base.DEMAND,

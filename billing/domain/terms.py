@@ -92,6 +92,9 @@ class Terms:
     `true_up_month` (1 to 12) ends the year of net metering: the bill that holds that month's last day pays what is
     left over at `cash_out_nano_per_kwh` and carries nothing on; at a price of 0 the surplus is the utility's. Without
     it kWh are carried for ever.
+
+    `real_time_index` names the utility's series of real-time prices: each interval's kWh taken less given cost its
+    price, beside what the sheet itself says of energy.
     """
 
     proration: Proration = Proration.CALENDAR
@@ -108,6 +111,7 @@ class Terms:
     carry: CarryReading = CarryReading.SAME_HOURS
     true_up_month: int | None = None
     cash_out_nano_per_kwh: int = 0
+    real_time_index: str = ""
     meters: int = 1
     allow_gaps: bool = False
 

@@ -660,4 +660,19 @@ class Migration(migrations.Migration):
             model_name='taxexemption',
             constraint=models.CheckConstraint(condition=models.Q(('ends_on__isnull', True), ('ends_on__gt', models.F('starts_on')), _connector='OR'), name='taxexemption_period_is_forward'),
         ),
+        migrations.CreateModel(
+            name='MarketPrice',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('index', models.SlugField(help_text="The series that a tariff's terms name as real_time_index.", max_length=32)),
+                ('starts_at', models.DateTimeField()),
+                ('seconds', models.PositiveIntegerField(help_text='How long the price holds.')),
+                ('price', models.DecimalField(decimal_places=9, help_text='In the currency, per kWh; may be negative.', max_digits=18)),
+                ('utility', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='customers.utility')),
+            ],
+            options={
+                'ordering': ['-starts_at'],
+                'constraints': [models.UniqueConstraint(fields=('utility', 'index', 'starts_at'), name='market_price_once'), models.CheckConstraint(condition=models.Q(('seconds__gt', 0)), name='market_price_holds')],
+            },
+        ),
     ]

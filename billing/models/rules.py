@@ -98,6 +98,30 @@ class Rider(Version):
         ]
 
 
+class MarketPrice(models.Model):
+    """What a kWh costs in one interval of a series of real-time prices."""
+
+    utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+")
+    index = models.SlugField(max_length=32, help_text="The series that a tariff's terms name as real_time_index.")
+    starts_at = models.DateTimeField()
+    seconds = models.PositiveIntegerField(help_text="How long the price holds.")
+    price = models.DecimalField(max_digits=18, decimal_places=9, help_text="In the currency, per kWh; may be negative.")
+
+    utility_path = "utility"
+    user_path = ""
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-starts_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["utility", "index", "starts_at"], name="market_price_once"),
+            models.CheckConstraint(condition=Q(seconds__gt=0), name="market_price_holds"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.index} at {self.starts_at}"
+
+
 class Jurisdiction(models.Model):
     """Whose taxes: a state, county, city or district."""
 

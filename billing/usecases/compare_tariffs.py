@@ -6,8 +6,8 @@ import zoneinfo
 
 from billing import models
 from billing.adapters import urdb
-from billing.domain import comparison, loads, statements
-from billing.usecases import adjust_bill
+from billing.domain import comparison, loads, rating, rules, statements
+from billing.usecases import adjust_bill, price_load
 from customers import models as customer_models
 from meters import queries as meter_queries
 from openvpp.core import errors
@@ -78,7 +78,7 @@ def compare(
         ends_on=today + datetime.timedelta(days=1),
         account_ids=[account.pk],
     ).as_always(account_id=account.pk, service_point_id=point.pk)
-    costs = [comparison.cost(candidate=each, load=load, periods=months, book=book) for each in candidates]
+    costs = [_cost(candidate=each, load=load, months=months, book=book, account=account) for each in candidates]
     has_memory = any(each.tariff.ratchet is not None or load.export_milliwh is not None for each in candidates)
     caveats = [words for key, words in CAVEATS.items() if key != "from_zero" or has_memory]
     return Comparison(
@@ -90,6 +90,21 @@ def compare(
         left_out=left_out,
         caveats=tuple(caveats),
     )
+
+
+def _cost(
+    *,
+    candidate: comparison.Candidate,
+    load: loads.IntervalSeries,
+    months: list[loads.BillingPeriod],
+    book: rules.Rulebook,
+    account: customer_models.CustomerAccount,
+) -> comparison.Cost:
+    try:
+        priced = price_load.with_prices(load=load, reading=candidate.reading, utility_id=account.utility_id)
+    except rating.UnableToRate as error:
+        return comparison.Cost(candidate=candidate, months=(), omissions=candidate.warnings, failure=error.detail)
+    return comparison.cost(candidate=candidate, load=priced, periods=months, book=book)
 
 
 def read_load(

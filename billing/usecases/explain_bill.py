@@ -7,7 +7,7 @@ import zoneinfo
 from billing import models
 from billing.adapters import urdb
 from billing.domain import adjustments, bill, explanation, loads, rating, rules, statements
-from billing.usecases import adjust_bill, compare_tariffs
+from billing.usecases import adjust_bill, compare_tariffs, price_load
 from meters import queries as meter_queries
 
 _NANO_PER_CENT = 10**7
@@ -164,14 +164,15 @@ def _price(
     remainders: list[statements.Remainder],
 ) -> tuple[tuple[bill.Line, ...], statements.Remainder]:
     reading = statements.read_terms(saved=tariff.terms)
+    load = compare_tariffs.read_load(
+        service_point_id=span.service_point_id,
+        starts_on=span.period.starts_on,
+        ends_on=span.period.ends_on,
+        zone=span.period.zone,
+    )
     rated = rating.rate(
         tariff=urdb.read(text=tariff.document, currency=of.currency),
-        load=compare_tariffs.read_load(
-            service_point_id=span.service_point_id,
-            starts_on=span.period.starts_on,
-            ends_on=span.period.ends_on,
-            zone=span.period.zone,
-        ),
+        load=price_load.with_prices(load=load, reading=reading, utility_id=of.utility_id),
         period=span.period,
         reading=reading,
         history=statements.history(remainders=remainders, span=span.period),

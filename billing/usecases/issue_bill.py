@@ -9,7 +9,7 @@ from billing import models, operations, queries
 from billing.adapters import urdb
 from billing.domain import bill as rated_bills
 from billing.domain import ledger, loads, rating, settlement, statements
-from billing.usecases import adjust_bill, notices
+from billing.usecases import adjust_bill, notices, price_load
 from customers import models as customer_models
 from customers import queries as customer_queries
 from meters import queries as meter_queries
@@ -293,11 +293,13 @@ def _spans_by_tariff(
 
 def _rate(*, span: Span, remainders: list[statements.Remainder]) -> rated_bills.RatedBill:
     service_point_id = span.agreement.service_point_id
+    reading = statements.read_terms(saved=span.tariff.terms)
+    load = _load(service_point_id=service_point_id, days=span.days)
     return rating.rate(
         tariff=urdb.read(text=span.tariff.document, currency=span.agreement.account.utility.currency),
-        load=_load(service_point_id=service_point_id, days=span.days),
+        load=price_load.with_prices(load=load, reading=reading, utility_id=span.tariff.utility_id),
         period=span.days,
-        reading=statements.read_terms(saved=span.tariff.terms),
+        reading=reading,
         history=statements.history(
             remainders=[item for item in remainders if item.service_point_id == service_point_id], span=span.days
         ),

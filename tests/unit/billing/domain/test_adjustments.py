@@ -71,7 +71,13 @@ def amounts(lines: tuple[bill.Line, ...]) -> list[decimal.Decimal]:
 
 
 def test_every_kind_of_line_has_a_base_or_comes_after_the_charges() -> None:
-    after = {bill.LineKind.CREDIT, bill.LineKind.BUDGET, bill.LineKind.PREPAID, bill.LineKind.ROUNDING}
+    after = {
+        bill.LineKind.CREDIT,
+        bill.LineKind.BUDGET,
+        bill.LineKind.PREPAID,
+        bill.LineKind.PAID_BEFORE,
+        bill.LineKind.ROUNDING,
+    }
     assert set(rules.BASE_OF) == set(bill.LineKind) - after
 
 

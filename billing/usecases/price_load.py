@@ -1,0 +1,88 @@
+"""Real-time prices: taken in from a file of the market, and put on the intervals that they are for."""
+
+import csv
+import datetime
+import decimal
+import io
+
+import numpy as np
+
+from billing import models
+from billing.domain import loads, rating, real_time, terms
+from openvpp.core import db, errors
+
+_MOST_ROWS = 200_000
+_KWH_PER_MWH = 1000
+
+
+class UnableToImportPrices(errors.Invalid):
+    """The file is not one of prices; the detail names the line."""
+
+
+@db.transaction
+def import_prices(*, utility_id: int, index: str, text: str, minutes: int, is_per_mwh: bool = False) -> int:
+    """Write prices from lines of `starts_at,price` and return how many; a price that is there already is replaced.
+
+    `starts_at` is RFC 3339 with an offset, `minutes` how long each price holds, the price per kWh or per MWh. A first
+    line of words is passed over. All of the file is taken, or nothing.
+
+    :raises UnableToImportPrices: a line is not two such values, or an instant comes twice.
+    """
+    rows: dict[datetime.datetime, decimal.Decimal] = {}
+    for number, line in enumerate(csv.reader(io.StringIO(text)), start=1):
+        if not line or (number == 1 and line[0].strip().lower() == "starts_at"):
+            continue
+        try:
+            starts_at = datetime.datetime.fromisoformat(line[0].strip())
+            price = decimal.Decimal(line[1].strip())
+        except (ValueError, IndexError, decimal.InvalidOperation) as error:
+            raise UnableToImportPrices(f"Line {number} is not an instant and a price.", code="not_prices") from error
+        if starts_at.tzinfo is None or starts_at in rows or not price.is_finite():
+            raise UnableToImportPrices(
+                f"Line {number}: the instant has no offset or comes twice, or the price is no number.",
+                code="not_prices",
+            )
+        rows[starts_at] = price / _KWH_PER_MWH if is_per_mwh else price
+    if not 0 < len(rows) <= _MOST_ROWS:
+        raise UnableToImportPrices(f"A file has 1 to {_MOST_ROWS} prices.", code="not_prices")
+    models.MarketPrice.objects.bulk_create(
+        [
+            models.MarketPrice(
+                utility_id=utility_id, index=index, starts_at=starts_at, seconds=minutes * 60, price=price
+            )
+            for starts_at, price in rows.items()
+        ],
+        batch_size=5000,
+        update_conflicts=True,
+        unique_fields=["utility", "index", "starts_at"],
+        update_fields=["seconds", "price"],
+    )
+    return len(rows)
+
+
+def with_prices(*, load: loads.IntervalSeries, reading: terms.Terms, utility_id: int) -> loads.IntervalSeries:
+    """Return a load with the real-time prices that its tariff names; as it is where the tariff names none.
+
+    :raises rating.UnableToRate: an interval has no price.
+    """
+    if not reading.real_time_index or not len(load):
+        return load
+    starts_at, ends_at = (
+        datetime.datetime.fromtimestamp(int(instant), tz=datetime.UTC)
+        for instant in (load.starts[0], load.starts[-1] + load.seconds[-1])
+    )
+    rows = (
+        models.MarketPrice.objects.of_utility(utility_id)
+        .filter(index=reading.real_time_index)
+        .filter(starts_at__gt=starts_at - datetime.timedelta(days=1), starts_at__lt=ends_at)
+        .order_by("starts_at")
+        .values_list("starts_at", "seconds", "price")
+    )
+    columns = [(int(starts.timestamp()), seconds, int(price.scaleb(9))) for starts, seconds, price in rows]
+    table = np.array(columns, dtype=np.int64).reshape(-1, 3)
+    try:
+        return real_time.with_prices(
+            load=load, prices=real_time.Prices(starts=table[:, 0], seconds=table[:, 1], nano=table[:, 2])
+        )
+    except real_time.Unpriced as error:
+        raise rating.UnableToRate(str(error), code="no_real_time_price") from error
