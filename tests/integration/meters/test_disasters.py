@@ -69,7 +69,8 @@ def span(days: int) -> dict[str, datetime.datetime]:
 
 
 def used(point: customers_models.ServicePoint, days: int) -> list[int]:
-    return queries.get_consumption(service_point_id=point.pk, **span(days)).delivered_milli_wh.tolist()
+    values = queries.get_consumption(service_point_id=point.pk, **span(days)).delivered_milli_wh
+    return [int(value) for value in values]
 
 
 def only(kind: Kind) -> models.MeterException:
@@ -120,9 +121,9 @@ def test_spike_from_firmware_is_not_billed_until_it_is_estimated(
     question = only(Kind.SPIKE)
     assert queries.get_blocking_questions(service_point_id=point.pk, **span(30)) == [question]
     assert queries.get_blocking_questions(service_point_id=point.pk, **span(20)) == []
-    days = {"service_point_ids": [point.pk], "first": FIRST.date()}
-    assert packed.get_whole_multipliers(**days, after=FIRST.date() + datetime.timedelta(days=30)) == {point.pk: None}
-    assert packed.get_whole_multipliers(**days, after=FIRST.date() + datetime.timedelta(days=18)) == {}
+    for days, found in ((30, {point.pk: None}), (18, {})):
+        after = FIRST.date() + datetime.timedelta(days=days)
+        assert packed.get_whole_multipliers(service_point_ids=[point.pk], first=FIRST.date(), after=after) == found
     decide_exceptions.assign(exception_ids=[question.pk], user_id=analyst)
     decide_exceptions.estimate(exception_id=question.pk, user_id=analyst, reason="Firmware 4.1 bug", now=NOW)
 

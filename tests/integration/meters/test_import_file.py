@@ -174,7 +174,8 @@ def test_killed_worker_goes_on_where_it_was(
     first = datetime.datetime(2025, 11, 1, tzinfo=ZONE)
     text = lines(point, first=first.astimezone(datetime.UTC), hours=72)
     received = receive(text, source)
-    real, died = file_chunks.read_csv, []
+    real = file_chunks.read_csv
+    died: list[bool] = []
 
     def read(**kwargs: Any) -> file_chunks.Chunk:
         if len(died) in {1, 3}:
@@ -231,7 +232,7 @@ def test_nem12_in_chunks_is_what_it_is_in_one(
     def days(utility_id: int) -> list[tuple[Any, ...]]:
         rows = models.MeterDay.objects.filter(channel__utility_id=utility_id)
         return sorted(
-            (row.channel.service_point.number, row.channel.key, row.local_date, bytes(row.counts), row.scale)  # type: ignore[union-attr] # of a meter
+            (row.channel.service_point.number, row.channel.key, row.local_date, bytes(row.counts), row.scale)
             for row in rows.select_related("channel__service_point")
         )
 
