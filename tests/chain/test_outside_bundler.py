@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks import gas_ours
 from contracts.bindings import accounts, events, paymaster, payments, tokens, user_operations, words
 from tests import chain_fixture
 from tests.chain import bundler as bundlers
+from tests.chain import erc7562
 from tests.chain import payer as payers
 
 
@@ -78,3 +80,33 @@ def test_what_nobody_sponsored_is_refused_and_nothing_moves(
     assert refused.value.code == -32_507  # ERC-7769: invalid signature
     assert chain.code(payer.account) == b""
     assert (chain.budget(), chain.rpc("eth_blockNumber")) == (budget, block)
+
+
+def test_validation_obeys_erc_7562(chain: chain_fixture.Chain) -> None:
+    payer, mode = payers.make(chain), paymaster.FeeMode.OVPP
+    daily = paymaster.encode_set_limits(
+        utility_id=chain_fixture.UTILITY_ID, max_per_operation_wei=10**17, max_per_day_wei=10**17
+    )
+    assert chain.send(chain.deployment.paymaster, daily, sender=chain_fixture.DEPLOYER.address).succeeded
+
+    for name in ("deploys, installs and pays", "pays again"):
+        operation = payer.pay_operation(mode, payer.payment(mode, name=name, amount_units=payers.ONE))
+        assert erc7562.violations(chain, operation, staked=frozenset({chain.deployment.paymaster})) == []
+        assert chain.handle_ops(operation).succeeded
+
+
+def test_the_cheap_mode_is_seen_to_break_erc_7562(chain: chain_fixture.Chain) -> None:
+    payer = payers.make(chain)
+    gas_ours.prepare_relay(chain)
+    first = payer.pay_operation(paymaster.FeeMode.UTILITY, payer.payment(paymaster.FeeMode.UTILITY))
+    assert chain.handle_ops(first).succeeded
+    relay = chain.deployment.relay_paymaster
+    payment = payer.payment(paymaster.FeeMode.STABLECOIN, name="cheap", amount_units=payers.ONE)
+    operation = dataclasses.replace(
+        payer.operation(payments.encode_pay_bill(payment=payment)),
+        paymaster_and_data=paymaster.encode_relayed_data(relay_paymaster=relay, verification_gas_limit=40_000),
+    )
+
+    signed = payer.signed_by_key(operation, installs=False)
+
+    assert set(erc7562.violations(chain, signed, staked=frozenset({relay}))) == {f"{relay.hex()}: ORIGIN"}
