@@ -23,7 +23,7 @@ class ChangeRequest(models.Model):
         LIFT_FREEZE = "lift_freeze", "Lifting of a freeze"
         SCREENING = "screening", "What happens when addresses cannot be checked"
         TREASURY_CAPS = "treasury_caps", "Caps of a program's treasury key"
-        PROGRAM_TREASURY = "program_treasury", "Treasury and payout of a program"
+        PROGRAM_TREASURY = "program_treasury", "Treasury and token of a program"
 
     class State(models.TextChoices):
         OPEN = "open", "Waits for a second person"

@@ -41,8 +41,8 @@ class ProgramAdmin(tenant_admin.TenantAdmin):
         return bool(request.user.is_active and request.user.is_superuser)
 
     def get_readonly_fields(self, request: http.HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        # From where, in what and how much is paid changes by two people: `change_treasury`.
-        fixed = ("utility", "payout_token", "treasury_wallet", "payout_usd_per_kwh") if obj is not None else ()
+        # From where and in what is paid changes by two people: `change_treasury`.
+        fixed = ("utility", "payout_token", "treasury_wallet") if obj is not None else ()
         return (*self.readonly_fields, *fixed)
 
     def save_model(self, request: http.HttpRequest, obj: models.Program, form: Any, change: Any) -> None:

@@ -85,9 +85,10 @@ class Postgres:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return as_unprivileged([str(_postgres_bin() / "postgres"), "-D", str(self.directory), *options], dies_with=True)
 
-    def url(self, database: str = "openvpp") -> str:
-        password = f":{urllib.parse.quote(self.password, safe='')}" if self.password else ""
-        return f"postgresql://openvpp{password}@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str = "openvpp", *, user: str = "openvpp", password: str = "") -> str:
+        secret = password or self.password
+        given = f":{urllib.parse.quote(secret, safe='')}" if secret else ""
+        return f"postgresql://{user}{given}@127.0.0.1:{self.port}/{database}"
 
     def answers(self) -> bool:
         """Whether it takes connections; makes the `openvpp` database when it is the first to connect."""

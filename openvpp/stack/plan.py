@@ -12,6 +12,7 @@ from openvpp.stack import embedded, errors, layout, process, reach
 WEB_PORT = 8000
 LOCAL_CHAIN_ID = 31337
 HIGHEST_PORT = 65535
+OWNERS_STEPS = frozenset({"migrate", "roles"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class Plan:
     environment: Mapping[str, str]
     deployer: Mapping[str, str]  # for the steps alone
     signer: Mapping[str, str]  # for the signer alone: what opens sealed keys
+    owner: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of the tables, for the steps that make them
+    roles: tuple[str, ...] = ()  # what `make_roles` is told, where the database is ours
 
     @property
     def base_url(self) -> str:
@@ -37,7 +40,7 @@ class Plan:
 
     def step(self, name: str, *arguments: str) -> process.Program:
         """A command that runs to its end before the processes start."""
-        environment = {**self.environment, **self.deployer}
+        environment = {**self.environment, **self.deployer, **(self.owner if name in OWNERS_STEPS else {})}
         return process.Program(name=name, command=[sys.executable, *arguments], environment=environment)
 
     def processes(self) -> Iterator[process.Program]:
@@ -85,6 +88,9 @@ def make(*, var: pathlib.Path, variables: Mapping[str, str], web_port: int | Non
     ports = layout.Ports(path=paths.ports_file)
     services: dict[str, embedded.Postgres | embedded.Redis | embedded.Chain] = {}
     given: dict[str, str] = {}
+    owner: dict[str, str] = {}
+    signer = secret_files(paths, variables, {"KEK_FILE": "key-encryption-key"})
+    roles: list[str] = []
     if url := variables.get("DATABASE_URL"):
         reach.check_database(url)
         given["DATABASE_URL"] = url
@@ -92,7 +98,12 @@ def make(*, var: pathlib.Path, variables: Mapping[str, str], web_port: int | Non
         password = layout.read_secret(layout.secret_file(paths.secrets, "postgres-password"))
         postgres = embedded.Postgres(directory=paths.postgres, port=ports.port("postgres"), password=password)
         services["postgres"] = postgres
-        given["DATABASE_URL"] = postgres.url()
+        owner["DATABASE_URL"] = postgres.url()
+        for role in ("signer", "web"):
+            secret = layout.secret_file(paths.secrets, f"postgres-{role}-password")
+            url = postgres.url(user=f"openvpp_{role}", password=layout.read_secret(secret))
+            (signer if role == "signer" else given)["DATABASE_URL"] = url
+            roles += [f"--{role}-password-file", str(secret)]
     if url := variables.get("REDIS_URL"):
         reach.check_redis(url)
         given["REDIS_URL"] = url
@@ -113,7 +124,9 @@ def make(*, var: pathlib.Path, variables: Mapping[str, str], web_port: int | Non
         services=services,
         environment=process_environment(paths=paths, ports=ports, web_port=port, variables=variables, given=given),
         deployer=secret_files(paths, variables, {"DEPLOYER_KEY_FILE": "deployer-key"}),
-        signer=secret_files(paths, variables, {"KEK_FILE": "key-encryption-key"}),
+        signer=signer,
+        owner=owner,
+        roles=tuple(roles),
     )
 
 

@@ -64,6 +64,8 @@ class Supervisor:
                 self._step("deploy", "-m", "contracts.deploy"),
                 self._step("migrate", "manage.py", "migrate", "--no-input", "--verbosity", "1"),
             )
+            if self._plan.roles:
+                await self._step("roles", "manage.py", "make_roles", *self._plan.roles)
         await asyncio.to_thread(self._write_run_file)
         for program in self._plan.processes():
             self._start(program)

@@ -1,7 +1,6 @@
-"""Changes of from where and in what a program pays, and how much a kWh earns. `subject` is the program's id."""
+"""Changes of the treasury and the token from which a program pays. `subject` is the program's id."""
 
 import datetime
-import decimal
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +38,6 @@ def read(*, subject: str) -> dict[str, Any]:
     return {
         "treasury_wallet": program.treasury_wallet.address,
         "payout_token": program.payout_token.symbol,
-        "payout_usd_per_kwh": f"{program.payout_usd_per_kwh:f}",
     }
 
 
@@ -54,8 +52,8 @@ def require_sound(*, subject: str, after: Mapping[str, Any]) -> None:
 def apply(
     *, subject: str, after: Mapping[str, Any], change: controls_models.ChangeRequest, now: datetime.datetime
 ) -> None:
-    """Write from where, in what and how much is paid."""
-    _sound(subject, after).save(update_fields=["treasury_wallet", "payout_token", "payout_usd_per_kwh"])
+    """Write from where and in what is paid."""
+    _sound(subject, after).save(update_fields=["treasury_wallet", "payout_token"])
 
 
 def _sound(subject: str, after: Mapping[str, Any]) -> models.Program:
@@ -79,13 +77,7 @@ def _sound(subject: str, after: Mapping[str, Any]) -> models.Program:
     )
     if wallet is None or token is None:
         raise UnableToChangeProgram("The utility has no such treasury wallet or token.", code="not_sound")
-    try:
-        payout = decimal.Decimal(str(after["payout_usd_per_kwh"]))
-    except decimal.InvalidOperation:
-        payout = decimal.Decimal(0)
-    if not 0 < payout < 10**6:
-        raise UnableToChangeProgram("payout_usd_per_kwh is more than 0 and less than a million.", code="not_sound")
-    program.treasury_wallet, program.payout_token, program.payout_usd_per_kwh = wallet, token, payout
+    program.treasury_wallet, program.payout_token = wallet, token
     return program
 
 
