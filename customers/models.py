@@ -79,6 +79,9 @@ class User(base_user.AbstractBaseUser, auth_models.PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May open the admin; StaffRole says what is there.")
     date_joined = models.DateTimeField(auto_now_add=True)
+    session_epoch = models.PositiveIntegerField(
+        default=0, help_text="Counts how often they signed out everywhere; a session of an earlier epoch is over."
+    )
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -90,6 +93,10 @@ class User(base_user.AbstractBaseUser, auth_models.PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a session must have been opened under: the password and the epoch."""
+        return f"{super().get_session_auth_hash()}{self.session_epoch:x}"
 
     def get_full_name(self) -> str:
         return self.name or self.email

@@ -4,10 +4,11 @@ import datetime
 import decimal
 
 from django.contrib.auth import hashers
+from django.db.models import F
 
 from customers import models
 from customers.domain import proofs
-from openvpp.core import db
+from openvpp.core import db, upcalls
 
 
 @db.transaction_required
@@ -145,3 +146,11 @@ def add_staff(*, user: models.User, utility_id: int, role: str) -> models.StaffR
 def hash_proof(*, proof: str) -> str:
     """Return what is stored of the second proof with which a person claims an account."""
     return hashers.make_password(proofs.normalize(proof))
+
+
+@db.durable
+def sign_out_everywhere(*, user: models.User, now: datetime.datetime) -> None:
+    """Put out everybody who is signed in as a person: every session, token and leave to spend, in one transaction."""
+    with db.transaction():
+        models.User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
+        upcalls.call(event="customers.access_ended", user_id=user.pk, now=now)

@@ -50,6 +50,7 @@ class Migration(migrations.Migration):
                 ('is_active', models.BooleanField(default=True)),
                 ('is_staff', models.BooleanField(default=False, help_text='May open the admin; StaffRole says what is there.')),
                 ('date_joined', models.DateTimeField(auto_now_add=True)),
+                ('session_epoch', models.PositiveIntegerField(default=0, help_text='Counts how often they signed out everywhere; a session of an earlier epoch is over.')),
                 ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
                 ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
             ],

@@ -153,6 +153,7 @@ def _complete(request: http.HttpRequest, answer: http.HttpResponse) -> http.Http
     """
     body = json.loads(answer.content)
     if answer.status_code >= http_status.HTTPStatus.BAD_REQUEST:
+        answer["Content-Type"] = "application/json"
         if "error_description" not in body and body.get("error") in WHY:
             answer.content = json.dumps(body | {"error_description": WHY[body["error"]]})
         return answer

@@ -2,7 +2,7 @@
 
 from django import urls
 
-from wallets.oauth import authorize, endpoints, metadata, pushed
+from wallets.oauth import authorize, connected, endpoints, metadata, pushed
 
 # The toolkit looks its addresses up under this name.
 server = (
@@ -25,4 +25,7 @@ server = (
     "oauth2_provider",
 )
 
-urlpatterns = [urls.path("", urls.include(server))]
+urlpatterns = [
+    urls.path("accounts/apps/", connected.ConnectedApps.as_view(), name="connected-apps"),
+    urls.path("", urls.include(server)),
+]

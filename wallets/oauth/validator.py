@@ -223,15 +223,16 @@ class Validator(oauth2_validators.OAuth2Validator):
 
     def _check_and_set_request_resource(self, request: Any) -> None:
         # The toolkit looks the code up as it is stored, which is hashed.
+        named = [value for name, value in request.decoded_body or [] if name == "resource"]
+        if any(resource.rstrip("/") != settings.ISSUER for resource in named):
+            raise oauth_errors.CustomOAuth2Error(
+                error="invalid_target", description=f"The one resource here is {settings.ISSUER}", request=request
+            )
+        request.resource = [settings.ISSUER] if named else []
         presented = getattr(request, "code", None)
         request.code = _digest(presented) if presented else presented
         super()._check_and_set_request_resource(request)
         request.code = presented
-        if any(resource.rstrip("/") != settings.ISSUER for resource in request.resource):
-            raise oauth_errors.CustomOAuth2Error(
-                error="invalid_target", description=f"The one resource here is {settings.ISSUER}", request=request
-            )
-        request.resource = [settings.ISSUER] if request.resource else []
 
 
 @db.transaction_required
