@@ -14,7 +14,7 @@ from contracts import deployments
 from contracts.bindings import words
 from customers import models as customer_models
 from customers import queries as customer_queries
-from openvpp.core import errors
+from openvpp.core import db, errors
 from relayer import models as relayer_models
 from wallets import models as wallet_models
 
@@ -171,7 +171,7 @@ def get_overlapping(
     """Return the standing rated bills of accounts that have some of the local days `[starts_on, ends_on)`."""
     return list(
         models.Bill.objects.filter(
-            account_id__in=account_ids,
+            account_id__in=db.any_of(account_ids),
             source=models.Bill.Source.RATED,
             starts_on__lt=ends_on,
             ends_on__gt=starts_on,
@@ -182,7 +182,7 @@ def get_overlapping(
 def get_amounts_before(*, account_ids: Sequence[int], day: datetime.date) -> dict[int, int]:
     """Return what the latest standing bill that starts before a day came to, in cents, by account."""
     rows = (
-        models.Bill.objects.filter(account_id__in=account_ids, starts_on__lt=day)
+        models.Bill.objects.filter(account_id__in=db.any_of(account_ids), starts_on__lt=day)
         .exclude(state=models.Bill.State.CANCELLED)
         .order_by("account_id", "-starts_on", "-issued_at")
         .distinct("account_id")
@@ -193,7 +193,7 @@ def get_amounts_before(*, account_ids: Sequence[int], day: datetime.date) -> dic
 def get_remainders(*, account_ids: Sequence[int]) -> dict[int, list[statements.Remainder]]:
     """Return what accounts' standing rated bills left for later ones, oldest first, by account."""
     rows = (
-        models.Bill.objects.filter(account_id__in=account_ids, source=models.Bill.Source.RATED)
+        models.Bill.objects.filter(account_id__in=db.any_of(account_ids), source=models.Bill.Source.RATED)
         .exclude(state=models.Bill.State.CANCELLED)
         .order_by("account_id", "starts_on")
         .values_list("account_id", "rating")

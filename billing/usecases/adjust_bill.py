@@ -12,6 +12,7 @@ from django.db.models import F, Q, Sum
 
 from billing import models
 from billing.domain import adjustments, bill, rules, settlement, statements, terms
+from customers import models as customer_models
 from openvpp.core import db
 
 _MICRO, _NANO = 6, 9
@@ -129,7 +130,7 @@ def read(
 
     def rows(model: Any) -> Any:
         found = model.objects.of_utility(utility_id)
-        return found if account_ids is None else found.filter(account_id__in=account_ids)
+        return found if account_ids is None else found.filter(account_id__in=db.any_of(account_ids))
 
     in_period = Q(starts_on__lt=ends_on) & (Q(ends_on__isnull=True) | Q(ends_on__gt=starts_on))
     programs: dict[str, list[rules.Discount]] = collections.defaultdict(list)
@@ -162,7 +163,7 @@ def read(
         ),
         places=_grouped(
             (row.service_point_id, (row.jurisdiction_id, statements.Days(row.starts_on, row.ends_on)))
-            for row in models.TaxedPlace.objects.of_utility(utility_id).filter(in_period)
+            for row in _places(utility_id=utility_id, account_ids=account_ids).filter(in_period)
         ),
         own_riders=_grouped(
             (row.account_id, _prepay_rider(row=row))
@@ -304,6 +305,14 @@ def _billed(*, kind: str, account_ids: Sequence[int]) -> dict[int, int]:
     )
     sums = lines.order_by().values_list(F("bill__account_id")).annotate(Sum("amount_nano"))
     return {account_id: int(amount) for account_id, amount in sums}
+
+
+def _places(*, utility_id: int, account_ids: Collection[int] | None) -> Any:
+    places = models.TaxedPlace.objects.of_utility(utility_id)
+    if account_ids is None:
+        return places
+    agreements = customer_models.ServiceAgreement.objects.filter(account_id__in=db.any_of(account_ids))
+    return places.filter(service_point_id__in=agreements.values("service_point_id"))
 
 
 def _grouped[V](pairs: Iterable[tuple[int, V]]) -> dict[int, tuple[V, ...]]:

@@ -297,10 +297,11 @@ class Maker:
             export_milliwh=exports,
         )
         totals = rated.amounts.sum(axis=1).tolist()
+        has_rules = _has_rules(lot.books)
         for i, member in enumerate(members):
             one = gathered[member.account_id]
             one.pieces.append(((member.place, place), packed_spans[i], totals[i]))
-            if _is_adjusted(lot, member):
+            if has_rules and _is_adjusted(lot, member):
                 made = span_batch.bill_of(
                     sheet=sheet,
                     rated=rated,
@@ -539,6 +540,12 @@ def _factors(lot: Lot, span: int) -> loads.Int64s:
         }
         factors[:] = [by_channel[channel_id] for channel_id in stored.channel_ids.tolist()]
     return factors
+
+
+def _has_rules(books: adjust_bill.Rulebooks) -> bool:
+    """Say whether any account of a lot may have something added to its bill."""
+    own = (books.own_riders, books.discounts, books.credits_left, books.plans, books.prepaid_nano)
+    return bool(books.riders or (books.taxes and books.places) or any(own))
 
 
 def _is_adjusted(lot: Lot, member: _Member) -> bool:

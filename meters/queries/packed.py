@@ -139,7 +139,7 @@ def _read(*, channel_ids: Sequence[int], first: datetime.date, after: datetime.d
             # Days lie in the order of the key: to sort or hash tens of thousands would cost more than to read them.
             cursor.execute(_PLAN, ["off"] * 4)
             rows: list[tuple[Any, ...]] = cursor.execute(
-                _READ, [list(channel_ids), first, after], binary=True
+                _READ, [db.array_of(channel_ids), first, after], binary=True
             ).fetchall()
             cursor.execute(_PLAN, ["on"] * 4)
     return rows
@@ -155,7 +155,7 @@ _READ = """
            string_agg(counts, '')
     FROM (
         SELECT channel_id, local_date, interval_seconds, offset_seconds, scale, qualities, counts
-        FROM meters_meterday WHERE channel_id = ANY(%s) AND local_date >= %s AND local_date < %s
+        FROM meters_meterday WHERE channel_id = ANY(%s::int[]) AND local_date >= %s AND local_date < %s
         ORDER BY channel_id, local_date
     ) AS day
     GROUP BY channel_id
