@@ -19,7 +19,7 @@ _HOUR = 3600
 _MILLI = 1000
 _ZONE_STEP_SECONDS = 900
 _LEAST_READINGS = 96
-_LEAST_USUAL_WATTS = 50.0
+_LEAST_USUAL_WATTS = 1000.0
 _USUAL_QUANTILE = 0.9
 _LEAST_USUAL_DAYS = 5
 _SHAPE_QUANTILES = (0.2, 0.5, 0.8, 0.95)
@@ -51,7 +51,7 @@ BLOCKING = frozenset({Kind.HIGH, Kind.NEGATIVE, Kind.SPIKE, Kind.DECIMAL, Kind.L
 class Rules:
     """How far readings may stray: watts, times what is usual, seconds, and thousandths of a register's difference."""
 
-    most_watts: int = 1_000_000
+    most_watts: int = 10_000_000
     spike_factor: int = 20
     frozen_seconds: int = 24 * _HOUR
     late_seconds: int = _HOUR

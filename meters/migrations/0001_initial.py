@@ -222,7 +222,7 @@ class Migration(migrations.Migration):
             name='ValidationRules',
             fields=[
                 ('utility', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='validation_rules', serialize=False, to='customers.utility')),
-                ('most_kw', models.DecimalField(decimal_places=3, default=1000, help_text='More power than this in an interval is asked about.', max_digits=12)),
+                ('most_kw', models.DecimalField(decimal_places=3, default=10000, help_text='More power than this in an interval is asked about.', max_digits=12)),
                 ('spike_factor', models.PositiveIntegerField(default=20, help_text='So many times what is usual at most is asked about.')),
                 ('frozen_hours', models.PositiveSmallIntegerField(default=24, help_text='The same value, not nought, for so long is asked about.')),
                 ('late_hours', models.PositiveSmallIntegerField(default=1, help_text='A reading so far in the future shows a clock that is wrong.')),

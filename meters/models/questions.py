@@ -16,7 +16,7 @@ class ValidationRules(models.Model):
         customers_models.Utility, on_delete=models.PROTECT, primary_key=True, related_name="validation_rules"
     )
     most_kw = models.DecimalField(
-        max_digits=12, decimal_places=3, default=1000, help_text="More power than this in an interval is asked about."
+        max_digits=12, decimal_places=3, default=10_000, help_text="More power than this in an interval is asked about."
     )
     spike_factor = models.PositiveIntegerField(
         default=20, help_text="So many times what is usual at most is asked about."
