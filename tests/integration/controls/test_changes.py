@@ -15,7 +15,7 @@ from controls.domain import conditions, spending
 from controls.usecases import decide_change
 from customers import models as customer_models
 from openvpp.core import db, errors
-from tests.factories import customers
+from tests.factories import customers, programs, wallets
 
 NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 HOUR = datetime.timedelta(hours=1)
@@ -293,3 +293,35 @@ def test_nobody_changes_guarded_terms_by_the_admins_own_form(utility: customer_m
     browser(operator).post(page, {"name": "New name", "treasury_address": "0x" + secrets.token_hex(20)})
     utility.refresh_from_db()
     assert utility.treasury_address == before
+
+
+@pytest.mark.parametrize(("role", "frozen"), [("csr", 1), ("administrator", 1), ("auditor", 0)])
+def test_who_freezes_a_wallet_by_hand(utility: customer_models.Utility, role: str, frozen: int) -> None:
+    wallet = wallets.Wallet.create(customer__utility=utility)
+    theirs = wallets.Wallet.create()
+    client = browser(customers.StaffRole.create(utility=utility, role=role).user)
+    body = {"action": "freeze", "_selected_action": [str(wallet.pk), str(theirs.pk)]}
+    client.post("/admin/wallets/wallet/", body)
+    assert list(models.Freeze.objects.values_list("account", flat=True)) == [wallet.address] * frozen
+
+
+def test_a_program_pays_from_another_treasury_by_two_people(utility: customer_models.Utility) -> None:
+    program = programs.Program.create(utility=utility)
+    before = program.treasury_wallet
+    other = programs.TreasuryWallet.create(utility=utility, label="other")
+    strange = programs.TreasuryWallet.create()
+    asked = {"kind": "program_treasury", "subject": str(program.pk), "reason": "Moved", "now": NOW}
+    with pytest.raises(errors.UnableTo) as refusal:
+        decide_change.propose(after={"treasury_wallet": strange.address}, maker=administrator(utility), **asked)
+    assert refusal.value.code == "not_sound"
+    change = decide_change.propose(after={"treasury_wallet": other.address}, maker=administrator(utility), **asked)
+    program.refresh_from_db()
+    assert program.treasury_wallet == before
+    event = programs.Event.create(program=program, state="scheduled")
+    with pytest.raises(errors.UnableTo) as refusal:
+        approve(change, administrator(utility))
+    assert refusal.value.code == "event_open"
+    event.delete()
+    approve(change, administrator(utility))
+    program.refresh_from_db()
+    assert program.treasury_wallet == other
