@@ -20,7 +20,7 @@ EXECUTOR = chain_fixture.Key(words.keccak(b"outside bundler"))
 
 _ALTO = chain_fixture.ROOT / "contracts/node_modules/@pimlico/alto/esm/cli/alto.js"
 _LOOPBACK = pathlib.Path(__file__).with_name("loopback.cjs")
-_WITHIN_S = 20
+_WITHIN_S = 90
 
 
 class RefusedByBundler(Exception):
