@@ -31,9 +31,10 @@ _PREVIEW_BYTES = 2**16
 class _WorkMixin(tenant_admin.TenantAdmin):
     """A page with a form of its own, for those who work with readings."""
 
-    def has_work_permission(self, request: http.HttpRequest, obj: Any = None) -> bool:
-        """Say whether the person may use the form."""
-        return self._may(request, WORKERS, obj)
+    def has_work_permission(self, request: http.HttpRequest, object_id: Any = None) -> bool:
+        """Say whether the person may use the form, about a row if its key is given."""
+        row = None if object_id is None else self.model._base_manager.filter(pk=object_id).first()  # noqa: SLF001 - Django's own name
+        return self._may(request, WORKERS, row)
 
     def render(self, request: http.HttpRequest, **context: Any) -> http.HttpResponse:
         """Show the form."""
@@ -130,7 +131,7 @@ class MeterExceptionAdmin(_WorkMixin, tenant_admin.ReadOnlyTenantAdmin):
         :raises PermissionDenied: the person may not decide about this one.
         """
         found = shortcuts.get_object_or_404(self.get_queryset(request), pk=object_id)
-        if not self.has_work_permission(request, found):
+        if not self.has_work_permission(request, found.pk):
             raise exceptions.PermissionDenied
         form = forms.Decide(request.POST or None)
         if request.method == "POST" and form.is_valid():
