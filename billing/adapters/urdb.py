@@ -45,6 +45,7 @@ _INFORMATION = frozenset(
     }
 )
 _FREE_TEXT = frozenset({"demandattrs", "energyattrs", "fixedattrs"})
+_NOT_PRICED = frozenset({"demandratchetpercentage"})
 _PRICED = frozenset(
     {
         "annualmincharge",
@@ -129,7 +130,7 @@ def to_tariff(*, rate: Mapping[str, object], currency: str = "USD") -> tariffs.T
 
     :raises UnableToReadTariff: a field is unknown, missing or beyond what is priced.
     """
-    unknown = sorted(set(rate) - _INFORMATION - _FREE_TEXT - _PRICED)
+    unknown = sorted(set(rate) - _INFORMATION - _FREE_TEXT - _NOT_PRICED - _PRICED)
     if unknown:
         raise UnableToReadTariff(f"Unknown field: {', '.join(unknown)}.")
     try:
@@ -140,6 +141,7 @@ def to_tariff(*, rate: Mapping[str, object], currency: str = "USD") -> tariffs.T
 
 def _build(*, rate: Mapping[str, object], currency: str) -> tariffs.Tariff:
     warnings = [f"`{field}` is free text and is not priced." for field in sorted(_FREE_TEXT & set(rate))]
+    warnings += [f"`{field}` is not priced." for field in sorted(_NOT_PRICED & set(rate)) if _is_something(rate[field])]
     rules = rate.get("dgrules", "Net Metering")
     if not isinstance(rules, str) or rules not in _METERING:
         raise UnableToReadTariff(f"`dgrules` is {rules!r}; known are {', '.join(_METERING)}.")
@@ -386,6 +388,10 @@ def _date(rate: Mapping[str, object], field: str) -> datetime.date | None:
     if rate.get(field) is None:
         return None
     return datetime.datetime.fromtimestamp(_whole(rate[field], field), tz=datetime.UTC).date()
+
+
+def _is_something(value: object) -> bool:
+    return any(map(_is_something, value)) if isinstance(value, list | tuple) else bool(value)
 
 
 def _refuse_constant(name: str) -> object:

@@ -6,6 +6,7 @@ Days come joined by channel from the server, so that a month of a channel is one
 import collections
 import dataclasses
 import datetime
+import itertools
 import zoneinfo
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -108,20 +109,19 @@ def get_packed(
     """
     days = (after - first).days
     midnights = [packing.midnight(day=first + datetime.timedelta(days=day), zone=zone) for day in range(days + 1)]
-    lengths = np.diff(np.array(midnights, dtype=np.int64))
+    lengths = [after - before for before, after in itertools.pairwise(midnights)]
+    whole, least, most = sum(lengths), min(lengths), max(lengths)
     alike: dict[tuple[int, int], list[tuple[Any, ...]]] = collections.defaultdict(list)
     for row in _read(channel_ids=channel_ids, first=first, after=after):
         _, stored, seconds, longest_seconds, is_shifted, shortest, longest, _, qualities, counts = row
         if stored != days or seconds != longest_seconds or is_shifted or units.Quality.MISSING in qualities:
             continue
-        if bool((lengths % seconds).any()):
-            continue
-        width, rest = divmod(len(counts) * seconds, int(lengths.sum()))
-        bounds = (width * int(lengths.min()) // seconds, width * int(lengths.max()) // seconds)
-        if not rest and width in {2, 4, 8} and (shortest, longest) == bounds:
+        width, rest = divmod(len(counts) * seconds, whole)
+        bounds = (width * least // seconds, width * most // seconds)
+        if not (rest or least % seconds or most % seconds) and width in {2, 4, 8} and (shortest, longest) == bounds:
             alike[seconds, width].append(row)
     for (seconds, width), rows in alike.items():
-        shape = (len(rows), int(lengths.sum()) // seconds)
+        shape = (len(rows), whole // seconds)
         yield PackedSpan(
             interval_seconds=seconds,
             channel_ids=np.array([row[0] for row in rows], dtype=np.int64),

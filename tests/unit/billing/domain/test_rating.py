@@ -471,3 +471,10 @@ def test_kwh_left_over_go_to_the_same_hours_of_the_next_month() -> None:
 
     assert (june_bill.total, june_bill.carried_milliwh) == (0, ((0, 360_000_000),))
     assert july_bill.total == (744 - 360) * decimal.Decimal("0.2")
+
+
+def test_a_ratchet_by_month_is_named_and_not_priced() -> None:
+    assert factory.make_tariff(demandratchetpercentage=[0.0] * 12).warnings == ()
+    assert factory.make_tariff(demandratchetpercentage=[0.0] * 11 + [0.8]).warnings == (
+        "`demandratchetpercentage` is not priced.",
+    )
