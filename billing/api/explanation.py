@@ -88,7 +88,7 @@ def to_json(found: explain_bill.Explanation) -> dict[str, Any]:
             }
             for effect in found.effects
         ],
-        "weather": explanation.WEATHER,
+        "weather": found.weather,
     }
 
 

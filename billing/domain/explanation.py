@@ -147,9 +147,33 @@ def _daily_kwh(side: tuple[int, int]) -> str:
     return f"{decimal.Decimal(side[1]).scaleb(-6) / max(side[0], 1):.1f}"
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DegreeDays:
+    """The weather of a bill's days: mean and degree days, in thousandths of a degree Celsius."""
+
+    mean_milli_c: int
+    heating_milli: int
+    cooling_milli: int
+
+
+def weather_words(*, before: DegreeDays, after: DegreeDays) -> dict[str, str]:
+    """Return a sentence about the weather of two bills in English and Spanish; its money is within the usage."""
+    numbers = [
+        f"{decimal.Decimal(value).scaleb(-3):.1f}"
+        for side in (after, before)
+        for value in (side.mean_milli_c, side.heating_milli, side.cooling_milli)
+    ]
+    english, spanish = _WEATHER_WORDS
+    return {"en": english.format(*numbers), "es": spanish.format(*numbers)}
+
+
+_WEATHER_WORDS = (
+    "It was {0} °C on average ({1} heating, {2} cooling degree days), before {3} °C ({4} and {5}); it is in your use.",
+    "La media fue de {0} °C ({1} grados-día de calefacción, {2} de frío), antes {3} °C ({4} y {5}); va en su consumo.",
+)
 WEATHER = {
-    "en": "Weather is not told apart from your use: the utility has set no source of temperatures.",
-    "es": "El clima no se distingue de su consumo: la compañía no ha indicado una fuente de temperaturas.",
+    "en": "Weather is not told apart from your use: no temperatures are known for both bills.",
+    "es": "El clima no se distingue de su consumo: no se conocen las temperaturas de ambas facturas.",
 }
 _WORDS = {
     Cause.DAYS: (

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import zoneinfo
+from collections.abc import Mapping
 
 from billing import models
 from billing.adapters import urdb
@@ -28,6 +29,7 @@ class Explanation:
     before: tuple[int, int] = (0, 0)
     after: tuple[int, int] = (0, 0)
     detail: str = ""
+    weather: Mapping[str, str] = dataclasses.field(default_factory=lambda: explanation.WEATHER)
 
     @property
     def difference_nano(self) -> int:
@@ -92,6 +94,25 @@ def explain(*, issued: models.Bill) -> Explanation:
         effects=effects,
         before=((previous.ends_on - previous.starts_on).days, sum(pair[0].import_milliwh for pair in pairs)),
         after=((issued.ends_on - issued.starts_on).days, sum(pair[1].import_milliwh for pair in pairs)),
+        weather=_weather(before=previous, after=issued),
+    )
+
+
+def _weather(*, before: models.Bill, after: models.Bill) -> Mapping[str, str]:
+    """Return what is known of the weather of two bills, in words."""
+    found = meter_queries.get_weather(utility_id=after.utility_id, first=before.starts_on, after=after.ends_on)
+    sides = [found.of(first=each.starts_on, after=each.ends_on) if found else None for each in (before, after)]
+    known = [
+        explanation.DegreeDays(
+            mean_milli_c=side.mean_milli_c,
+            heating_milli=side.heating_milli_degree_days,
+            cooling_milli=side.cooling_milli_degree_days,
+        )
+        for each, side in zip((before, after), sides, strict=True)
+        if side is not None and side.days == (each.ends_on - each.starts_on).days
+    ]
+    return (
+        explanation.weather_words(before=known[0], after=known[1]) if len(known) == len(sides) else explanation.WEATHER
     )
 
 

@@ -12,6 +12,7 @@ from billing import models
 from billing.domain import explanation
 from billing.usecases import compare_tariffs, explain_bill, forecast_bill
 from customers import models as customer_models
+from meters import models as meter_models
 from tests.factories import billing, customers
 from tests.integration.billing import test_adjusted_bill as adjusted
 from tests.integration.billing import test_doors as doors
@@ -102,8 +103,6 @@ def test_a_month_with_a_gap_is_left_out(agreement: customer_models.ServiceAgreem
     now = datetime.datetime(2012, 7, 1, 12, tzinfo=datetime.UTC)
     found = compare_tariffs.compare(account=agreement.account, now=now)
     assert (found.state, found.left_out) == ("ready", ())
-    from meters import models as meter_models  # noqa: PLC0415 - this test alone breaks a day
-
     meter_models.MeterDay.objects.filter(local_date=datetime.date(2012, 4, 10)).delete()
     found = compare_tariffs.compare(account=agreement.account, now=now)
     assert (found.state, found.left_out) == ("no_readings", (datetime.date(2012, 4, 1),))
@@ -205,11 +204,27 @@ def test_readings_corrected_after_a_bill_are_named(agreement: customer_models.Se
     assert sum(found.values()) == (second.amount_due_cents - first.amount_due_cents) * 10**7
 
 
+def test_the_weather_is_named_where_it_is_known(agreement: customer_models.ServiceAgreement) -> None:
+    bills.issue(agreement, bills.FIRST, MIDDLE)
+    second = bills.issue(agreement, MIDDLE, bills.AFTER)
+    source = meter_models.WeatherSource.objects.create(utility=agreement.account.utility, name="Harbor Airport")
+    days = [bills.FIRST + datetime.timedelta(days=number) for number in range(30)]
+    meter_models.WeatherDay.objects.bulk_create(
+        meter_models.WeatherDay(source=source, date=day, mean_milli_c=8_000 if day < MIDDLE else 20_000) for day in days
+    )
+    said = explain_bill.explain(issued=second).weather
+    assert said["en"] == (
+        "It was 20.0 °C on average (0.0 heating, 30.0 cooling degree days), before 8.0 °C (150.0 and 0.0); "
+        "it is in your use."
+    )
+    assert said["es"].startswith("La media fue de 20.0 °C")
+    meter_models.WeatherDay.objects.filter(date=MIDDLE).delete()
+    assert explain_bill.explain(issued=second).weather == explanation.WEATHER
+
+
 def test_bills_that_cannot_be_priced_again(agreement: customer_models.ServiceAgreement) -> None:
     bills.issue(agreement, bills.FIRST, MIDDLE)
     second = bills.issue(agreement, MIDDLE, bills.AFTER)
-    from meters import models as meter_models  # noqa: PLC0415 - this test alone breaks a day
-
     meter_models.MeterDay.objects.filter(local_date=datetime.date(2012, 4, 10)).delete()
     found = explain_bill.explain(issued=second)
     assert (found.state, found.effects) == ("not_repriced", ())
