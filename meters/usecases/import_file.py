@@ -26,6 +26,9 @@ JOB = "meters.import_file"
 type Preview = csv_readings.Read
 
 _SLICE = datetime.timedelta(seconds=20)
+_GRACE = datetime.timedelta(minutes=1)
+"""How long whoever sent a small file has it to themselves, before a worker takes it for forgotten."""
+
 _State = models.FileImport.State
 
 
@@ -79,7 +82,8 @@ def receive(
                 received_at=now,
             )
             _keep_parts(made, stream)
-            jobs.enqueue(name=JOB, key=f"{JOB}:{made.pk}:0", arguments={"file_import_id": made.pk}, run_at=now)
+            run_at = now + _GRACE if is_small(file_import=made) else now
+            jobs.enqueue(name=JOB, key=f"{JOB}:{made.pk}:0", arguments={"file_import_id": made.pk}, run_at=run_at)
     except IntegrityError:
         known = _known(identity)
         if known is None:

@@ -61,7 +61,10 @@ class Command(base.BaseCommand):
                 file_name=path.name,
                 now=clock.get_now(),
             )
-        done = import_file.run_at_once(file_import_id=received.pk, now=clock.get_now())
+        try:
+            done = import_file.run_at_once(file_import_id=received.pk, now=clock.get_now())
+        except import_file.ImportIsBusy as error:
+            raise base.CommandError(f"{error} Follow it in the admin.") from error
         if done.batch is None:
             raise base.CommandError(f"Import {done.pk} is {done.get_state_display().lower()}.")
         for warning in done.batch.warnings:
