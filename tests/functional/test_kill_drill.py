@@ -258,7 +258,7 @@ def _open_every_key(stack: stack_fixture.Stack, environment: dict[str, str]) -> 
 
 
 def _read_redis(url: str) -> str:
-    client = redis.Redis.from_url(url)
+    client: Any = redis.Redis.from_url(url)
     reads = {
         b"string": client.get,
         b"hash": client.hgetall,
