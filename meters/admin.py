@@ -315,6 +315,17 @@ class SubmeterAdmin(tenant_admin.TenantAdmin):
         return rows if user.is_superuser else rows.filter(pk__in=roles.values("utility_id"))
 
 
+@admin.register(models.WeatherSource)
+class WeatherSourceAdmin(tenant_admin.TenantAdmin):
+    """Where the temperatures beside usage come from; `manage.py take_weather` brings them."""
+
+    viewed_by = VIEWERS
+    written_by = frozenset({Roles.ADMINISTRATOR})
+    list_display = ("name", "utility", "url", "fetched_at")
+    search_fields = ("name",)
+    readonly_fields = ("fetched_at",)
+
+
 @admin.register(models.ReadingKey)
 class ReadingKeyAdmin(tenant_admin.ReadOnlyTenantAdmin):
     """Keys of devices that sign; `manage.py register_reading_key` adds one."""

@@ -58,6 +58,11 @@ def kilo(milli: int) -> str:
     return format(decimal.Decimal(milli) / MILLI_PER_KILO, "f")
 
 
+def milli(thousandths: int) -> str:
+    """Return thousandths as a decimal, exact."""
+    return format(decimal.Decimal(thousandths) / 1000, "f")
+
+
 def mean_kw(*, milli_wh: int, seconds: int) -> str:
     """Return the mean power of energy over a time, in kW to the milliwatt, half to even."""
     power = decimal.Decimal(milli_wh) * 3600 / (MILLI_PER_KILO * seconds)

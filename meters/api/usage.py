@@ -8,6 +8,7 @@ from drf_spectacular import utils as schema
 from rest_framework import request as drf_request
 from rest_framework import response, serializers, views
 
+from meters import queries
 from meters.api import spans
 from meters.domain import rows, units
 from meters.usecases import show_usage
@@ -39,6 +40,15 @@ EXAMPLE = {
 }
 
 
+class WeatherOutput(serializers.Serializer[object]):
+    """Of the days of a row that are known."""
+
+    days = serializers.IntegerField()
+    mean_c = serializers.CharField()
+    heating_degree_days = serializers.CharField(help_text="In kelvin days below the source's base.")
+    cooling_degree_days = serializers.CharField(help_text="In kelvin days above the source's base.")
+
+
 class Usage(views.APIView):
     """Energy taken from and given to the grid at one service point."""
 
@@ -47,6 +57,7 @@ class Usage(views.APIView):
     class Input(spans.Point):
         step = serializers.ChoiceField(choices=[step.value for step in rows.Step], default=rows.Step.DAY.value)
         unit = serializers.ChoiceField(choices=[KWH, KW], default=KWH)
+        weather = serializers.BooleanField(default=False)
         page_size = serializers.IntegerField(min_value=1, max_value=3000, default=1000)
         cursor = serializers.CharField(max_length=100, required=False)
 
@@ -66,6 +77,9 @@ class Usage(views.APIView):
             quality = serializers.CharField(
                 help_text=f"Of an interval {QUALITIES}; of a longer row valid, estimated (some is) or incomplete."
             )
+            weather = WeatherOutput(
+                required=False, allow_null=True, help_text="With `weather=true`, of days and months; null if not known."
+            )
             missing = serializers.IntegerField(help_text="Intervals of the row that have no value, up to now.")
             estimated = serializers.IntegerField(help_text="Intervals of the row that were estimated.")
 
@@ -75,6 +89,9 @@ class Usage(views.APIView):
 
         service_point = serializers.IntegerField()
         time_zone = serializers.CharField()
+        weather_station = serializers.CharField(
+            required=False, allow_null=True, help_text="With `weather=true`; null where the utility has set no source."
+        )
         step = serializers.CharField()
         unit = serializers.CharField()
         next = serializers.URLField(allow_null=True, help_text="The next page; null on the last.")
@@ -96,6 +113,7 @@ class Usage(views.APIView):
             *spans.PARAMETERS,
             schema.OpenApiParameter("step", str, enum=[step.value for step in rows.Step], default="day"),
             schema.OpenApiParameter("unit", str, enum=[KWH, KW], default=KWH, description="kW adds mean and peak."),
+            schema.OpenApiParameter("weather", bool, default=False, description="Beside days and months."),
             schema.OpenApiParameter("page_size", int, default=1000, description="At most 3000."),
             schema.OpenApiParameter("cursor", str, description="From `next`."),
         ],
@@ -120,7 +138,7 @@ class Usage(views.APIView):
         )
         size = asked.validated_data["page_size"]
         in_kw = asked.validated_data["unit"] == KW
-        body = {
+        body: dict[str, Any] = {
             "service_point": place.point.pk,
             "time_zone": place.zone.key,
             "step": step.value,
@@ -133,6 +151,12 @@ class Usage(views.APIView):
             "gap_count": gaps.count,
             "results": [_row(row=row, place=place, in_kw=in_kw) for row in found[:size]],
         }
+        if asked.validated_data["weather"]:
+            known = queries.get_weather(utility_id=place.point.premise.utility_id, first=first, after=after)
+            body["weather_station"] = known.station if known else None
+            if step in {rows.Step.DAY, rows.Step.MONTH}:
+                for row in body["results"]:
+                    row["weather"] = _weather(known=known, row=row)
         return response.Response(self.Output(body).data)
 
 
@@ -153,6 +177,18 @@ def _row(*, row: rows.Row, place: show_usage.Place, in_kw: bool) -> dict[str, An
             "peak_kw": spans.kilo(row.peak_milli_w),
         }
     return shown
+
+
+def _weather(*, known: queries.DailyWeather | None, row: dict[str, Any]) -> dict[str, Any] | None:
+    found = known.of(first=row["starts_at"].date(), after=row["ends_at"].date()) if known else None
+    if found is None:
+        return None
+    return {
+        "days": found.days,
+        "mean_c": spans.milli(found.mean_milli_c),
+        "heating_degree_days": spans.milli(found.heating_milli_degree_days),
+        "cooling_degree_days": spans.milli(found.cooling_milli_degree_days),
+    }
 
 
 def _place(cursor: str | None) -> int:

@@ -408,4 +408,33 @@ class Migration(migrations.Migration):
             model_name='submeter',
             constraint=models.UniqueConstraint(condition=models.Q(('ends_on__isnull', True)), fields=('child',), name='submeter_open_once_per_child'),
         ),
+        migrations.CreateModel(
+            name='WeatherSource',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(help_text='Of the station, as customers are told.', max_length=100)),
+                ('url', models.URLField(blank=True, help_text='CSV with the columns date and mean_c or mean_f (HTTPS); empty: by file.', max_length=400)),
+                ('heating_base_milli_c', models.IntegerField(default=18000, help_text='Heating degree days count below it.')),
+                ('cooling_base_milli_c', models.IntegerField(default=18000, help_text='Cooling degree days count above it.')),
+                ('fetched_at', models.DateTimeField(blank=True, null=True)),
+                ('utility', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='weather_source', to='customers.utility')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='WeatherDay',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('date', models.DateField()),
+                ('mean_milli_c', models.IntegerField()),
+                ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='days', to='meters.weathersource')),
+            ],
+        ),
+        migrations.AddConstraint(
+            model_name='weathersource',
+            constraint=models.CheckConstraint(condition=models.Q(('heating_base_milli_c__lte', models.F('cooling_base_milli_c'))), name='weather_bases_are_in_order'),
+        ),
+        migrations.AddConstraint(
+            model_name='weatherday',
+            constraint=models.UniqueConstraint(fields=('source', 'date'), name='weather_day_once'),
+        ),
     ]

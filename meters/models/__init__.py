@@ -7,6 +7,7 @@ from meters.models.questions import MeterException, ValidationRules
 from meters.models.registers import Register, RegisterRead
 from meters.models.signatures import ReadingKey, SignedReading
 from meters.models.submeters import Submeter
+from meters.models.weather import WeatherDay, WeatherSource
 
 __all__ = [
     "Channel",
@@ -26,4 +27,6 @@ __all__ = [
     "StagedChunk",
     "Submeter",
     "ValidationRules",
+    "WeatherDay",
+    "WeatherSource",
 ]

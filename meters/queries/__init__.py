@@ -37,12 +37,14 @@ from meters.queries.totals import (
     get_usage_plot,
 )
 from meters.queries.uploads import Upload, get_csv_source, get_file_import
+from meters.queries.weather import DailyWeather, get_weather
 
 __all__ = [
     "LONGEST_READ_DAYS",
     "NO_ACCOUNT",
     "Arrival",
     "Coverage",
+    "DailyWeather",
     "Node",
     "UnableToReadUsage",
     "Upload",
@@ -72,5 +74,6 @@ __all__ = [
     "get_usage_plot",
     "get_visible_days",
     "get_visible_service_point",
+    "get_weather",
     "lock_channels",
 ]

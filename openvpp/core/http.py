@@ -77,36 +77,20 @@ def post_to_stranger(*, url: str, content: bytes, headers: Mapping[str, str], ma
     :raises errors.Unreachable: no address, no connection, a time-out, 429 or 5xx.
     :raises errors.Refused: it is none that we write to, or its answer is not a success.
     """
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (80 if parts.scheme == "http" else _HTTPS_PORT)
-    if (
-        not host
-        or parts.username is not None
-        or parts.scheme not in ({"https", "http"} if may_be_private else {"https"})
-    ):
-        raise errors.Refused("The address is not https, or carries a user name.")
-    if port != _HTTPS_PORT and not may_be_private:
-        raise errors.Refused(f"The address has a port other than {_HTTPS_PORT}.")
-    target = httpx.URL(url).copy_with(host=_resolve(host=host, port=port, may_be_private=may_be_private), port=port)
+    _call_stranger(method="POST", url=url, content=content, headers=headers, may_be_private=may_be_private, most=0)
+
+
+def get_from_stranger(*, url: str, may_be_private: bool = False) -> str:
+    """GET text in UTF-8 from such an address.
+
+    :raises errors.Unreachable: see `post_to_stranger`; or more than `MAX_BYTES`, or no UTF-8.
+    :raises errors.Refused: see `post_to_stranger`.
+    """
+    raw = _call_stranger(method="GET", url=url, content=None, headers={}, may_be_private=may_be_private, most=MAX_BYTES)
     try:
-        with (
-            httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client,
-            client.stream(
-                "POST",
-                target,
-                content=content,
-                headers={**headers, "Host": parts.netloc},
-                # The certificate is checked against the name, though the connection goes to its address.
-                extensions={"sni_hostname": host},
-            ) as response,
-        ):
-            status = response.status_code
-    except httpx.HTTPError as error:
-        raise errors.Unreachable(f"{host}: {type(error).__name__}") from error
-    if status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(status):
-        raise errors.Unreachable(f"{host} answered {status}.")
-    if not httpx.codes.is_success(status):
-        raise errors.Refused(f"{host} answered {status}.")
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise errors.Unreachable("The answer is no text in UTF-8.") from error
 
 
 def is_public(address: str) -> bool:
@@ -119,6 +103,46 @@ def is_public(address: str) -> bool:
         if carried is not None:
             return is_public(str(carried))
     return found.is_global and not found.is_multicast
+
+
+def _call_stranger(
+    *, method: str, url: str, content: bytes | None, headers: Mapping[str, str], may_be_private: bool, most: int
+) -> bytes:
+    """Return at most `most` bytes of a stranger's answer."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (80 if parts.scheme == "http" else _HTTPS_PORT)
+    schemes = {"https", "http"} if may_be_private else {"https"}
+    if not host or parts.username is not None or parts.scheme not in schemes:
+        raise errors.Refused("The address is not https, or carries a user name.")
+    if port != _HTTPS_PORT and not may_be_private:
+        raise errors.Refused(f"The address has a port other than {_HTTPS_PORT}.")
+    target = httpx.URL(url).copy_with(host=_resolve(host=host, port=port, may_be_private=may_be_private), port=port)
+    raw = b""
+    try:
+        with (
+            httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client,
+            client.stream(
+                method,
+                target,
+                content=content,
+                headers={**headers, "Host": parts.netloc},
+                # The certificate is checked against the name, though the connection goes to its address.
+                extensions={"sni_hostname": host},
+            ) as response,
+        ):
+            status = response.status_code
+            if most and httpx.codes.is_success(status):
+                for chunk in response.iter_bytes():
+                    raw += chunk
+                    if len(raw) > most:
+                        raise errors.Unreachable(f"{host} sent more than {most} bytes.")
+    except httpx.HTTPError as error:
+        raise errors.Unreachable(f"{host}: {type(error).__name__}") from error
+    if status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(status):
+        raise errors.Unreachable(f"{host} answered {status}.")
+    if not httpx.codes.is_success(status):
+        raise errors.Refused(f"{host} answered {status}.")
+    return raw
 
 
 def _resolve(*, host: str, port: int, may_be_private: bool) -> str:

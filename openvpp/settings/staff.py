@@ -155,6 +155,7 @@ UNFOLD = {
                     _page("Tokens", "toll", "customers.AcceptedToken"),
                     _page("Staff", "groups", "customers.StaffRole"),
                     _page("Claims of accounts", "fact_check", "customers.ClaimAttempt"),
+                    _page("Weather", "thermostat", "meters.WeatherSource"),
                     _page("Third parties", "share", "sharing.ThirdParty"),
                     _page("Data shared", "handshake", "sharing.Authorization"),
                     _page("Sign-ins", "login", "customers.User"),

@@ -72,6 +72,17 @@ def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.Mon
         core_http.post_to_stranger(url="https://rebind.example/", content=b"", headers={})
 
 
+def test_reading_keeps_the_same_rules(listener: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _Handler.status = 200
+    with pytest.raises(errors.Refused):
+        core_http.get_from_stranger(url=listener)
+    assert core_http.get_from_stranger(url=listener, may_be_private=True) == "date,mean_c\n"
+
+    monkeypatch.setattr(core_http, "MAX_BYTES", 5)
+    with pytest.raises(errors.Unreachable, match="more than 5 bytes"):
+        core_http.get_from_stranger(url=listener, may_be_private=True)
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     status = 200
     seen: list[tuple[str, str, bytes]] = []
@@ -83,6 +94,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def do_GET(self) -> None:
+        body = b"\xef\xbb\xbfdate,mean_c\n"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_args: object) -> None:
         pass
