@@ -189,7 +189,7 @@ def test_meters_of_whole_reads_cost_no_query_more(
 
     with django_assert_num_queries(0):  # the read of the days has a cursor of its own, which is not counted
         consumption = queries.get_consumption(service_point_id=point.pk, **span())
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):  # days, multipliers, and whether meters stand behind
         queries.get_daily(service_point_id=point.pk, first=FIRST, last=LAST)
 
     assert int(consumption.delivered_milli_wh.sum()) == 71 * READ
