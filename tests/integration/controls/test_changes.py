@@ -310,7 +310,7 @@ def test_a_program_pays_from_another_treasury_by_two_people(utility: customer_mo
     before = program.treasury_wallet
     other = programs.TreasuryWallet.create(utility=utility, label="other")
     strange = programs.TreasuryWallet.create()
-    asked = {"kind": "program_treasury", "subject": str(program.pk), "reason": "Moved", "now": NOW}
+    asked: dict[str, Any] = {"kind": "program_treasury", "subject": str(program.pk), "reason": "Moved", "now": NOW}
     with pytest.raises(errors.UnableTo) as refusal:
         decide_change.propose(after={"treasury_wallet": strange.address}, maker=administrator(utility), **asked)
     assert refusal.value.code == "not_sound"
