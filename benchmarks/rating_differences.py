@@ -59,9 +59,9 @@ def compare() -> list[Row]:
     """Return what each golden row differs by, and why."""
     golden: dict[tuple[str, ...], dict[str, Any]] = collections.defaultdict(dict)
     with gzip.open(GOLDEN, "rt") as file:
-        for line in csv.DictReader(file):
-            key = (line["eiaid"], line["label"], line["load"], line["class"], line["independent_agrees"])
-            golden[key][line["component"]] = np.array([float(line[f"m{month}"]) for month in range(1, 13)])
+        for row in csv.DictReader(file):
+            key = (row["eiaid"], row["label"], row["load"], row["class"], row["independent_agrees"])
+            golden[key][row["component"]] = np.array([float(row[f"m{month}"]) for month in range(1, 13)])
     wanted = {key[:2] for key in golden}
     read: dict[tuple[str, str], tariffs.Tariff] = {}
     with gzip.open(CORPUS, "rt") as file:
@@ -91,7 +91,7 @@ def render(rows: list[Row]) -> str:
             f"| {kind} | {len(inside)} | {len(equal)} | {100 * len(equal) / len(inside):.1f} % | "
             f"{sum(row.cause == NONE for row in confirmed)} of {len(confirmed)} | {named} |"
         )
-    equal = sum(row.cause == NONE for row in rows)
+    equal_rows = sum(row.cause == NONE for row in rows)
     exceptions = [
         f"| {row.kind} | {row.label} | {row.load} | {', '.join(row.components)} | {row.cause} |"
         for row in rows
@@ -105,7 +105,7 @@ def render(rows: list[Row]) -> str:
             "loads: twelve months of totals and components of each tariff, compared to half a cent with",
             "`--reading reference`.",
             "",
-            f"{equal} of {len(rows)} rows are equal.",
+            f"{equal_rows} of {len(rows)} rows are equal.",
             "",
             *table,
             "",

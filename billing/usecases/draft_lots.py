@@ -10,7 +10,7 @@ import datetime
 import enum
 import functools
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from customers import models as customer_models
 from meters.domain import units
 from meters.queries import packed
 from openvpp.core import db, errors
+from openvpp.core import period as periods
 
 SIZE = 4000
 NANO_PER_CENT = 10**7
@@ -44,6 +45,7 @@ class Alone(enum.StrEnum):
     TARIFF = "tariff needs intervals"
     CHANGE = "tariff remembers and changes"
     READINGS = "readings not alike"
+    QUESTIONED = "open question about readings"
 
 
 REMEDIES = {
@@ -79,6 +81,7 @@ class Lot:
     channels: Mapping[int, list[packed.CountedChannel]]
     spans: list[packed.PackedSpan]
     multipliers: Mapping[int, int | None]
+    questioned: Collection[int]
     billed: frozenset[int]
     overlapped: Mapping[int, str]
     previous: Mapping[int, int]
@@ -144,6 +147,11 @@ def read(*, run: models.BillRun, account_ids: list[int]) -> Lot:
         channels=channels,
         spans=list(packed.get_packed(channel_ids=ids, first=run.starts_on, after=run.ends_on, zone=zone)),
         multipliers=packed.get_whole_multipliers(service_point_ids=points, first=run.starts_on, after=run.ends_on),
+        questioned=packed.get_questioned_points(
+            service_point_ids=points,
+            starts_at=periods.local_midnight(day=run.starts_on, zone=zone),
+            ends_at=periods.local_midnight(day=run.ends_on, zone=zone),
+        ),
         billed=frozenset(same),
         overlapped={row.account_id: row.number for row in overlapping if row.account_id not in same},
         previous=queries.get_amounts_before(account_ids=account_ids, day=run.starts_on),
@@ -212,7 +220,14 @@ class Maker:
         cells: dict[tuple[int, frozenset[datetime.date]], span_batch.Cells] = {}
         for (code, span, seconds), members in groups.items():
             for place, version in enumerate(self._versions(code)):
-                self._rate(lot, members, (place, version), (span, seconds), cells, gathered)
+                self._rate(
+                    lot=lot,
+                    members=members,
+                    version_at=(place, version),
+                    group=(span, seconds),
+                    cells=cells,
+                    gathered=gathered,
+                )
         drafts = [self._draft(lot, account_id, gathered[account_id]) for account_id in together]
         drafts_alone: list[models.BillDraft.Row] = []
         accounts = customer_models.CustomerAccount.objects.select_related("utility").in_bulk(list(alone))
@@ -236,6 +251,8 @@ class Maker:
             )
             if not is_whole:
                 return Alone.MOVED
+            if service.service_point_id in lot.questioned:
+                return Alone.QUESTIONED
             channels = lot.channels.get(service.service_point_id, [])
             rows = [(each.flow, *at[each.channel_id]) for each in channels if each.channel_id in at]
             factor = lot.multipliers.get(service.service_point_id, 1)
@@ -257,6 +274,7 @@ class Maker:
 
     def _rate(
         self,
+        *,
         lot: Lot,
         members: list[_Member],
         version_at: tuple[int, _Version],
@@ -282,7 +300,9 @@ class Maker:
             )
             imports, exports = taken.sum(axis=1), given.sum(axis=1)
         else:
-            found = self._plain(lot, members, (span, first, grid), version, is_whole, cells)
+            found = self._plain(
+                lot=lot, members=members, where=(span, first, grid), version=version, is_whole=is_whole, cells=cells
+            )
             imports = found.bought.sum(axis=(1, 2))
             exports = np.zeros_like(imports)
         rated = span_batch.rate(
@@ -313,11 +333,12 @@ class Maker:
 
     def _plain(
         self,
+        *,
         lot: Lot,
         members: list[_Member],
         where: tuple[int, int, span_cells.Grid],
         version: _Version,
-        is_whole: bool,  # noqa: FBT001 - private, called once
+        is_whole: bool,
         cells: dict[tuple[int, frozenset[datetime.date]], span_batch.Cells],
     ) -> span_batch.Cells:
         """Return the cells of points with one delivered channel; whole periods are added up once for all tariffs."""

@@ -99,6 +99,20 @@ def get_whole_multipliers(
     )
 
 
+def get_questioned_points(
+    *, service_point_ids: Collection[int], starts_at: datetime.datetime, ends_at: datetime.datetime
+) -> set[int]:
+    """Return the points with an open question that forbids a bill of `[starts_at, ends_at)`."""
+    rows = models.MeterException.objects.filter(
+        service_point_id__in=db.any_of(service_point_ids),
+        state=models.MeterException.State.OPEN,
+        is_blocking=True,
+        starts_at__lt=ends_at,
+        ends_at__gt=starts_at,
+    )
+    return set(rows.values_list("service_point_id", flat=True))
+
+
 def get_packed(
     *, channel_ids: Sequence[int], first: datetime.date, after: datetime.date, zone: zoneinfo.ZoneInfo
 ) -> Iterator[PackedSpan]:

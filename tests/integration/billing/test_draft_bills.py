@@ -77,7 +77,8 @@ def serve(
 
 def use(agreement: customer_models.ServiceAgreement, seed: int, **kwargs: Any) -> None:
     values = np.random.default_rng(seed).integers(0, 900, 3000) * 1000
-    readings.store(agreement=agreement, **({"first": MARCH, "after": APRIL, "milli_wh": values} | kwargs))
+    fields: dict[str, Any] = {"first": MARCH, "after": APRIL, "milli_wh": values} | kwargs
+    readings.store(agreement=agreement, **fields)
 
 
 def draft(
