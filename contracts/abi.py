@@ -15,6 +15,7 @@ from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent
 CONTRACTS = (
+    "AccountControl",
     "BillLane",
     "DevPriceFeed",
     "DevStablecoin",

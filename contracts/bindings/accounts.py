@@ -11,7 +11,7 @@ _CREATE_ACCOUNT = words.selector("createAccount(address,bytes32)")
 _SCHEDULE_CHANGE = words.selector("scheduleChange(bytes)")
 _CANCEL_CHANGE = words.selector("cancelChange(bytes32)")
 _ENROL_CUSTOMER = words.selector("enrolCustomer(address)")
-_CHANGE_OWNER = words.selector("changeOwner(address,bool)")
+_CHANGE_OWNER = words.selector("changeOwner(address)")
 _UPGRADE = words.selector("upgradeToAndCall(address,bytes)")
 _CREATE_WITH_SESSION = words.selector("createAccountWithSession(address,bytes32,bytes32[5],bytes)")
 _INSTALL_SESSION = words.selector("installSession(bytes32[5],bytes)")
@@ -45,7 +45,10 @@ class Call:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
-    """Where a session stands on chain; amounts in base units of the policy's token, fees in it included."""
+    """Where a session stands on chain; amounts in base units of the policy's token, fees in it included.
+
+    It is frozen by its owner, or held by the guardian for now.
+    """
 
     is_installed: bool
     is_revoked: bool
@@ -153,9 +156,9 @@ def encode_enrol_customer(*, customer: bytes) -> bytes:
     return _ENROL_CUSTOMER + words.address(customer)
 
 
-def encode_change_owner(*, owner: bytes, is_self_custodied: bool) -> bytes:
+def encode_change_owner(*, owner: bytes) -> bytes:
     """Return the account calldata that gives the account to another owner; a custodian announces it first."""
-    return _CHANGE_OWNER + words.address(owner) + words.flag(is_self_custodied)
+    return _CHANGE_OWNER + words.address(owner)
 
 
 def encode_upgrade(*, implementation: bytes) -> bytes:
@@ -178,7 +181,7 @@ def decode_session(*, result: bytes) -> SessionState:
     return SessionState(
         is_installed=bool(flags & 1),
         is_revoked=bool(flags & 2),
-        is_frozen=bool(flags & 4),
+        is_frozen=bool(flags & 12),
         spent_total_units=total,
         spent_in_period_units=in_period,
         period=period,

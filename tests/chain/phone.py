@@ -39,7 +39,7 @@ class Phone:
         r, s = self._sign(digest)
         return passkeys.raw_signature(x=x, y=y, r=r, s=s)
 
-    def assert_(self, digest: bytes) -> bytes:
+    def attest(self, digest: bytes) -> bytes:
         """Return the passkey's assertion, as a browser would hand it over."""
         x, y = self.point
         authenticator_data = hashlib.sha256(b"utility.example").digest() + b"\x05" + bytes(4)

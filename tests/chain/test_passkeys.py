@@ -19,7 +19,7 @@ KNOWN = bytes.fromhex(
     "5d47723c8fbe580bb369fec9c2665d8e30a435b9932645482e7c9f11e872296b"
 )
 PHONE = phones.Phone(0x9407E)
-SIGNERS = pytest.mark.parametrize("sign", [PHONE.sign, PHONE.assert_], ids=["keystore", "passkey"])
+SIGNERS = pytest.mark.parametrize("sign", [PHONE.sign, PHONE.attest], ids=["keystore", "passkey"])
 
 
 def _payer(chain: chain_fixture.Chain) -> payers.Payer:

@@ -3,17 +3,17 @@ pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Passkeys} from "./Passkeys.sol";
+import {Sessions} from "./Sessions.sol";
 import {SessionPolicies} from "./SessionPolicy.sol";
 import {SessionSignatures} from "./SessionSignatures.sol";
 import {SessionStates} from "./SessionStates.sol";
 import {Signers} from "./Signers.sol";
 
 /// @title Sessions that pay bills
-/// @notice Installs, counts, stops and ends sessions. The policy comes with each call and is known by its hash; one
-/// storage word per session says whether it is live and what it has spent.
+/// @notice Installs and counts them. The policy comes with each call and is known by its hash; one storage word per
+/// session says whether it is live and what it has spent.
 /// @dev Limits count what leaves the account in the bill's token: the amount, and the fee when it is in that token.
-abstract contract BillSessions {
+abstract contract BillSessions is Sessions {
     using SafeERC20 for IERC20;
     using SessionStates for uint256;
 
@@ -29,19 +29,10 @@ abstract contract BillSessions {
         bool inFeeToken;
     }
 
-    /// @custom:storage-location erc7201:openvpp.storage.BillSessions
-    /// @param states Session id to the session's word, as `SessionStates` lays it out.
-    struct SessionStorage {
-        mapping(bytes32 sessionId => uint256 state) states;
-    }
-
     /// @dev EIP-712 type of a payment signed for the bill lane.
     bytes32 internal constant PAYMENT_TYPEHASH = keccak256(
         "BillPayment(bytes32 sessionId,bytes16 ref,uint256 amount,uint256 fee,bool inFeeToken,uint32 sequence,uint40 deadline)"
     );
-
-    /// @dev keccak256(abi.encode(uint256(keccak256("openvpp.storage.BillSessions")) - 1)) & ~bytes32(uint256(0xff))
-    bytes32 private constant SESSION_STORAGE = 0xfb4fe4f1fab75a65e5c293df623c4046b7403e117481b120a4eafa7159854100;
 
     /// @notice A bill was paid. A hint only: the proof is the token's own `Transfer` of `amount + fee`.
     /// @param ref Random name of the payment.
@@ -64,34 +55,6 @@ abstract contract BillSessions {
     /// @param consent Digest of the frozen terms that the customer approved, as the owner signed it.
     /// @param policy Packed policy.
     event SessionInstalled(bytes32 indexed sessionId, address indexed key, bytes32 indexed consent, bytes32[5] policy);
-
-    /// @notice A session ended for ever.
-    /// @param sessionId Hash of its packed policy.
-    event SessionRevoked(bytes32 indexed sessionId);
-
-    /// @notice A session was stopped or may go on.
-    /// @param sessionId Hash of its packed policy.
-    /// @param frozen Whether it is stopped now.
-    event SessionFrozen(bytes32 indexed sessionId, bool frozen);
-
-    /// @notice Session is not installed, or revoked, or frozen.
-    /// @param sessionId Hash of its packed policy.
-    /// @param flags 1 installed, 2 revoked, 4 frozen.
-    error SessionNotLive(bytes32 sessionId, uint256 flags);
-
-    /// @notice Policy can't be enforced: a party is missing, times run backward, or periods are too short or too many.
-    /// @param sessionId Hash of its packed policy.
-    error PolicyNotEnforceable(bytes32 sessionId);
-
-    /// @notice The signature is not the one that is needed.
-    /// @param needed Whose signature is needed.
-    error NotSignedBy(address needed);
-
-    /// @notice Now is outside of the session's life.
-    /// @param timestamp Now, Unix time.
-    /// @param startsAt First valid second.
-    /// @param endsAt First second no longer valid.
-    error OutsideSession(uint256 timestamp, uint256 startsAt, uint256 endsAt);
 
     /// @notice A payment must be of something.
     error NothingToPay();
@@ -148,7 +111,7 @@ abstract contract BillSessions {
         address key = address(bytes20(policy[0]));
         (bytes calldata ofKey, bytes calldata leave) = SessionSignatures.split(signature);
         if (!_admitSession(policy, sessionId, leave)) revert NotSignedBy(_sessionOwner());
-        uint256 state = _sessionState(sessionId);
+        uint256 state = _requireLive(sessionId);
         bytes32 digest = _paymentDigest(sessionId, payment, state.laneSequence(), deadline);
         if (!Signers.isSigner(key, digest, ofKey, _passkeys())) revert NotSignedBy(key);
         _pay(policy, sessionId, state.nextInLane(), payment.ref, payment.amount, payment.fee, payment.inFeeToken);
@@ -156,7 +119,7 @@ abstract contract BillSessions {
 
     /// @notice Where a session stands.
     /// @param sessionId Hash of its packed policy.
-    /// @return flags 1 installed, 2 revoked, 4 frozen.
+    /// @return flags 1 installed, 2 revoked, 4 frozen, 8 held by the guardian until `heldUntil`.
     /// @return spentTotal Base units of the bill's token spent in all, fees included.
     /// @return spentInPeriod Base units of the bill's token spent in `period`, fees included.
     /// @return period Period of the last payment, counted from the session's start.
@@ -166,7 +129,7 @@ abstract contract BillSessions {
         view
         returns (uint256 flags, uint256 spentTotal, uint256 spentInPeriod, uint256 period, uint256 laneSequence)
     {
-        uint256 state = _sessionState(sessionId);
+        uint256 state = _currentState(sessionId);
         return (state.flags(), state.spentTotal(), state.spentInPeriod(), state.period(), state.laneSequence());
     }
 
@@ -196,22 +159,15 @@ abstract contract BillSessions {
         internal
         returns (bool genuine)
     {
-        uint256 state = _sessionState(sessionId);
-        if (state.isLive()) return true;
-        if (state != 0 || leave.length < SessionSignatures.CONSENT_LENGTH) {
-            revert SessionNotLive(sessionId, state.flags());
-        }
+        if (!_needsInstalling(sessionId, leave)) return true;
         if (!SessionPolicies.isEnforceable(policy)) revert PolicyNotEnforceable(sessionId);
-        bytes32 consent = bytes32(leave);
-        bytes32 digest = _typedDataHash(SessionPolicies.installStructHash(policy, consent));
-        bytes calldata ownerSignature = leave[SessionSignatures.CONSENT_LENGTH:];
-        if (!Signers.isSigner(_sessionOwner(), digest, ownerSignature, _passkeys())) return false;
-        _states()[sessionId] = SessionStates.INSTALLED;
-        emit SessionInstalled(sessionId, address(bytes20(policy[0])), consent, policy);
+        if (!_isLeave(SessionPolicies.installStructHash(policy, bytes32(leave)), leave)) return false;
+        _setInstalled(sessionId);
+        emit SessionInstalled(sessionId, address(bytes20(policy[0])), bytes32(leave), policy);
         return true;
     }
 
-    /// @dev Writes what is spent, then moves tokens, then tells.
+    /// @dev Writes what is spent, then moves tokens, then tells. `state` is that of a live session.
     function _pay(
         bytes32[5] calldata policy,
         bytes32 sessionId,
@@ -221,7 +177,6 @@ abstract contract BillSessions {
         uint256 fee,
         bool inFeeToken
     ) internal {
-        if (!state.isLive()) revert SessionNotLive(sessionId, state.flags());
         if (amount == 0) revert NothingToPay();
         if (inFeeToken) {
             _spendAndTransfer(policy, sessionId, state, amount);
@@ -236,7 +191,7 @@ abstract contract BillSessions {
     }
 
     function _spendAndTransfer(bytes32[5] calldata policy, bytes32 sessionId, uint256 state, uint256 leaving) private {
-        _states()[sessionId] = _spend(policy, state, leaving);
+        _setState(sessionId, _spend(policy, state, leaving));
         IERC20(address(bytes20(policy[2]))).safeTransfer(address(bytes20(policy[1])), leaving);
     }
 
@@ -249,30 +204,6 @@ abstract contract BillSessions {
         IERC20(feeToken).safeTransfer(address(bytes20(policy[1])), fee);
         emit FeePaid(ref, address(this), feeToken, fee);
     }
-
-    function _revokeSession(bytes32 sessionId) internal {
-        _states()[sessionId] |= SessionStates.REVOKED;
-        emit SessionRevoked(sessionId);
-    }
-
-    function _setFrozen(bytes32 sessionId, bool frozen) internal {
-        uint256 state = _states()[sessionId];
-        _states()[sessionId] = frozen ? state | SessionStates.FROZEN : state & ~SessionStates.FROZEN;
-        emit SessionFrozen(sessionId, frozen);
-    }
-
-    function _sessionState(bytes32 sessionId) internal view returns (uint256) {
-        return _states()[sessionId];
-    }
-
-    /// @dev Who knows the signatures of P-256 keys.
-    function _passkeys() internal view virtual returns (Passkeys);
-
-    /// @dev Who installs sessions.
-    function _sessionOwner() internal view virtual returns (address);
-
-    /// @dev EIP-712 digest in the account's domain.
-    function _typedDataHash(bytes32 structHash) internal view virtual returns (bytes32);
 
     /// @dev The session's word after `leaving` base units more, or a revert that says which limit stands against it.
     function _spend(bytes32[5] calldata policy, uint256 state, uint256 leaving) private view returns (uint256) {
@@ -318,13 +249,5 @@ abstract contract BillSessions {
             structHash := keccak256(free, 256)
         }
         return _typedDataHash(structHash);
-    }
-
-    function _states() private view returns (mapping(bytes32 => uint256) storage) {
-        SessionStorage storage stored;
-        assembly ("memory-safe") {
-            stored.slot := SESSION_STORAGE
-        }
-        return stored.states;
     }
 }

@@ -3,11 +3,15 @@ pragma solidity ^0.8.28;
 
 /// @title The one word that an account keeps per session
 /// @notice From the high end: spent in all (96 bits), spent in the period (96), period (24), lane sequence (32),
-/// flags (8). Both payment paths read and write this word, so a limit can't be used twice by using both.
+/// flags (8). Both payment paths read and write this word, so a limit can't be used twice by using both. A session for
+/// calls has the same flags and, above them, how many calls it has made.
 library SessionStates {
     uint256 internal constant INSTALLED = 1;
     uint256 internal constant REVOKED = 2;
     uint256 internal constant FROZEN = 4;
+
+    /// @dev Stopped by the guardian, until a time that is kept elsewhere and read only while this flag stands.
+    uint256 internal constant HELD = 8;
 
     /// @notice Base units of the bill token spent over the session's life, fees included.
     function spentTotal(uint256 state) internal pure returns (uint256) {
@@ -29,7 +33,7 @@ library SessionStates {
         return (state >> 8) & type(uint32).max;
     }
 
-    /// @notice What holds for the session: any of INSTALLED, REVOKED, FROZEN.
+    /// @notice What holds for the session: any of INSTALLED, REVOKED, FROZEN, HELD.
     function flags(uint256 state) internal pure returns (uint256) {
         return state & 0xff;
     }
@@ -39,7 +43,17 @@ library SessionStates {
         return state + (1 << 8);
     }
 
-    /// @notice Whether the session is installed and neither revoked nor frozen.
+    /// @notice Calls that a session for calls has made.
+    function calls(uint256 state) internal pure returns (uint256) {
+        return state >> 8;
+    }
+
+    /// @notice The word of a session for calls after one call more.
+    function afterCall(uint256 state) internal pure returns (uint256) {
+        return state + (1 << 8);
+    }
+
+    /// @notice Whether the session is installed and neither revoked, frozen nor held.
     function isLive(uint256 state) internal pure returns (bool) {
         return state & 0xff == INSTALLED;
     }

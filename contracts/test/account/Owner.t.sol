@@ -8,13 +8,15 @@ import {Account as OzAccount} from "@openzeppelin/contracts/account/Account.sol"
 import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.sol";
 import {IERC1155Receiver} from "@openzeppelin/contracts/token/ERC1155/IERC1155Receiver.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
+import {AccountBase} from "../../src/account/AccountBase.sol";
+import {AccountControl} from "../../src/account/AccountControl.sol";
 import {OpenVPPAccount} from "../../src/account/OpenVPPAccount.sol";
 import {OpenVPPAccountFactory} from "../../src/account/OpenVPPAccountFactory.sol";
 import {Policies} from "../support/Policies.sol";
 import {World} from "../support/World.sol";
 
 contract SecondImplementation is OpenVPPAccount {
-    constructor(address entryPoint_) OpenVPPAccount(entryPoint_) {}
+    constructor(address entryPoint_, OpenVPPAccount selfCustody) OpenVPPAccount(entryPoint_, selfCustody) {}
 
     function generation() external pure returns (uint256) {
         return 2;
@@ -73,147 +75,13 @@ contract CreateAccountWithSessionTest is World {
     }
 }
 
-contract ChangeOwnerTest is World {
-    address private constant NEXT = address(0x4E87);
-
-    function setUp() public override {
-        super.setUp();
-        deploy();
-    }
-
-    function test_custodianGivesTheAccountAwayAfterTwoDays() public {
-        announce(abi.encodeCall(OpenVPPAccount.changeOwner, (NEXT, true)));
-        vm.expectEmit(address(account));
-        emit OpenVPPAccount.OwnerChanged(vm.addr(OWNER), NEXT, true);
-        account.changeOwner(NEXT, true);
-        equal(account.owner(), NEXT, "owner");
-        isTrue(account.isSelfCustodied(), "self-custody");
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, vm.addr(OWNER)));
-        asOwner();
-        account.changeOwner(vm.addr(OWNER), false);
-    }
-
-    function test_customerWhoOwnsWaitsForNothing() public {
-        give(NEXT, true);
-        vm.prank(NEXT);
-        account.changeOwner(vm.addr(STRANGER), true);
-        equal(account.owner(), vm.addr(STRANGER), "owner");
-    }
-
-    function test_custodianMustAnnounceAndWait() public {
-        bytes memory call = abi.encodeCall(OpenVPPAccount.changeOwner, (NEXT, true));
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.ChangeNotReady.selector, keccak256(call), 0));
-        asOwner();
-        account.changeOwner(NEXT, true);
-        asOwner();
-        account.scheduleChange(call);
-        uint256 ready = block.timestamp + 48 hours;
-        vm.warp(ready - 1);
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.ChangeNotReady.selector, keccak256(call), ready));
-        asOwner();
-        account.changeOwner(NEXT, true);
-        vm.warp(ready);
-        bytes memory other = abi.encodeCall(OpenVPPAccount.changeOwner, (NEXT, false));
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.ChangeNotReady.selector, keccak256(other), 0));
-        asOwner();
-        account.changeOwner(NEXT, false);
-        equal(account.owner(), vm.addr(OWNER), "owner");
-    }
-
-    function test_anAnnouncementServesOnce() public {
-        give(vm.addr(OWNER), false);
-        bytes memory call = abi.encodeCall(OpenVPPAccount.changeOwner, (vm.addr(OWNER), false));
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.ChangeNotReady.selector, keccak256(call), 0));
-        asOwner();
-        account.changeOwner(vm.addr(OWNER), false);
-    }
-
-    function test_refusesZeroAndOthers() public {
-        announce(abi.encodeCall(OpenVPPAccount.changeOwner, (address(0), true)));
-        vm.expectRevert(OpenVPPAccount.OwnerIsZero.selector);
-        account.changeOwner(address(0), true);
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
-        account.changeOwner(address(this), true);
-    }
-}
-
-contract ScheduleChangeTest is World {
-    address private constant CUSTOMER = address(0xC057);
-    bytes private call;
-    bytes32 private callHash;
-
-    function setUp() public override {
-        super.setUp();
-        deploy();
-        call = abi.encodeCall(OpenVPPAccount.changeOwner, (address(1), true));
-        callHash = keccak256(call);
-    }
-
-    function test_saysWhatIsToCome() public {
-        vm.expectEmit(address(account));
-        emit OpenVPPAccount.ChangeScheduled(callHash, call, block.timestamp + 48 hours);
-        asOwner();
-        account.scheduleChange(call);
-        equal(account.changeReadyAt(callHash), block.timestamp + 48 hours, "ready");
-    }
-
-    function test_refusesOtherCallsAndOtherCallers() public {
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAChange.selector, bytes4(0x12345678)));
-        asOwner();
-        account.scheduleChange(hex"12345678");
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
-        account.scheduleChange(call);
-    }
-
-    function test_customerCancels() public {
-        asOwner();
-        account.enrolCustomer(CUSTOMER);
-        asOwner();
-        account.scheduleChange(call);
-        vm.expectEmit(address(account));
-        emit OpenVPPAccount.ChangeCancelled(callHash);
-        vm.prank(CUSTOMER);
-        account.cancelChange(callHash);
-        vm.warp(block.timestamp + 48 hours);
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.ChangeNotReady.selector, callHash, 0));
-        asOwner();
-        account.changeOwner(address(1), true);
-    }
-
-    function test_ownerCancelsAndStrangersDont() public {
-        asOwner();
-        account.scheduleChange(call);
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, vm.addr(STRANGER)));
-        vm.prank(vm.addr(STRANGER));
-        account.cancelChange(callHash);
-        asOwner();
-        account.cancelChange(callHash);
-        equal(account.changeReadyAt(callHash), 0, "called off");
-    }
-
-    function test_onlyTheCustomerReplacesTheCustomer() public {
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
-        account.enrolCustomer(address(this));
-        vm.expectEmit(address(account));
-        emit OpenVPPAccount.CustomerEnrolled(CUSTOMER);
-        asOwner();
-        account.enrolCustomer(CUSTOMER);
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, vm.addr(OWNER)));
-        asOwner();
-        account.enrolCustomer(address(1));
-        vm.prank(CUSTOMER);
-        account.enrolCustomer(address(2));
-        equal(account.customer(), address(2), "customer");
-    }
-}
-
 contract UpgradeToAndCallTest is World {
     SecondImplementation private second;
 
     function setUp() public override {
         super.setUp();
         open();
-        second = new SecondImplementation(address(entryPoint));
+        second = new SecondImplementation(address(entryPoint), selfCustody);
     }
 
     event Upgraded(address indexed implementation);
@@ -221,10 +89,10 @@ contract UpgradeToAndCallTest is World {
     function test_replacesTheImplementationAndKeepsState() public {
         vm.prank(address(entryPoint));
         account.payBill(packed(), REF, 9, 0, false);
-        announce(abi.encodeCall(OpenVPPAccount.upgradeToAndCall, (address(second), "")));
+        announce(abi.encodeCall(AccountControl.upgradeToAndCall, (address(second), "")));
         vm.expectEmit(address(account));
         emit Upgraded(address(second));
-        account.upgradeToAndCall(address(second), "");
+        control.upgradeToAndCall(address(second), "");
         equal(SecondImplementation(payable(address(account))).generation(), 2, "generation");
         equal(account.owner(), vm.addr(OWNER), "owner");
         equal(spent(), 9, "spent");
@@ -233,18 +101,18 @@ contract UpgradeToAndCallTest is World {
     }
 
     function test_refusesOthersAndWhatWasNotAnnounced() public {
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
-        account.upgradeToAndCall(address(second), "");
-        bytes memory call = abi.encodeCall(OpenVPPAccount.upgradeToAndCall, (address(second), ""));
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.ChangeNotReady.selector, keccak256(call), 0));
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, address(this)));
+        control.upgradeToAndCall(address(second), "");
+        bytes memory call = abi.encodeCall(AccountControl.upgradeToAndCall, (address(second), ""));
+        vm.expectRevert(abi.encodeWithSelector(AccountControl.ChangeNotReady.selector, keccak256(call), 0));
         asOwner();
-        account.upgradeToAndCall(address(second), "");
+        control.upgradeToAndCall(address(second), "");
     }
 
     function _refuses(address next) private {
-        announce(abi.encodeCall(OpenVPPAccount.upgradeToAndCall, (next, "")));
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAnImplementation.selector, next));
-        account.upgradeToAndCall(next, "");
+        announce(abi.encodeCall(AccountControl.upgradeToAndCall, (next, "")));
+        vm.expectRevert(abi.encodeWithSelector(AccountControl.NotAnImplementation.selector, next));
+        control.upgradeToAndCall(next, "");
     }
 
     function test_refusesWhatIsNoImplementation() public {
@@ -255,9 +123,9 @@ contract UpgradeToAndCallTest is World {
 
     function test_implementationItselfObeysNobody() public {
         equal(implementation.owner(), address(0), "owner");
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(0)));
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, address(0)));
         vm.prank(address(0));
-        implementation.upgradeToAndCall(address(second), "");
+        AccountControl(address(implementation)).upgradeToAndCall(address(second), "");
     }
 }
 

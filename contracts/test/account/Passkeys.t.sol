@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {P256} from "@openzeppelin/contracts/utils/cryptography/P256.sol";
+import {Sessions} from "../../src/account/Sessions.sol";
 import {BillSessions} from "../../src/account/BillSessions.sol";
 import {OpenVPPAccount} from "../../src/account/OpenVPPAccount.sol";
 import {Passkeys} from "../../src/account/Passkeys.sol";
@@ -131,7 +132,7 @@ contract PhonePaysTest is World {
         signature = _joined(Phones.assertion(PHONE, _digest(11e6, 1), 0x05), "");
         account.payBillSigned(words, payment(11e6, 0, false), deadline, signature);
         equal(usd.balanceOf(PAYEE), 21e6, "paid");
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, Phones.nameOf(PHONE)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, Phones.nameOf(PHONE)));
         account.payBillSigned(words, payment(11e6, 0, false), deadline, signature);
     }
 
@@ -163,7 +164,7 @@ contract PhonePaysTest is World {
     function test_refusesAnotherPhone() public {
         account.installSession(words, installSignature(words));
         bytes memory forged = _joined(Phones.sign(PHONE + 1, _digest(10e6, 0)), "");
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, Phones.nameOf(PHONE)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, Phones.nameOf(PHONE)));
         account.payBillSigned(words, payment(10e6, 0, false), deadline, forged);
     }
 

@@ -2,6 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {AccountBase} from "../../src/account/AccountBase.sol";
+import {Sessions} from "../../src/account/Sessions.sol";
+import {AccountControl} from "../../src/account/AccountControl.sol";
 import {BillSessions} from "../../src/account/BillSessions.sol";
 import {OpenVPPAccount} from "../../src/account/OpenVPPAccount.sol";
 import {SessionPolicy} from "../../src/account/SessionPolicy.sol";
@@ -58,7 +61,7 @@ contract PayBillTest is World {
     }
 
     function test_refusesOthersThanEntryPointAndItself() public {
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, address(this)));
         account.payBill(packed(), REF, 1, 0, false);
     }
 
@@ -100,9 +103,7 @@ contract PayBillTest is World {
 
     function test_lifeEdges() public {
         vm.warp(START - 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(BillSessions.OutsideSession.selector, START - 1, START, START + 365 days)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Sessions.OutsideSession.selector, START - 1, START, START + 365 days));
         _pay(1, 0, false);
         vm.warp(START);
         _pay(1, 0, false);
@@ -110,7 +111,7 @@ contract PayBillTest is World {
         _pay(1, 0, false);
         vm.warp(START + 365 days);
         vm.expectRevert(
-            abi.encodeWithSelector(BillSessions.OutsideSession.selector, START + 365 days, START, START + 365 days)
+            abi.encodeWithSelector(Sessions.OutsideSession.selector, START + 365 days, START, START + 365 days)
         );
         _pay(1, 0, false);
     }
@@ -148,7 +149,7 @@ contract PayBillTest is World {
         SessionPolicy memory policy = policyOf();
         policy.maxPerPayment += 1;
         bytes32[5] memory words = Policies.pack(policy);
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.SessionNotLive.selector, Policies.id(words), 0));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.SessionNotLive.selector, Policies.id(words), 0));
         vm.prank(address(entryPoint));
         account.payBill(words, REF, 1, 0, false);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Sessions} from "../../src/account/Sessions.sol";
 import {BillSessions} from "../../src/account/BillSessions.sol";
 import {Policies} from "../support/Policies.sol";
 import {World} from "../support/World.sol";
@@ -43,14 +44,14 @@ contract PayBillSignedTest is World {
     function test_neverPaysTwice() public {
         bytes memory signature = _signature(KEY, 50e6, 0);
         _pay(50e6, signature);
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(KEY)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(KEY)));
         _pay(50e6, signature);
         equal(usd.balanceOf(PAYEE), 50_300_000, "payee");
     }
 
     function test_refusesReordering() public {
         bytes memory second = _signature(KEY, 50e6, 1);
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(KEY)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(KEY)));
         _pay(50e6, second);
         _pay(49e6, _signature(KEY, 49e6, 0));
         _pay(50e6, second);
@@ -59,12 +60,12 @@ contract PayBillSignedTest is World {
 
     function test_refusesOtherSignersAndAmounts() public {
         bytes memory forged = _signature(STRANGER, 50e6, 0);
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(KEY)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(KEY)));
         _pay(50e6, forged);
         bytes memory genuine = _signature(KEY, 50e6, 0);
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(KEY)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(KEY)));
         _pay(50e6 + 1, genuine);
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(KEY)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(KEY)));
         _pay(50e6, "");
         equal(spent(), 0, "spent");
     }
@@ -111,7 +112,7 @@ contract PayBillSignedTest is World {
         words[4] = bytes32(uint256(words[4]) + 1);
         bytes32 digest = Policies.paymentDigest(words, REF, 5, 0, false, 0, deadline, address(account));
         bytes memory both = abi.encodePacked(sign(KEY, digest), leaveBy(STRANGER, words, address(account)));
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(OWNER)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(OWNER)));
         account.payBillSigned(words, payment(5, 0, false), deadline, both);
         equal(flagsOf(words), 0, "not installed");
     }

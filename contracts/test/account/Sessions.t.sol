@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {AccountBase} from "../../src/account/AccountBase.sol";
+import {Sessions} from "../../src/account/Sessions.sol";
+import {AccountControl} from "../../src/account/AccountControl.sol";
 import {BillSessions} from "../../src/account/BillSessions.sol";
 import {OpenVPPAccount} from "../../src/account/OpenVPPAccount.sol";
 import {SessionPolicy} from "../../src/account/SessionPolicy.sol";
@@ -14,7 +17,7 @@ abstract contract SessionsWorld is World {
     }
 
     function payRefused(uint256 flags) internal {
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.SessionNotLive.selector, Policies.id(packed()), flags));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.SessionNotLive.selector, Policies.id(packed()), flags));
         vm.prank(address(entryPoint));
         account.payBill(packed(), REF, 1, 0, false);
     }
@@ -52,7 +55,7 @@ contract InstallSessionTest is SessionsWorld {
 
     function test_refusesAnother() public {
         bytes memory forged = leaveBy(STRANGER, packed(), address(account));
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(OWNER)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(OWNER)));
         account.installSession(packed(), forged);
     }
 
@@ -60,14 +63,14 @@ contract InstallSessionTest is SessionsWorld {
         asOwner();
         account.revokeSessions(one());
         bytes memory install = installSignature(packed());
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.SessionNotLive.selector, Policies.id(packed()), 2));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.SessionNotLive.selector, Policies.id(packed()), 2));
         account.installSession(packed(), install);
     }
 
     function _refusesPolicy(SessionPolicy memory policy) private {
         bytes32[5] memory words = Policies.pack(policy);
         bytes memory install = installSignature(words);
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.PolicyNotEnforceable.selector, Policies.id(words)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.PolicyNotEnforceable.selector, Policies.id(words)));
         account.installSession(words, install);
     }
 
@@ -117,7 +120,7 @@ contract RevokeSessionsTest is SessionsWorld {
 
     function test_ownerEndsASessionForEver() public {
         vm.expectEmit(address(account));
-        emit BillSessions.SessionRevoked(Policies.id(packed()));
+        emit Sessions.SessionRevoked(Policies.id(packed()));
         asOwner();
         account.revokeSessions(one());
         equal(flagsOf(packed()), 3, "flags");
@@ -125,7 +128,7 @@ contract RevokeSessionsTest is SessionsWorld {
     }
 
     function test_refusesOthers() public {
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, vm.addr(KEY)));
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, vm.addr(KEY)));
         vm.prank(vm.addr(KEY));
         account.revokeSessions(one());
     }
@@ -139,12 +142,12 @@ contract FreezeSessionsTest is SessionsWorld {
 
     function test_ownerStopsASessionAndLetsItGoOn() public {
         vm.expectEmit(address(account));
-        emit BillSessions.SessionFrozen(Policies.id(packed()), true);
+        emit Sessions.SessionFrozen(Policies.id(packed()), true);
         asOwner();
         account.freezeSessions(one());
         payRefused(5);
         vm.expectEmit(address(account));
-        emit BillSessions.SessionFrozen(Policies.id(packed()), false);
+        emit Sessions.SessionFrozen(Policies.id(packed()), false);
         asOwner();
         account.unfreezeSessions(one());
         vm.prank(address(entryPoint));
@@ -152,9 +155,9 @@ contract FreezeSessionsTest is SessionsWorld {
     }
 
     function test_refusesOthers() public {
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, address(this)));
         account.freezeSessions(one());
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, address(this)));
         account.unfreezeSessions(one());
     }
 }
@@ -167,7 +170,7 @@ contract RenounceSessionTest is SessionsWorld {
 
     function test_keyEndsItself() public {
         vm.expectEmit(address(account));
-        emit BillSessions.SessionRevoked(Policies.id(packed()));
+        emit Sessions.SessionRevoked(Policies.id(packed()));
         vm.prank(vm.addr(KEY));
         account.renounceSession(packed());
         payRefused(3);
@@ -180,7 +183,7 @@ contract RenounceSessionTest is SessionsWorld {
     }
 
     function test_refusesOthers() public {
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, vm.addr(STRANGER)));
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, vm.addr(STRANGER)));
         vm.prank(vm.addr(STRANGER));
         account.renounceSession(packed());
     }

@@ -2,6 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
+import {AccountBase} from "../../src/account/AccountBase.sol";
+import {Sessions} from "../../src/account/Sessions.sol";
+import {AccountControl} from "../../src/account/AccountControl.sol";
 import {BillSessions} from "../../src/account/BillSessions.sol";
 import {OpenVPPAccount} from "../../src/account/OpenVPPAccount.sol";
 import {Policies} from "../support/Policies.sol";
@@ -64,7 +67,7 @@ contract ValidateUserOpTest is World {
         deploy();
         _refuses(
             _op(payCall(packed(), 1, 0, false), abi.encodePacked(uint8(1), sign(KEY, HASH))),
-            abi.encodeWithSelector(BillSessions.SessionNotLive.selector, Policies.id(packed()), 0)
+            abi.encodeWithSelector(Sessions.SessionNotLive.selector, Policies.id(packed()), 0)
         );
     }
 
@@ -72,12 +75,12 @@ contract ValidateUserOpTest is World {
         open();
         bytes memory signature = abi.encodePacked(uint8(1), sign(KEY, HASH));
         _refuses(
-            _op(abi.encodeCall(OpenVPPAccount.changeOwner, (PAYEE, true)), signature),
-            abi.encodeWithSelector(OpenVPPAccount.NotASessionCall.selector, OpenVPPAccount.changeOwner.selector)
+            _op(abi.encodeCall(AccountControl.changeOwner, (PAYEE)), signature),
+            abi.encodeWithSelector(AccountBase.NotASessionCall.selector, AccountControl.changeOwner.selector)
         );
         _refuses(
             _op(abi.encodePacked(OpenVPPAccount.payBill.selector), signature),
-            abi.encodeWithSelector(OpenVPPAccount.NotASessionCall.selector, OpenVPPAccount.payBill.selector)
+            abi.encodeWithSelector(AccountBase.NotASessionCall.selector, OpenVPPAccount.payBill.selector)
         );
     }
 
@@ -108,7 +111,7 @@ contract ValidateUserOpTest is World {
     function test_refusesOthersThanTheEntryPoint() public {
         deploy();
         PackedUserOperation memory op = _op("", abi.encodePacked(uint8(0), sign(OWNER, HASH)));
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, address(this)));
         account.validateUserOp(op, HASH, 0);
     }
 

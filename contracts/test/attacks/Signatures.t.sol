@@ -3,6 +3,9 @@ pragma solidity ^0.8.28;
 
 import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
 import {IEntryPoint} from "@account-abstraction/contracts/interfaces/IEntryPoint.sol";
+import {AccountBase} from "../../src/account/AccountBase.sol";
+import {Sessions} from "../../src/account/Sessions.sol";
+import {AccountControl} from "../../src/account/AccountControl.sol";
 import {BillSessions} from "../../src/account/BillSessions.sol";
 import {OpenVPPAccount} from "../../src/account/OpenVPPAccount.sol";
 import {OpenVPPAccountFactory} from "../../src/account/OpenVPPAccountFactory.sol";
@@ -27,7 +30,7 @@ contract SignatureAttacks is World {
     }
 
     function _refusedInLane(OpenVPPAccount victim, bytes memory signature) private {
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(KEY)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(KEY)));
         victim.payBillSigned(packed(), payment(10e6, 0, false), deadline, signature);
     }
 
@@ -56,14 +59,14 @@ contract SignatureAttacks is World {
         words[4] = bytes32(uint256(words[4]) + 1);
         bytes memory install = installSignature(words);
         vm.chainId(4242);
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(OWNER)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(OWNER)));
         account.installSession(words, install);
     }
 
     function test_replayAcrossAccounts_install() public {
         OpenVPPAccount other = _second();
         bytes memory install = installSignature(packed());
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(OWNER)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(OWNER)));
         other.installSession(packed(), install);
     }
 
@@ -98,7 +101,7 @@ contract SignatureAttacks is World {
         deadline = uint40(block.timestamp + 7 days);
         bytes memory signature = _laneSignature();
         account.payBillSigned(packed(), payment(10e6, 0, false), deadline, signature);
-        OpenVPPAccount next = new OpenVPPAccount(address(entryPoint));
+        OpenVPPAccount next = new OpenVPPAccount(address(entryPoint), selfCustody);
         upgrade(address(next));
         _refusedInLane(account, signature);
         equal(usd.balanceOf(PAYEE), 10e6, "paid once");
@@ -122,8 +125,8 @@ contract SignatureAttacks is World {
         bytes32[5] memory words = packed();
         words[4] = bytes32(uint256(words[4]) + 1);
         bytes memory install = installSignature(words);
-        give(vm.addr(STRANGER), false);
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, vm.addr(STRANGER)));
+        give(vm.addr(STRANGER));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, vm.addr(STRANGER)));
         account.installSession(words, install);
     }
 
@@ -163,17 +166,17 @@ contract SignatureAttacks is World {
         ids[0] = Policies.id(words);
         asOwner();
         account.revokeSessions(ids);
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.SessionNotLive.selector, ids[0], 2));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.SessionNotLive.selector, ids[0], 2));
         account.installSession(words, install);
     }
 
     function test_frontRunningUpgrade() public {
-        OpenVPPAccount next = new OpenVPPAccount(address(entryPoint));
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, vm.addr(KEY)));
+        OpenVPPAccount next = new OpenVPPAccount(address(entryPoint), selfCustody);
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, vm.addr(KEY)));
         vm.prank(vm.addr(KEY));
-        account.upgradeToAndCall(address(next), "");
+        control.upgradeToAndCall(address(next), "");
         PackedUserOperation memory op =
-            sponsored(abi.encodeCall(OpenVPPAccount.upgradeToAndCall, (address(next), "")), 3, 0);
+            sponsored(abi.encodeCall(AccountControl.upgradeToAndCall, (address(next), "")), 3, 0);
         signByKey(op, "");
         PackedUserOperation[] memory ops = new PackedUserOperation[](1);
         ops[0] = op;
@@ -182,9 +185,7 @@ contract SignatureAttacks is World {
                 IEntryPoint.FailedOpWithRevert.selector,
                 0,
                 "AA23 reverted",
-                abi.encodeWithSelector(
-                    OpenVPPAccount.NotASessionCall.selector, OpenVPPAccount.upgradeToAndCall.selector
-                )
+                abi.encodeWithSelector(AccountBase.NotASessionCall.selector, AccountControl.upgradeToAndCall.selector)
             )
         );
         vm.prank(BENEFICIARY, BENEFICIARY);
@@ -193,16 +194,16 @@ contract SignatureAttacks is World {
 
     function test_initialisationOfTheImplementation() public {
         equal(implementation.owner(), address(0), "obeys nobody");
-        vm.expectRevert(abi.encodeWithSelector(OpenVPPAccount.NotAuthorised.selector, address(this)));
-        implementation.changeOwner(address(this), true);
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, address(this)));
+        AccountControl(address(implementation)).changeOwner(address(this));
         bytes memory install = leaveBy(OWNER, packed(), address(implementation));
-        vm.expectRevert(abi.encodeWithSelector(BillSessions.NotSignedBy.selector, address(0)));
+        vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, address(0)));
         implementation.installSession(packed(), install);
     }
 
     /// @dev Ours stands in ERC-7201 namespaces: nothing lies in the first slots, where other code would put its own.
     function test_storageCollision() public {
-        give(vm.addr(OWNER), false);
+        give(vm.addr(OWNER));
         vm.prank(address(entryPoint));
         account.payBill(packed(), REF, 1, 0, false);
         for (uint256 slot = 0; slot < 16; ++slot) {

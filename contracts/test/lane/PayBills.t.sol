@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Sessions} from "../../src/account/Sessions.sol";
 import {BillSessions} from "../../src/account/BillSessions.sol";
 import {BillLane} from "../../src/lane/BillLane.sol";
 import {Policies} from "../support/Policies.sol";
@@ -57,7 +58,7 @@ contract PayBillsTest is World {
             _intent(12e6, 0, false, 1, KEY)
         );
         vm.expectEmit(address(lane));
-        emit BillLane.IntentRefused(1, address(account), BillSessions.NotSignedBy.selector);
+        emit BillLane.IntentRefused(1, address(account), Sessions.NotSignedBy.selector);
         lane.payBills(bundle);
         equal(usd.balanceOf(PAYEE), 22e6, "usd");
     }

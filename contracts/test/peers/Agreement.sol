@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {BillSessions} from "../../src/account/BillSessions.sol";
+import {Sessions} from "../../src/account/Sessions.sol";
 import {SessionPolicies} from "../../src/account/SessionPolicy.sol";
 import {AccountProxies} from "../../src/account/AccountProxies.sol";
 import {Passkeys} from "../../src/account/Passkeys.sol";
@@ -33,6 +34,8 @@ contract Agreement is BillSessions {
         uint256 newState;
     }
 
+    constructor() Sessions(false) {}
+
     /// @dev What the account would do with each case at the block's time.
     function decide(Case[] calldata cases) external returns (Answer[] memory answers, uint256 timestamp) {
         timestamp = block.timestamp;
@@ -56,8 +59,9 @@ contract Agreement is BillSessions {
 
     function pay(Case calldata one) external returns (uint256) {
         bytes32 sessionId = SessionPolicies.id(one.policy);
-        _pay(one.policy, sessionId, one.state, one.ref, one.amount, one.fee, one.inFeeToken);
-        return _sessionState(sessionId);
+        _setState(sessionId, one.state);
+        _pay(one.policy, sessionId, _requireLive(sessionId), one.ref, one.amount, one.fee, one.inFeeToken);
+        return _requireLive(sessionId);
     }
 
     function proxyCode(address implementation, address owner) external pure returns (bytes memory) {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {OpenVPPAccount} from "../../src/account/OpenVPPAccount.sol";
+import {AccountControl} from "../../src/account/AccountControl.sol";
 import {AccountProxies} from "../../src/account/AccountProxies.sol";
 import {Agreed} from "../support/Agreed.sol";
 import {Checks} from "../support/Checks.sol";
@@ -20,7 +21,8 @@ contract LimitProofs is Checks {
 
     function setUp() public {
         vm.warp(1_000_000_000);
-        OpenVPPAccount implementation = new OpenVPPAccount(ENTRY_POINT);
+        OpenVPPAccount selfCustody = new OpenVPPAccount(ENTRY_POINT, OpenVPPAccount(payable(0)));
+        OpenVPPAccount implementation = new OpenVPPAccount(ENTRY_POINT, selfCustody);
         bytes memory code = AccountProxies.creationCode(address(implementation), OWNER);
         address made;
         assembly ("memory-safe") {
@@ -114,8 +116,8 @@ contract LimitProofs is Checks {
             abi.encodeCall(OpenVPPAccount.freezeSessions, (ids)),
             abi.encodeCall(OpenVPPAccount.unfreezeSessions, (ids)),
             abi.encodeCall(OpenVPPAccount.renounceSession, (words)),
-            abi.encodeCall(OpenVPPAccount.changeOwner, (someone, true)),
-            abi.encodeCall(OpenVPPAccount.upgradeToAndCall, (someone, ""))
+            abi.encodeCall(AccountControl.changeOwner, (someone)),
+            abi.encodeCall(AccountControl.upgradeToAndCall, (someone, ""))
         ];
         for (uint256 i = 0; i < 7; ++i) {
             vm.prank(caller);

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IEntryPoint} from "@account-abstraction/contracts/interfaces/IEntryPoint.sol";
 import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
+import {AccountControl} from "../../src/account/AccountControl.sol";
 import {BillSessions} from "../../src/account/BillSessions.sol";
 import {OpenVPPAccount} from "../../src/account/OpenVPPAccount.sol";
 import {OpenVPPAccountFactory} from "../../src/account/OpenVPPAccountFactory.sol";
@@ -33,6 +34,7 @@ abstract contract World is Checks {
 
     IEntryPoint internal entryPoint;
     OpenVPPAccount internal implementation;
+    OpenVPPAccount internal selfCustody;
     OpenVPPAccountFactory internal factory;
     OpenVPPPaymaster internal paymaster;
     OVPP internal ovpp;
@@ -41,12 +43,14 @@ abstract contract World is Checks {
     PayoutClaims internal claims;
     BillLane internal lane;
     OpenVPPAccount internal account;
+    AccountControl internal control;
 
     function setUp() public virtual {
         vm.warp(START + 100);
         string memory path = "node_modules/@account-abstraction/contracts/artifacts/EntryPoint.json";
         entryPoint = IEntryPoint(_create(vm.parseJsonBytes(vm.readFile(path), ".bytecode")));
-        implementation = new OpenVPPAccount(address(entryPoint));
+        selfCustody = new OpenVPPAccount(address(entryPoint), OpenVPPAccount(payable(0)));
+        implementation = new OpenVPPAccount(address(entryPoint), selfCustody);
         factory = new OpenVPPAccountFactory(implementation);
         paymaster = new OpenVPPPaymaster(entryPoint, address(this));
         ovpp = new OVPP(address(this));
@@ -60,6 +64,7 @@ abstract contract World is Checks {
         paymaster.setSponsor(vm.addr(SPONSOR), true);
         paymaster.setBudget(UTILITY, 0, 50 ether);
         account = OpenVPPAccount(payable(factory.accountAddress(vm.addr(OWNER), SALT)));
+        control = AccountControl(address(account));
         usd.mint(address(account), 10_000e6);
         ovpp.transfer(address(account), 1_000e18);
     }
@@ -194,19 +199,27 @@ abstract contract World is Checks {
     /// @dev Announces a change as the custodian and lets 48 hours pass; the next call is the owner's.
     function announce(bytes memory call) internal {
         vm.prank(vm.addr(OWNER));
-        account.scheduleChange(call);
-        vm.warp(block.timestamp + 48 hours);
+        control.scheduleChange(call);
+        vm.warp(control.changeReadyAt(keccak256(call)));
         vm.prank(vm.addr(OWNER));
     }
 
     function upgrade(address next) internal {
-        announce(abi.encodeCall(OpenVPPAccount.upgradeToAndCall, (next, "")));
-        account.upgradeToAndCall(next, "");
+        announce(abi.encodeCall(AccountControl.upgradeToAndCall, (next, "")));
+        control.upgradeToAndCall(next, "");
     }
 
-    function give(address newOwner, bool isSelfCustodied) internal {
-        announce(abi.encodeCall(OpenVPPAccount.changeOwner, (newOwner, isSelfCustodied)));
-        account.changeOwner(newOwner, isSelfCustodied);
+    function give(address newOwner) internal {
+        announce(abi.encodeCall(AccountControl.changeOwner, (newOwner)));
+        control.changeOwner(newOwner);
+    }
+
+    /// @dev The custodian lets the customer go; the guardian goes too.
+    function leave(address newOwner) internal {
+        vm.prank(vm.addr(OWNER));
+        control.announceExit(newOwner, false);
+        vm.warp(block.timestamp + 48 hours);
+        control.exit();
     }
 
     function left(uint64 utilityId, uint64 programId) internal view returns (uint256 leftWei) {

@@ -11,7 +11,7 @@ PHONE = phones.Phone(7)
 OF_OWNER = bytes(31) + b"\x01" + bytes(31) + b"\x02" + b"\x1b"
 DIGEST = words.keccak(b"digest")
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-KEY_SIGNATURES = [OF_OWNER, PHONE.sign(DIGEST), PHONE.assert_(DIGEST)]
+KEY_SIGNATURES = [OF_OWNER, PHONE.sign(DIGEST), PHONE.attest(DIGEST)]
 LEAVES = [None, *(sessions.encode_leave(consent=bytes(32), owner_signature=owner) for owner in KEY_SIGNATURES)]
 
 

@@ -1,0 +1,83 @@
+"""Who controls an account: guardian, recovery, exit from custody, and what the customer's own key may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contracts.bindings import passkeys, sessions, words
+
+CUSTODIAN_DELAY_SECONDS = 48 * 3600
+HOLD_SECONDS = 7 * 86_400
+
+_SET_GUARDIAN = words.selector("setGuardian(address)")
+_HOLD_SESSIONS = words.selector("holdSessions(bytes32[])")
+_SCHEDULE_RECOVERY = words.selector("scheduleRecovery(address)")
+_RECOVER = words.selector("recover(address,address)")
+_ALLOW_CALLS = words.selector("allowCalls(address,bytes4)")
+_FORBID_CALLS = words.selector("forbidCalls(address,bytes4)")
+_ANNOUNCE_EXIT = words.selector("announceExit(address,bool)")
+_CANCEL_EXIT = words.selector("cancelExit()")
+_EXIT = words.selector("exit()")
+_CALL_AS_CUSTOMER = words.selector("callAsCustomer(bytes,bytes)")
+_CUSTOMER_CALL_TYPEHASH = words.keccak(b"CustomerCall(bytes call,uint256 nonce)")
+
+
+def encode_set_guardian(*, guardian: bytes) -> bytes:
+    """Return the account calldata that appoints a guardian; a custodian announces all but the first."""
+    return _SET_GUARDIAN + words.address(guardian)
+
+
+def encode_hold_sessions(*, session_ids: Sequence[bytes]) -> bytes:
+    """Return the account calldata by which its guardian stops sessions for a week."""
+    ids = [words.exactly(i, words.HASH_BYTES, "a session id") for i in session_ids]
+    return _HOLD_SESSIONS + words.arguments((words.array(ids),))
+
+
+def encode_schedule_recovery(*, owner: bytes) -> bytes:
+    """Return the account calldata by which its guardian proposes another owner; it waits 48 hours."""
+    return _SCHEDULE_RECOVERY + words.address(owner)
+
+
+def encode_recover(*, previous_owner: bytes, owner: bytes) -> bytes:
+    """Return the account calldata that carries out a recovery that is ripe, for anybody to send."""
+    return _RECOVER + words.address(previous_owner) + words.address(owner)
+
+
+def encode_allow_calls(*, target: bytes, selector: bytes) -> bytes:
+    """Return the account calldata that lets sessions make a kind of call; a custodian announces it first."""
+    return _ALLOW_CALLS + words.address(target) + words.left_aligned(selector, length=4)
+
+
+def encode_forbid_calls(*, target: bytes, selector: bytes) -> bytes:
+    """Return the account calldata that lets sessions make a kind of call no longer."""
+    return _FORBID_CALLS + words.address(target) + words.left_aligned(selector, length=4)
+
+
+def encode_announce_exit(*, owner: bytes, keeps_guardian: bool) -> bytes:
+    """Return the account calldata by which its custodian or its customer announces the exit to the customer's key."""
+    return _ANNOUNCE_EXIT + words.address(owner) + words.flag(keeps_guardian)
+
+
+def encode_cancel_exit() -> bytes:
+    """Return the account calldata that calls an announced exit off."""
+    return _CANCEL_EXIT
+
+
+def encode_exit() -> bytes:
+    """Return the account calldata that carries out an exit that is ripe, for anybody to send."""
+    return _EXIT
+
+
+def customer_call_digest(*, call: bytes, nonce: int, chain_id: int, account: bytes) -> bytes:
+    """Return the digest that the customer's key signs for a call; `nonce` is how many it has signed before."""
+    struct_hash = words.keccak(_CUSTOMER_CALL_TYPEHASH + words.keccak(call) + words.uint(nonce, bits=96))
+    domain = sessions.account_domain(chain_id=chain_id, account=account)
+    return words.typed_data_hash(domain=domain, struct_hash=struct_hash)
+
+
+def encode_call_as_customer(*, call: bytes, signature: bytes) -> bytes:
+    """Return the account calldata that does what the customer's key signed, for anybody to send.
+
+    `call` is `cancelChange`, `enrolCustomer`, `announceExit` or `cancelExit`.
+    """
+    return _CALL_AS_CUSTOMER + words.arguments((words.dynamic(call), words.dynamic(passkeys.checked(signature))))
