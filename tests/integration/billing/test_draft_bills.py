@@ -34,7 +34,7 @@ def sheet(**fields: Any) -> str:
     return json.dumps(rate | fields)
 
 
-SHEETS = {
+SHEETS: dict[str, dict[str, Any]] = {
     "RES": {},
     "NET": {"dgrules": "Net Billing Instantaneous"},
     "BIZ": {
