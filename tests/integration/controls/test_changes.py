@@ -261,7 +261,7 @@ def test_the_pages_show_the_difference_and_who_may_decide(utility: customer_mode
     current = decide_change.get_current(kind="utility_terms", subject=str(utility.pk), user=maker)
     form = {name: value for name, value in current.items() if value is not False} | {"reason": "Moved"}
     form["treasury_address"] = customers.address()
-    answer = asking.post(page, form)
+    answer: Any = asking.post(page, form)
     change = models.ChangeRequest.objects.get()
     assert (answer.status_code, answer.url) == (302, f"/admin/controls/changerequest/{change.pk}/change/")
     own = asking.get(answer.url).content.decode()
