@@ -105,8 +105,9 @@ def test_check_compares_the_chain_with_record_and_code(
     chain: chain_fixture.Chain, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deploy.deploy(rpc_url=chain.rpc_url, deployer_key=chain_fixture.DEPLOYER.secret, out=tmp_path)
+    everything = len(deployments.addresses(chain.deployment))
     code, said = _check(chain, tmp_path, capsys)
-    assert (code, said.count("as it should be")) == (0, 14)
+    assert (code, said.count("as it should be")) == (0, everything)
 
     # One byte of the paymaster's code is another.
     paymaster_address = chain.deployment.paymaster
@@ -116,7 +117,7 @@ def test_check_compares_the_chain_with_record_and_code(
     code, said = _check(chain, tmp_path, capsys)
     assert code == 1
     assert f"{words.checksummed(paymaster_address)} paymaster: another code than was deployed" in said
-    assert said.count("as it should be") == 13
+    assert said.count("as it should be") == everything - 1
 
     # A record that was made to fit does not make it this version's code.
     path = tmp_path / "31337.json"
