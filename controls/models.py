@@ -24,6 +24,8 @@ class ChangeRequest(models.Model):
         SCREENING = "screening", "What happens when addresses cannot be checked"
         TREASURY_CAPS = "treasury_caps", "Caps of a program's treasury key"
         PROGRAM_TREASURY = "program_treasury", "Treasury and token of a program"
+        CUSTODY_EXIT = "custody_exit", "A customer's exit from custody"
+        OWNER_KEY = "owner_key", "Owner key of a customer's wallet"
 
     class State(models.TextChoices):
         OPEN = "open", "Waits for a second person"

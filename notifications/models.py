@@ -30,6 +30,7 @@ class Notice(models.Model):
         GRANT_CREATED = "grant.created", "App connected"
         GRANT_REVOKED = "grant.revoked", "App disconnected"
         WALLET_FROZEN = "wallet.frozen", "Wallet frozen"
+        WALLET_CONTROL = "wallet.control", "Who controls the wallet"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notices")
     utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+")

@@ -37,6 +37,9 @@ class Wallet(models.Model):
     salt = fields.HashField(help_text="Random; with the owner it gives the address.")
     address = fields.AddressField()
     deployed_at = models.DateTimeField(null=True, blank=True)
+    left_custody_at = models.DateTimeField(
+        null=True, blank=True, help_text="From here on a key that the customer holds owns it, and nothing is signed here."
+    )
     created_at = models.DateTimeField()
 
     utility_path = "utility"
@@ -118,7 +121,8 @@ class SessionKeyGrant(models.Model):
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="grants")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="session_key_grants")
     application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="session_key_grants")
-    key = models.OneToOneField("custody.SealedKey", on_delete=models.PROTECT, related_name="+")
+    key = models.OneToOneField("custody.SealedKey", on_delete=models.PROTECT, null=True, related_name="+")
+    client_key = models.JSONField(null=True, help_text="Public key (JWK) of the phone that signs by itself.")
     payee = fields.AddressField()
     payee_name = models.CharField(max_length=200)
     token = fields.AddressField()
@@ -153,6 +157,11 @@ class SessionKeyGrant(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="grant_period_is_forward"),
             models.CheckConstraint(
+                condition=Q(key__isnull=False, client_key__isnull=True)
+                | Q(key__isnull=True, client_key__isnull=False),
+                name="grant_has_one_key",
+            ),
+            models.CheckConstraint(
                 condition=Q(reserved_in_period_units__lte=F("limit_per_period_units")), name="grant_period_limit_holds"
             ),
             models.CheckConstraint(
@@ -165,9 +174,11 @@ class SessionKeyGrant(models.Model):
 
     @property
     def policy(self) -> sessions.SessionPolicy:
-        """Return what stands on the chain, as it is sealed with the key."""
-        sealed = policies.Session.parse(self.key.policy)
-        return sealed.on_chain(key=words.parse_address(self.key.address))
+        """Return what stands on the chain: as it is sealed with the key, or as it is written for a phone's."""
+        if self.key is not None:
+            sealed = policies.Session.parse(self.key.policy)
+            return sealed.on_chain(key=words.parse_address(self.key.address))
+        return self.terms.policy(grant_id=self.pk)
 
     @property
     def terms(self) -> grant_terms.GrantTerms:
@@ -271,9 +282,15 @@ class Operation(models.Model):
         BILL_PAYMENT = "billing.payment", "Bill payment"
         PROGRAM_PAYOUT = "programs.payout", "Program payout"
         REVOKE_SESSION = "wallets.revoke_session", "Session key removal"
+        ANNOUNCE_EXIT = "wallets.announce_exit", "Exit announced"
+        CANCEL_EXIT = "wallets.cancel_exit", "Exit called off"
+        EXIT = "wallets.exit", "Exit from custody"
+        ANNOUNCE_OWNER = "wallets.announce_owner", "New owner key announced"
+        CHANGE_OWNER = "wallets.change_owner", "New owner key"
 
     class State(models.TextChoices):
         RESERVED = "reserved", "Reserved"
+        AWAITING_SIGNATURE = "awaiting_signature", "Waits for the phone's signature"
         QUEUED = "queued", "Queued"
         SUBMITTED = "submitted", "Sent to the chain"
         MINED = "mined", "In a block"
@@ -292,7 +309,7 @@ class Operation(models.Model):
     intent = models.JSONField(help_text="What is to happen, decoded; what is signed says exactly this.")
     spend_units = fields.Uint256Field(default=0, help_text="Counted against the grant, fee in the same token included.")
     spend_period_started_at = models.DateTimeField(null=True, help_text="The grant's period that it was counted in.")
-    state = models.CharField(max_length=10, choices=State, default=State.RESERVED)
+    state = models.CharField(max_length=20, choices=State, default=State.RESERVED)
     failure = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveIntegerField(default=0, help_text="How often it was tried to send.")
     leased_until = models.DateTimeField(null=True)
@@ -331,11 +348,30 @@ class Operation(models.Model):
         )
 
 
+class SignatureRequest(models.Model):
+    """An operation, sponsored and whole, that waits for the signature of a key which the customer's phone keeps."""
+
+    operation = models.OneToOneField(
+        Operation, on_delete=models.CASCADE, primary_key=True, related_name="signature_request"
+    )
+    user_operation = models.JSONField(help_text="The user operation, unsigned.")
+    user_operation_hash = fields.HashField(help_text="What the phone signs.")
+    sign_by = models.DateTimeField(db_index=True, help_text="Unsigned by then, the operation fails.")
+    lands_by = models.DateTimeField(help_text="Until when the sponsor pays for it.")
+
+    utility_path = "operation__wallet__utility"
+    user_path = "operation__wallet__customer__user"
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return str(self.user_operation_hash)
+
+
 class OperationTransition(models.Model):
     """One step of an operation's history; append only."""
 
     operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="history")
-    state = models.CharField(max_length=10, choices=Operation.State)
+    state = models.CharField(max_length=20, choices=Operation.State)
     detail = models.CharField(max_length=500, blank=True)
     made_at = models.DateTimeField()
 
@@ -348,3 +384,91 @@ class OperationTransition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.state} at {self.made_at}"
+
+
+class CustodyExit(models.Model):
+    """A customer's wish to own their account with a key that they hold; announced 48 hours before on the chain."""
+
+    class State(models.TextChoices):
+        ASKED = "asked", "Asked for, not yet on the chain"
+        ANNOUNCED = "announced", "Announced"
+        CANCELLING = "cancelling", "Being called off"
+        CANCELLED = "cancelled", "Called off"
+        LEFT = "left", "Left custody"
+        FAILED = "failed", "Failed"
+
+    OPEN_STATES = (State.ASKED, State.ANNOUNCED, State.CANCELLING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="exits")
+    new_owner = fields.AddressField(help_text="Owner afterwards: an address, or the name of a passkey.")
+    passkey = models.JSONField(null=True, blank=True, help_text="Coordinates `x` and `y` of a P-256 key, if it is one.")
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    change = models.OneToOneField(
+        "controls.ChangeRequest",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="By which two people of the utility asked for it.",
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.ASKED)
+    ready_at = models.DateTimeField(null=True, blank=True, help_text="From here on anybody may carry it out.")
+    failure = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    utility_path = "wallet__utility"
+    user_path = "wallet__customer__user"
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["wallet"],
+                condition=Q(state__in=["asked", "announced", "cancelling"]),
+                name="exit_open_once_per_wallet",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["announced", "left"]) | Q(ready_at__isnull=False),
+                name="exit_announced_with_its_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_state_display()}: {self.new_owner}"
+
+
+class OwnerRotation(models.Model):
+    """Another sealed key becomes the owner of an account, as two people decided; announced 48 hours before."""
+
+    class State(models.TextChoices):
+        DECIDED = "decided", "Decided, not yet on the chain"
+        ANNOUNCED = "announced", "Announced"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="rotations")
+    change = models.OneToOneField(
+        "controls.ChangeRequest", on_delete=models.PROTECT, primary_key=True, related_name="+"
+    )
+    new_key = models.OneToOneField("custody.SealedKey", on_delete=models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=10, choices=State, default=State.DECIDED)
+    ready_at = models.DateTimeField(null=True, blank=True)
+    failure = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    utility_path = "wallet__utility"
+    user_path = "wallet__customer__user"
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["wallet"], condition=Q(state__in=["decided", "announced"]), name="rotation_open_once_per_wallet"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_state_display()}: {self.wallet_id}"

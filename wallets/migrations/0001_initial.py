@@ -14,6 +14,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ('controls', '0002_guards'),
         ('custody', '0001_initial'),
         ('customers', '0001_initial'),
         ('relayer', '0001_initial'),
@@ -350,5 +351,110 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField(db_index=True)),
                 ('access_token', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL)),
             ],
+        ),
+        migrations.CreateModel(
+            name='CustodyExit',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('new_owner', openvpp.core.fields.AddressField(editable=True, help_text='Owner afterwards: an address, or the name of a passkey.')),
+                ('passkey', models.JSONField(blank=True, help_text='Coordinates `x` and `y` of a P-256 key, if it is one.', null=True)),
+                ('state', models.CharField(choices=[('asked', 'Asked for, not yet on the chain'), ('announced', 'Announced'), ('cancelling', 'Being called off'), ('cancelled', 'Called off'), ('left', 'Left custody'), ('failed', 'Failed')], default='asked', max_length=10)),
+                ('ready_at', models.DateTimeField(blank=True, help_text='From here on anybody may carry it out.', null=True)),
+                ('failure', models.CharField(blank=True, max_length=500)),
+                ('created_at', models.DateTimeField()),
+                ('ended_at', models.DateTimeField(blank=True, null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='OwnerRotation',
+            fields=[
+                ('change', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='+', serialize=False, to='controls.changerequest')),
+                ('state', models.CharField(choices=[('decided', 'Decided, not yet on the chain'), ('announced', 'Announced'), ('done', 'Done'), ('failed', 'Failed')], default='decided', max_length=10)),
+                ('ready_at', models.DateTimeField(blank=True, null=True)),
+                ('failure', models.CharField(blank=True, max_length=500)),
+                ('created_at', models.DateTimeField()),
+                ('ended_at', models.DateTimeField(blank=True, null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='SignatureRequest',
+            fields=[
+                ('operation', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='signature_request', serialize=False, to='wallets.operation')),
+                ('user_operation', models.JSONField(help_text='The user operation, unsigned.')),
+                ('user_operation_hash', openvpp.core.fields.HashField(editable=True, help_text='What the phone signs.')),
+                ('sign_by', models.DateTimeField(db_index=True, help_text='Unsigned by then, the operation fails.')),
+                ('lands_by', models.DateTimeField(help_text='Until when the sponsor pays for it.')),
+            ],
+        ),
+        migrations.AddField(
+            model_name='sessionkeygrant',
+            name='client_key',
+            field=models.JSONField(help_text='Public key (JWK) of the phone that signs by itself.', null=True),
+        ),
+        migrations.AddField(
+            model_name='wallet',
+            name='left_custody_at',
+            field=models.DateTimeField(blank=True, help_text='From here on a key that the customer holds owns it, and nothing is signed here.', null=True),
+        ),
+        migrations.AlterField(
+            model_name='operation',
+            name='kind',
+            field=models.CharField(choices=[('billing.payment', 'Bill payment'), ('programs.payout', 'Program payout'), ('wallets.revoke_session', 'Session key removal'), ('wallets.announce_exit', 'Exit announced'), ('wallets.cancel_exit', 'Exit called off'), ('wallets.exit', 'Exit from custody'), ('wallets.announce_owner', 'New owner key announced'), ('wallets.change_owner', 'New owner key')], max_length=32),
+        ),
+        migrations.AlterField(
+            model_name='operation',
+            name='state',
+            field=models.CharField(choices=[('reserved', 'Reserved'), ('awaiting_signature', "Waits for the phone's signature"), ('queued', 'Queued'), ('submitted', 'Sent to the chain'), ('mined', 'In a block'), ('succeeded', 'Succeeded'), ('failed', 'Failed')], default='reserved', max_length=20),
+        ),
+        migrations.AlterField(
+            model_name='operationtransition',
+            name='state',
+            field=models.CharField(choices=[('reserved', 'Reserved'), ('awaiting_signature', "Waits for the phone's signature"), ('queued', 'Queued'), ('submitted', 'Sent to the chain'), ('mined', 'In a block'), ('succeeded', 'Succeeded'), ('failed', 'Failed')], max_length=20),
+        ),
+        migrations.AlterField(
+            model_name='sessionkeygrant',
+            name='key',
+            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='custody.sealedkey'),
+        ),
+        migrations.AddConstraint(
+            model_name='sessionkeygrant',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('client_key__isnull', True), ('key__isnull', False)), models.Q(('client_key__isnull', False), ('key__isnull', True)), _connector='OR'), name='grant_has_one_key'),
+        ),
+        migrations.AddField(
+            model_name='custodyexit',
+            name='asked_by',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddField(
+            model_name='custodyexit',
+            name='change',
+            field=models.OneToOneField(blank=True, help_text='By which two people of the utility asked for it.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='controls.changerequest'),
+        ),
+        migrations.AddField(
+            model_name='custodyexit',
+            name='wallet',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='exits', to='wallets.wallet'),
+        ),
+        migrations.AddField(
+            model_name='ownerrotation',
+            name='new_key',
+            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='custody.sealedkey'),
+        ),
+        migrations.AddField(
+            model_name='ownerrotation',
+            name='wallet',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rotations', to='wallets.wallet'),
+        ),
+        migrations.AddConstraint(
+            model_name='custodyexit',
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['asked', 'announced', 'cancelling'])), fields=('wallet',), name='exit_open_once_per_wallet'),
+        ),
+        migrations.AddConstraint(
+            model_name='custodyexit',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['announced', 'left']), _negated=True), ('ready_at__isnull', False), _connector='OR'), name='exit_announced_with_its_time'),
+        ),
+        migrations.AddConstraint(
+            model_name='ownerrotation',
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['decided', 'announced'])), fields=('wallet',), name='rotation_open_once_per_wallet'),
         ),
     ]
