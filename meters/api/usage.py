@@ -83,6 +83,10 @@ class Usage(views.APIView):
             missing = serializers.IntegerField(help_text="Intervals of the row that have no value, up to now.")
             estimated = serializers.IntegerField(help_text="Intervals of the row that were estimated.")
 
+            def to_representation(self, instance: Any) -> dict[str, Any]:
+                shown: dict[str, Any] = super().to_representation(instance)
+                return {name: value for name, value in shown.items() if name in instance}
+
         class GapOutput(serializers.Serializer[object]):
             starts_at = spans.LocalInstant()
             ends_at = spans.LocalInstant()
