@@ -13,8 +13,7 @@ from meters.domain import csv_mapping, delivery, packing, units
 from openvpp.core import errors
 
 MOST_ERRORS = 50
-_LARGEST_MILLI_UNITS = 10**15
-_FIRST_YEAR, _LAST_YEAR = 1970, 2100
+_FIRST_YEAR, _LAST_YEAR = 1970, 2088
 
 type Carried = dict[str, Any]
 
@@ -239,6 +238,6 @@ def _value(mapping: csv_mapping.CsvMapping, text: str) -> int | None:
         milli = round(number * mapping.milli_per_unit.numerator / mapping.milli_per_unit.denominator)
     except (decimal.InvalidOperation, ValueError, OverflowError) as error:  # the last two of NaN and infinity
         raise _WrongLine("wrong_value", f"{text[:20]!r} is no number") from error
-    if abs(milli) > _LARGEST_MILLI_UNITS:
+    if abs(milli) > packing.MOST_MILLI_UNITS:
         raise _WrongLine("wrong_value", f"{text[:20]!r} is more than a meter counts")
     return milli

@@ -46,6 +46,7 @@ _QUALITIES = {
     "19": units.Quality.VALID,
 }
 _MILLI = 3
+_MOST_POWER = 18
 _ELECTRICITY = "0"
 _NAMESPACES = {"e": ESPI_NAMESPACE}
 _VALUES = etree.XPath("e:IntervalReading/e:value/text()", namespaces=_NAMESPACES, smart_strings=False)
@@ -153,6 +154,11 @@ def to_columns(*, block: Block, kind: ReadingType) -> delivery.Columns:
             )
         seconds = np.where(seconds == 0, kind.interval_seconds, seconds)
     power = kind.multiplier + _MILLI
+    if abs(power) > _MOST_POWER:
+        raise UnableToReadGreenButton(
+            f"{block.where}: powerOfTenMultiplier {kind.multiplier} is none that a meter has.",
+            code="green_button_value",
+        )
     values = block.values
     if power >= 0:
         if len(values) and int(np.abs(values).max()) > (2**62) // 10**power:

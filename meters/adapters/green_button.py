@@ -215,8 +215,10 @@ def _channel(
             parts=[espi.to_columns(block=block, kind=own) for block, own in blocks], name=reading
         )
     except packing.Unpackable as error:
+        is_value = isinstance(error, packing.OutOfRange)
         raise espi.UnableToReadGreenButton(
-            f"{blocks[0][0].where} and what follows it: {error}", code="green_button_overlap"
+            f"{blocks[0][0].where} and what follows it: {error}",
+            code="green_button_value" if is_value else "green_button_overlap",
         ) from error
     for warning in assembled.warnings:
         feed.warn(warning)

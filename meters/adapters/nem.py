@@ -97,7 +97,8 @@ def read(*, content: bytes, max_bytes: int = MAX_BYTES, first_line: int = 1) -> 
         if kind == "NEM13":
             return _read_registers(lines)
     except packing.Unpackable as error:
-        raise UnableToReadNem(str(error), code="nem_overlap") from error
+        is_value = isinstance(error, packing.OutOfRange)
+        raise UnableToReadNem(str(error), code="nem_value" if is_value else "nem_overlap") from error
     raise UnableToReadNem("Line 1 is no 100 record of NEM12 or NEM13.", code="nem_header")
 
 
@@ -213,6 +214,8 @@ def _take_day(channel: _Channel, line: str, number: int) -> None:
         raise _malformed(number, f"the quality {method[:10]!r}")
     channel.days.append(int(datetime.datetime.combine(date, datetime.time(), _MARKET_ZONE).timestamp()))
     text = ",".join(fields[2 : count + 2])
+    if "n" in text.lower():  # nan and inf, which are numbers to numpy
+        raise UnableToReadNem(f"Line {number}: a value is no number.", code="nem_value")
     if ",," in text or text.startswith(",") or text.endswith(","):
         text = ",".join(value if value.strip() else "nan" for value in fields[2 : count + 2])
     channel.values.append(text)
@@ -273,6 +276,11 @@ def _columns(channel: _Channel) -> delivery.Columns:
     codes = np.repeat(np.array(channel.qualities, dtype=np.uint8), count)
     for day, first, last, code in channel.patches:
         codes[day * count + first : day * count + last] = code
+    values *= channel.milli
+    if bool((np.abs(values) > packing.MOST_MILLI_UNITS).any()):
+        raise UnableToReadNem(
+            f"{channel.point} {channel.suffix}: a value is more than a meter counts.", code="nem_value"
+        )
     seconds = channel.minutes * _SECONDS_PER_MINUTE
     starts = np.repeat(np.array(channel.days, dtype=np.int64), count) + np.tile(
         seconds * np.arange(count, dtype=np.int64), len(channel.days)
@@ -283,7 +291,7 @@ def _columns(channel: _Channel) -> delivery.Columns:
     return delivery.Columns(
         starts=starts,
         seconds=np.full(len(starts), seconds, dtype=np.int64),
-        milli_units=np.rint(values * channel.milli).astype(np.int64),
+        milli_units=np.rint(values).astype(np.int64),
         qualities=codes,
     )
 
@@ -316,8 +324,8 @@ def _read_registers(lines: list[str]) -> delivery.Delivery:
                 milli_units=round(float(fields[18]) * milli),
                 quality=_QUALITIES[fields[15][:1]],
             )
-        except (IndexError, ValueError, KeyError) as error:
-            raise _malformed(number, "a 250 record without dates, quantity, quality or unit") from error
+        except (IndexError, ValueError, KeyError, OverflowError) as error:  # the last of an endless quantity
+            raise _malformed(number, "a 250 record without possible dates, quantity, quality or unit") from error
         if value.ends <= value.starts:
             raise _malformed(number, "a read that is not after the one before it")
         flow = units.Flow.RECEIVED if fields[7].upper() == "I" else units.Flow.DELIVERED

@@ -80,7 +80,7 @@ def read_days(buffer, starts, places, codes, values, days, qualities):
                     return False
                 values[row, i] = MISSING
                 continue
-            if decimals > places:
+            if decimals > places or digits + places - decimals > 15:
                 return False
             for _ in range(places - decimals):
                 whole *= 10

@@ -17,6 +17,9 @@ class PeriodValue:
     milli_units: int
     quality: units.Quality
 
+    def __post_init__(self) -> None:
+        packing.check_range(starts=self.starts, ends=self.ends, lowest=self.milli_units, highest=self.milli_units)
+
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class ChannelReadings:
@@ -81,7 +84,8 @@ def assemble(*, parts: list[Columns], name: str) -> Assembled:
 
     Of two readings for the same interval the later delivered one holds.
 
-    :raises packing.Unpackable: intervals of one length overlap, or a length is not positive.
+    :raises packing.Unpackable: intervals of one length overlap, a length is not positive, or a value or a time is
+        none that can be.
     """
     if not parts:
         return Assembled((), (), [], ())

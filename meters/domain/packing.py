@@ -27,9 +27,22 @@ _MAX_SCALE = 2**15 - 1
 BETWEEN_2_AND_4 = 2.75
 BETWEEN_4_AND_8 = 5.5
 
+MOST_MILLI_UNITS = 10**15
+"""No meter counts a terawatt hour in an interval; and sums of months stay far from 64 bits."""
+
+_FIRST_INSTANT = 0
+_AFTER_LAST_INSTANT = int(datetime.datetime(2089, 1, 1, tzinfo=datetime.UTC).timestamp())
+_MOST_BYTES = 2**16 - 1
+_MOST_INTERVALS = 2**15 - 1
+# How days are joined when they are read: see `meters.domain.unpacking`.
+
 
 class Unpackable(ValueError):
     """The readings do not make days: they overlap, disagree in length or are beyond what a day can hold."""
+
+
+class OutOfRange(Unpackable):
+    """A value, or a time, is none that a meter can have had."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -52,6 +65,13 @@ class Series:
         if len(self.starts) > 1 and int(np.diff(self.starts).min()) < self.interval_seconds:
             at = int(np.argmax(np.diff(self.starts) < self.interval_seconds))
             raise Unpackable(f"The interval at {instant(int(self.starts[at + 1]))} overlaps the one before it.")
+        if len(self.starts):
+            check_range(
+                starts=int(self.starts[0]),
+                ends=int(self.starts[-1]),
+                lowest=int(self.milli_units.min()),
+                highest=int(self.milli_units.max()),
+            )
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -94,6 +114,17 @@ class Day:
         """Return every interval's start, epoch seconds."""
         first = midnight(day=self.local_date, zone=zone) + self.offset_seconds
         return first + self.interval_seconds * np.arange(len(self), dtype=np.int64)
+
+
+def check_range(*, starts: int, ends: int, lowest: int, highest: int) -> None:
+    """Refuse times (epoch seconds) before 1970 or after 2088, and values of more than `MOST_MILLI_UNITS`.
+
+    :raises OutOfRange: it is one of these.
+    """
+    if starts < _FIRST_INSTANT or ends >= _AFTER_LAST_INSTANT:
+        raise OutOfRange("A reading is not of the years 1970 to 2088.")
+    if max(highest, -lowest) > MOST_MILLI_UNITS:
+        raise OutOfRange("A value is more than a meter counts.")
 
 
 def width_of(*, size: int, interval_seconds: int) -> int:
@@ -224,6 +255,8 @@ def _make(
     counts = values // scale
     largest = max(int(counts.max()), -int(counts.min()) - 1)
     width = 2 if largest < 2**15 else 4 if largest < 2**31 else 8
+    if len(values) > _MOST_INTERVALS or len(values) * width > _MOST_BYTES:
+        raise OutOfRange(f"Intervals of {interval_seconds} seconds are too short to be kept by the day.")
     is_uniform = bool((codes == codes[0]).all())
     return Day(
         local_date=local_date,

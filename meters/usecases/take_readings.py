@@ -17,7 +17,6 @@ from openvpp.core import db, errors
 
 MOST_ROWS = 2_000
 MOST_VALUES = 50_000
-_LARGEST_MILLI_UNITS = 10**15
 _AHEAD = datetime.timedelta(hours=1)
 _LONGEST_SECONDS, _SHORTEST_SECONDS = 3600, 60
 _MILLI_PER_UNIT = {
@@ -143,8 +142,10 @@ def _read(*, row: Row, points: dict[str, int], now: datetime.datetime) -> tuple[
         else (_MILLI_PER_UNIT[row.unit][0], decimal.Decimal(_MILLI_PER_UNIT[row.unit][1]))
     )
     values = [round(value * milli) for value in row.values if value is not None]
-    if any(abs(value) > _LARGEST_MILLI_UNITS for value in values):
+    if any(abs(value) > packing.MOST_MILLI_UNITS for value in values):
         raise _Wrong("wrong_value", "A value is more than a meter counts.")
+    if starts < 0:
+        raise _Wrong("wrong_time", "The readings are older than 1970.")
     if row.flow is not units.Flow.NET and min(values) < 0:
         raise _Wrong("negative", "Only a net channel has negative values.")
     return unit, packing.Series(

@@ -341,8 +341,30 @@ def test_values_finer_than_a_thousandth_are_refused() -> None:
     )
 
 
-def test_values_of_int48_are_exact() -> None:
-    value = 2**47 - 1
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"value": 2**47 - 1}, "more than a meter counts"),
+        ({"multiplier": 25, "value": 0}, "powerOfTenMultiplier 25 is none"),
+        ({"multiplier": -30, "value": 0}, "powerOfTenMultiplier -30 is none"),
+        ({"start": 99_999_999_999_999}, "not of the years 1970 to 2088"),
+        ({"start": -62_135_600_000}, "not of the years 1970 to 2088"),
+        ({"start": 99_999_999_999_999, "seconds": 86_400}, "not of the years 1970 to 2088"),
+    ],
+)
+def test_numbers_that_no_meter_has_are_refused(changes: dict[str, int], detail: str) -> None:
+    asked = {"start": START, "value": 1, "seconds": 900, "multiplier": 0} | changes
+    kind = reading_type(1, multiplier=asked["multiplier"])
+    one = reading(asked["start"], asked["value"], seconds=asked["seconds"])
+
+    error = refused(feed(usage_point("A"), kind, block("A", 1, one)))
+
+    assert error.code == "green_button_value"
+    assert detail in error.detail
+
+
+def test_large_values_are_exact() -> None:
+    value = 10**12
 
     (channel,) = read(feed(usage_point("A"), reading_type(1), block("A", 1, reading(START, value)))).channels
 

@@ -169,3 +169,36 @@ def test_large_file_is_read_compiled_to_the_very_same_readings(monkeypatch: pyte
 )
 def test_compiled_reader_gives_up_where_a_record_needs_a_closer_look(line: str) -> None:
     assert nem._read_quickly((HEAD + DAY + line + "900\n").encode()) is None
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-Infinity", "1e300", "1e400", "1000000000.1"])
+def test_values_that_no_meter_has_are_refused(value: str) -> None:
+    days = ",".join([value, *["1"] * 47])
+    text = f"100,NEM12,202001010000,A,B\n200,6123456789,E1,E1,E1,N1,M,KWH,30,\n300,20200101,{days},A,,,,\n900\n"
+
+    with pytest.raises(nem.UnableToReadNem) as refusal:
+        read(text)
+
+    assert refusal.value.code == "nem_value"
+
+
+@pytest.mark.parametrize("quantity", ["inf", "nan", "1e300"])
+def test_quantities_that_no_meter_has_are_refused(quantity: str) -> None:
+    text = (
+        "100,NEM13,202001010000,A,B\n"
+        "250,6123456789,E1,1,E1,N1,SER,E,1,20200101000000,A,,,2,20200201000000,A,,,"
+        f"{quantity},KWH,,20200202000000,\n900\n"
+    )
+
+    with pytest.raises(nem.UnableToReadNem) as refusal:
+        read(text)
+
+    assert refusal.value.code == "nem_malformed"
+
+
+def test_compiled_reader_gives_up_before_a_number_is_too_wide() -> None:
+    head, line = HEAD.replace("kWh", "MWh"), DAY.replace("1.5", "999999999999", 1)
+
+    assert nem._read_quickly((head + DAY + line + "900\n").encode()) is None
+    with pytest.raises(nem.UnableToReadNem, match="more than a meter counts"):
+        read(head + line + "900\n")

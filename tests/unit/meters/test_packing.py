@@ -151,3 +151,29 @@ def test_overlay_refuses_part_of_a_day_in_other_intervals() -> None:
     with pytest.raises(packing.Unpackable, match="2026-06-01 is kept in intervals of 3600 seconds"):
         packing.overlay(old=old, new=part)
     assert packing.overlay(old=old, new=whole) is whole
+
+
+def test_what_a_day_cannot_hold_is_refused() -> None:
+    zone = zoneinfo.ZoneInfo("UTC")
+    noon = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
+
+    for value in (packing.MOST_MILLI_UNITS, -packing.MOST_MILLI_UNITS):
+        (day,) = packing.pack(series=series(starts_at=noon, seconds=900, values=[value]), zone=zone)
+        assert int(day.milli_units().sum()) == value
+        with pytest.raises(packing.OutOfRange, match="more than a meter counts"):
+            series(starts_at=noon, seconds=900, values=[value + (1 if value > 0 else -1)])
+    with pytest.raises(packing.OutOfRange, match="more than a meter counts"):
+        series(starts_at=noon, seconds=900, values=[-(2**63)])
+    for year in (1969, 2089):
+        with pytest.raises(packing.OutOfRange, match="1970 to 2088"):
+            series(starts_at=noon.replace(year=year), seconds=900, values=[1])
+
+
+def test_days_of_seconds_would_not_be_read_again_and_are_refused() -> None:
+    zone = zoneinfo.ZoneInfo("UTC")
+    noon = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
+
+    packing.pack(series=series(starts_at=noon, seconds=3, values=[1]), zone=zone)
+    for seconds, value in ((2, 1), (3, 2**31 + 1), (10, 2**31 + 1)):
+        with pytest.raises(packing.OutOfRange, match="too short"):
+            packing.pack(series=series(starts_at=noon, seconds=seconds, values=[value, 1]), zone=zone)
