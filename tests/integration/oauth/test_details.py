@@ -1,6 +1,7 @@
 """What an application asks in detail: shown as it is, frozen, granted unchanged, or refused."""
 
 import json
+import itertools
 import time
 from typing import Any
 
@@ -99,6 +100,7 @@ def test_the_default_limits_become_the_same_kind_of_details(app: flow.MobileApp,
         (("key",), {"mode": "client"}),
         (("memo",), "altered"),
     ],
+    ids=itertools.count(1),
 )
 def test_details_beyond_the_utilitys_bounds_or_not_displayed_are_refused(
     app: flow.MobileApp, detail: dict[str, Any], path: tuple[Any, ...], value: Any

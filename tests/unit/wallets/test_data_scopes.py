@@ -54,7 +54,7 @@ def test_refuses_by_name(text: str, words: str) -> None:
         ("FB=4_5_7", False),
         ("FB=4_5;IntervalDuration=300", False),
         ("FB=4_5;HistoryLength=34128001", False),
-        (f"FB=4_5;Authorization={uuid.uuid4()}", False),
+        (f"FB=4_5;Authorization={uuid.UUID(int=7)}", False),
         ("FB=4_5_60", False),
     ],
 )

@@ -18,7 +18,7 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize(("before", "after"), itertools.product(State, State))
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(State, State)))
 def test_every_step(before: State, after: State) -> None:
     assert operation_states.may_go(before=before, after=after) is (after in ALLOWED[before])
 
