@@ -1,7 +1,7 @@
 """What an application asks in detail: shown as it is, frozen, granted unchanged, or refused."""
 
-import json
 import itertools
+import json
 import time
 from typing import Any
 
