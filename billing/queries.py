@@ -65,7 +65,7 @@ def get_payments(*, user: customer_models.User) -> "db_models.QuerySet[Any]":
     """Return the payments of a person's own accounts."""
     return (
         models.Payment.objects.for_customer(user)
-        .select_related("account", "utility", "token", "fee_token", "wallet", "operation")
+        .select_related("account", "utility", "token", "fee_token", "wallet", "operation__grant")
         .prefetch_related("allocations__bill", "transfers")
     )
 

@@ -38,7 +38,9 @@ class Wallet(models.Model):
     address = fields.AddressField()
     deployed_at = models.DateTimeField(null=True, blank=True)
     left_custody_at = models.DateTimeField(
-        null=True, blank=True, help_text="From here on a key that the customer holds owns it, and nothing is signed here."
+        null=True,
+        blank=True,
+        help_text="From here on a key that the customer holds owns it, and nothing is signed here.",
     )
     created_at = models.DateTimeField()
 
@@ -157,8 +159,7 @@ class SessionKeyGrant(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="grant_period_is_forward"),
             models.CheckConstraint(
-                condition=Q(key__isnull=False, client_key__isnull=True)
-                | Q(key__isnull=True, client_key__isnull=False),
+                condition=Q(key__isnull=False, client_key__isnull=True) | Q(key__isnull=True, client_key__isnull=False),
                 name="grant_has_one_key",
             ),
             models.CheckConstraint(
@@ -447,6 +448,8 @@ class OwnerRotation(models.Model):
         ANNOUNCED = "announced", "Announced"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
+
+    OPEN_STATES = (State.DECIDED, State.ANNOUNCED)
 
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="rotations")
     change = models.OneToOneField(

@@ -21,10 +21,12 @@ from relayer import operations as relayer
 from wallets import models, queries
 from wallets.adapters import submission
 from wallets.domain import grant_period, limits, operation_states, outcome
+from wallets.domain import prepared as prepared_operations
 
 State = models.Operation.State
 GrantState = models.SessionKeyGrant.State
 SEND_WITHIN = datetime.timedelta(minutes=5)
+SIGN_WITHIN = datetime.timedelta(minutes=2)
 SUBMIT_LEASE = datetime.timedelta(seconds=30)
 MOST_ATTEMPTS = 100
 WITHDRAWN = "The permission to pay was withdrawn before the operation could be sent."
@@ -120,6 +122,9 @@ class UnableToSubmit(errors.UnableTo):
 def submit(*, operation_id: uuid.UUID, now: datetime.datetime) -> None:
     """Build, sponsor, sign and queue a reserved operation; one that can never be sent is ended as failed.
 
+    Where the customer's phone keeps the key, what it is to sign is written down for it, and it is queued when the
+    signature comes.
+
     Safe to run twice and by several at once: a lease admits one, and only what is still reserved is queued.
 
     :raises UnableToSubmit: `already_submitted`, `being_submitted`, `wallet_busy` while another operation of the wallet
@@ -145,7 +150,36 @@ def submit(*, operation_id: uuid.UUID, now: datetime.datetime) -> None:
     except Exception:
         _release(operation_id=operation_id, leased_until=leased_until, counted=0)
         raise
-    _queue(operation_id=operation_id, leased_until=leased_until, signed=signed, now=now)
+    _go_on(operation_id=operation_id, leased_until=leased_until, prepared=signed, now=now)
+
+
+@db.transaction_required
+def queue(
+    *,
+    operation: models.Operation,
+    signed: user_operations.UserOperation,
+    expires_at: datetime.datetime,
+    now: datetime.datetime,
+) -> None:
+    """Hand a locked operation's signed user operation to the relayer, or end it if its permission was withdrawn.
+
+    `expires_at` is what the sponsor signed for.
+
+    :raises UnableToSubmit: `wallet_busy` while another operation of the wallet is on its way.
+    """
+    if _end_if_withdrawn(operation=operation, now=now):
+        return
+    _require_free_wallet(operation)
+    operation.user_operation = relayer.queue(
+        operation=signed,
+        quote=operation.quote,
+        utility_id=operation.wallet.utility_id,
+        chain_id=operation.wallet.chain_id,
+        expires_at=expires_at,
+        now=now,
+    )
+    move(operation=operation, state=State.QUEUED, detail="", now=now)
+    _move_grant(operation=operation, before=GrantState.PENDING, after=GrantState.INSTALLING)
 
 
 def _screen(*, operation: models.Operation, now: datetime.datetime) -> None:
@@ -240,33 +274,38 @@ def _release(*, operation_id: uuid.UUID, leased_until: datetime.datetime, counte
 
 
 @db.transaction
-def _queue(
+def _go_on(
     *,
     operation_id: uuid.UUID,
     leased_until: datetime.datetime,
-    signed: user_operations.UserOperation,
+    prepared: user_operations.UserOperation,
     now: datetime.datetime,
 ) -> None:
     operation = queries.lock_operation(operation_id=operation_id)
     _require_unsent(operation)
     if operation.leased_until != leased_until:
         raise UnableToSubmit("Another process is sending the operation.", code="being_submitted")
-    if operation.grant_id is not None:
-        grant = queries.lock_grant(grant_id=operation.grant_id)
-        if grant.state not in models.SessionKeyGrant.LIVE_STATES:
-            end(operation=operation, result=operation.ended(succeeded=False, reason=WITHDRAWN, receipt=None), now=now)
-            return
-    _require_free_wallet(operation)
-    operation.user_operation = relayer.queue(
-        operation=signed,
-        quote=operation.quote,
-        utility_id=operation.wallet.utility_id,
-        chain_id=operation.wallet.chain_id,
-        expires_at=now + SEND_WITHIN,
-        now=now,
-    )
-    move(operation=operation, state=State.QUEUED, detail="", now=now)
-    _move_grant(operation=operation, before=GrantState.PENDING, after=GrantState.INSTALLING)
+    if prepared.signature:
+        queue(operation=operation, signed=prepared, expires_at=now + SEND_WITHIN, now=now)
+    elif not _end_if_withdrawn(operation=operation, now=now):
+        models.SignatureRequest.objects.create(
+            operation=operation,
+            user_operation=prepared_operations.to_json(prepared),
+            user_operation_hash="0x" + submission.hash_of(prepared, chain_id=operation.wallet.chain_id).hex(),
+            sign_by=now + SIGN_WITHIN,
+            lands_by=now + SEND_WITHIN,
+        )
+        move(operation=operation, state=State.AWAITING_SIGNATURE, detail="", now=now)
+
+
+def _end_if_withdrawn(*, operation: models.Operation, now: datetime.datetime) -> bool:
+    if operation.grant_id is None:
+        return False
+    grant = queries.lock_grant(grant_id=operation.grant_id)
+    if grant.is_live(now=now):
+        return False
+    end(operation=operation, result=operation.ended(succeeded=False, reason=WITHDRAWN, receipt=None), now=now)
+    return True
 
 
 @db.transaction

@@ -106,7 +106,7 @@ def get_activity(*, user: customer_models.User) -> "db_models.QuerySet[Any]":
     """Return the operations of a person's own wallets."""
     return (
         models.Operation.objects.for_customer(user)
-        .select_related("wallet__utility", "user_operation__bundle")
+        .select_related("wallet__utility", "user_operation__bundle", "grant", "signature_request")
         .prefetch_related("history")
     )
 
@@ -124,6 +124,39 @@ def get_operation(*, user: customer_models.User, operation_id: uuid.UUID) -> mod
     if operation is None:
         raise UnableToFindOperation("There is no such operation.", code="not_found")
     return operation
+
+
+def get_unsigned_operations(*, now: datetime.datetime, most: int) -> list[uuid.UUID]:
+    """Return operations that no phone will sign any more: the time is over, or the permission."""
+    rows = models.Operation.objects.filter(state=models.Operation.State.AWAITING_SIGNATURE).filter(
+        db_models.Q(signature_request__sign_by__lte=now)
+        | ~db_models.Q(grant__state__in=models.SessionKeyGrant.LIVE_STATES)
+    )
+    return list(rows.order_by("created_at").values_list("pk", flat=True)[:most])
+
+
+class UnableToFindExit(errors.NotFound):
+    """This person never asked to leave custody."""
+
+
+def get_exit(*, user: customer_models.User) -> models.CustodyExit:
+    """Return the latest exit of a person's own wallet.
+
+    :raises UnableToFindExit: there is none.
+    """
+    rows = models.CustodyExit.objects.for_customer(user).select_related("wallet").order_by("-created_at")
+    found: models.CustodyExit | None = rows.first()
+    if found is None:
+        raise UnableToFindExit("No exit was asked for.", code="no_exit")
+    return found
+
+
+def get_open_exit(*, wallet: models.Wallet) -> models.CustodyExit | None:
+    """Return the exit that is announced for a wallet, or on its way to be."""
+    found: models.CustodyExit | None = models.CustodyExit.objects.filter(
+        wallet=wallet, state__in=models.CustodyExit.OPEN_STATES
+    ).first()
+    return found
 
 
 def get_operations_of(*, wallet: models.Wallet, most: int) -> "db_models.QuerySet[Any]":

@@ -4,13 +4,14 @@ import celery
 from django.conf import settings
 
 from openvpp.core import clock
-from wallets.usecases import clear_out, submit_waiting, watch_wallets
+from wallets.usecases import clear_out, relay_signature, submit_waiting, watch_wallets
 
 
 @celery.shared_task(name="wallets.submit_waiting", queue=settings.QUEUE_DEFAULT, ignore_result=True)
 def submit_waiting_operations() -> None:
-    """Send what was reserved and not sent."""
+    """Send what was reserved and not sent; end what no phone signed in time."""
     submit_waiting.submit_waiting(now=clock.get_now())
+    relay_signature.end_unsigned(now=clock.get_now())
 
 
 @celery.shared_task(name="wallets.clear_out", queue=settings.QUEUE_DEFAULT, ignore_result=True)

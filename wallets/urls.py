@@ -1,6 +1,6 @@
 from django import urls
 
-from wallets.api import explain, grants, operations, tickets, wallet
+from wallets.api import explain, grants, operations, signatures, tickets, wallet
 
 urlpatterns = [
     urls.path("notices/ticket/", tickets.MakeTicket.as_view(), name="notices-ticket"),
@@ -11,4 +11,7 @@ urlpatterns = [
     urls.path("wallet/grants/<uuid:grant_id>/", grants.Grant.as_view(), name="wallet-grant"),
     urls.path("policies/explain/", explain.ExplainPolicy.as_view(), name="policies-explain"),
     urls.path("operations/<uuid:operation_id>/", operations.ShowOperation.as_view(), name="operation"),
+    urls.path(
+        "operations/<uuid:operation_id>/signature/", signatures.SignOperation.as_view(), name="operation-signature"
+    ),
 ]

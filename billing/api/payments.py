@@ -12,6 +12,7 @@ from billing.usecases import pay_bill
 from customers import models as customer_models
 from openvpp.core import api, clock, money, pages, scopes
 from wallets import queries as wallet_queries
+from wallets.api import operations as wallet_operations_api
 
 TAGS = ["Payments"]
 TOKEN_EXAMPLE = {"address": "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512", "symbol": "USDX", "decimals": 6}
@@ -36,6 +37,7 @@ PAYMENT_EXAMPLE = {
     "failure": "",
     "bills": [{"bill_id": "b3f3d6f2-6f0b-4d0f-9a86-2f5d1f0c9a11", "number": "HL-100001-20261101", "amount": "84.12"}],
     "operation_id": "0d7d3d1c-4a53-4a1e-8f63-52b8a9d0b3a1",
+    "signature_request": None,
     "wallet": "0x5FbDB2315678afecb367f032d93F642f64180aa3",
     "treasury": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
     "token": TOKEN_EXAMPLE,
@@ -163,6 +165,7 @@ class PaymentOutput(serializers.Serializer[models.Payment]):
     failure = serializers.CharField(allow_blank=True)
     bills = BillOutput(many=True, source="allocations")
     operation_id = serializers.UUIDField(help_text="What to follow: `GET operations/{id}/`.")
+    signature_request = wallet_operations_api.SignatureRequestField(source="operation")
     wallet = serializers.CharField(source="wallet.address")
     treasury = serializers.CharField(source="treasury_address")
     token = TokenOutput()
@@ -201,7 +204,8 @@ class PayBill(views.APIView):
         operation_id="bills_pay",
         summary="Pay a bill",
         description=(
-            "Answers 202 with the payment on its way; follow its operation or wait for the notice. Send an "
+            "Answers 202 with the payment on its way; follow its operation or wait for the notice. Where the phone "
+            "keeps the key, `signature_request` says what it is to sign for `operations/{id}/signature/`. Send an "
             "`Idempotency-Key`: the same key with the same body is the same payment."
         ),
         tags=TAGS,

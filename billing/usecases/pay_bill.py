@@ -19,7 +19,7 @@ from relayer.domain import gas, receipts
 from wallets import models as wallet_models
 from wallets import operations as wallet_operations
 from wallets import queries as wallet_queries
-from wallets.domain import intents, outcome
+from wallets.domain import client_keys, intents, outcome
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +86,7 @@ def quote(
             kind=gas.Kind.BILL_PAYMENT,
             is_deployed=wallet.deployed_at is not None,
             has_session=grant is not None and grant.state == wallet_models.SessionKeyGrant.State.ACTIVE,
+            is_p256=grant is not None and client_keys.is_p256(grant.client_key),
         ),
         reason=_why(utility=bill.utility, mode=mode, was_asked=fee_mode is not None),
         now=now,

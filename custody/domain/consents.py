@@ -2,15 +2,19 @@
 
 Terms are one authorization detail of the type `ovpp_session_key` (RFC 9396), as the authorization server froze it
 before the customer read it: `payee`, one of `tokens` with its limits, `fee` with its bounds, `not_before` and
-`not_after`. What else it holds, such as the grant's identifier and the hash of the words that were shown, is covered by
-the digest.
+`not_after`; `key` with its public key where the phone keeps it. What else it holds, such as the grant's identifier and
+the hash of the words that were shown, is covered by the digest.
 """
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.bindings import sessions, words
+from contracts.bindings import passkeys, sessions, words
+
+EXIT = "ovpp_exit"
+"""The type of terms by which a customer leaves custody: `wallet`, `new_owner`, and the exit's own identifier."""
 
 _LIMITS = {
     "limit_per_operation": "max_per_payment_units",
@@ -46,9 +50,18 @@ def _comparisons(terms: Mapping[str, Any], policy: sessions.SessionPolicy) -> li
         *((name, int(limits[name]) == getattr(policy, field)) for name, field in _LIMITS.items()),
         ("fee", fee_cap == policy.max_fee_units and not others),
         ("fee token", fee_token == policy.fee_token and fee_token_cap == policy.max_fee_in_fee_token_units),
+        ("key", _client_key(terms.get("key", {})) in (None, policy.key)),
         ("not_before", int(terms["not_before"]) == policy.starts_at),
         ("not_after", int(terms["not_after"]) == policy.ends_at),
     ]
+
+
+def _client_key(key: Mapping[str, Any]) -> bytes | None:
+    """Return the name of the phone's own key, if the terms name one."""
+    if key.get("mode") != "client":
+        return None
+    x, y = (int.from_bytes(base64.urlsafe_b64decode(key["jwk"][name] + "="), "big") for name in ("x", "y"))
+    return passkeys.name_of(x=x, y=y)
 
 
 def _fee_bounds(fee: Mapping[str, Any]) -> dict[bytes, int]:

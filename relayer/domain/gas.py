@@ -8,6 +8,8 @@ _PAYMASTER_POST_OP = 25_000
 _PRE_VERIFICATION = 60_000
 # What a payment is charged more when its fee goes by a second transfer, in another token than the bill's.
 SECOND_TRANSFER = 25_000
+P256_WITH_PRECOMPILE = 10_000
+P256_WITHOUT_PRECOMPILE = 260_000
 
 
 class Kind(enum.StrEnum):
@@ -16,6 +18,7 @@ class Kind(enum.StrEnum):
     BILL_PAYMENT = "bill_payment"
     OWNER_CALL = "owner_call"
     PAYOUT = "payout"
+    CONTROL = "control"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +44,13 @@ class GasLimits:
         )
 
 
-def estimate(*, kind: Kind, is_deployed: bool, has_session: bool = True, recipients: int = 0) -> GasLimits:
+def estimate(
+    *, kind: Kind, is_deployed: bool, has_session: bool = True, recipients: int = 0, is_p256: bool = False
+) -> GasLimits:
     """Return limits with margin for one operation.
 
-    `has_session` says whether the session is installed already; `recipients` counts those of a payout.
+    `has_session` says whether the session is installed already; `recipients` counts those of a payout. `is_p256` says
+    that a phone's P-256 key signs: little more with the precompile (EIP-7951), which is expected, much without.
     """
     if not is_deployed:
         verification, deployment = 350_000, 135_000
@@ -52,6 +58,8 @@ def estimate(*, kind: Kind, is_deployed: bool, has_session: bool = True, recipie
         verification, deployment = 120_000, 30_000
     else:
         verification, deployment = 60_000, 0
+    if is_p256:
+        verification, deployment = verification + P256_WITHOUT_PRECOMPILE, deployment + P256_WITH_PRECOMPILE
     if kind is Kind.PAYOUT:
         return GasLimits(
             verification_gas_limit=verification,
@@ -65,6 +73,13 @@ def estimate(*, kind: Kind, is_deployed: bool, has_session: bool = True, recipie
             call_gas_limit=80_000,
             pre_verification_gas=_PRE_VERIFICATION,
             expected=deployment + 130_000,
+        )
+    if kind is Kind.CONTROL:
+        return GasLimits(
+            verification_gas_limit=verification,
+            call_gas_limit=160_000,
+            pre_verification_gas=_PRE_VERIFICATION,
+            expected=deployment + 200_000,
         )
     return GasLimits(
         verification_gas_limit=verification,

@@ -11,7 +11,7 @@ from relayer import operations as relayer
 from relayer.domain import gas
 from wallets import models
 from wallets.adapters import chain
-from wallets.domain import intents
+from wallets.domain import client_keys, intents
 
 
 class UnableToPrepareOperation(errors.UnableTo):
@@ -21,6 +21,7 @@ class UnableToPrepareOperation(errors.UnableTo):
 def prepare(*, operation: models.Operation, expires_at: datetime.datetime) -> user_operations.UserOperation:
     """Return the user operation, sponsored and signed; the chain takes it until `expires_at`.
 
+    Where the customer's phone keeps the key its signature is empty: the phone is asked for it.
     With a quote the fee and the gas price are the quoted ones; without one the utility pays.
 
     :raises errors.Unreachable: node or signer did not answer.
@@ -52,6 +53,12 @@ def prepare(*, operation: models.Operation, expires_at: datetime.datetime) -> us
     return dataclasses.replace(sponsored, signature=_signature(operation=operation, sponsored=sponsored))
 
 
+def hash_of(operation: user_operations.UserOperation, /, *, chain_id: int) -> bytes:
+    """Return the hash of an operation at the chain's EntryPoint, which is what its key signs."""
+    entry_point = deployments.load(chain_id=chain_id).entry_point
+    return user_operations.hash_user_operation(operation=operation, chain_id=chain_id, entry_point=entry_point)
+
+
 def _limits(*, operation: models.Operation, is_deployed: bool) -> gas.GasLimits:
     kinds = models.Operation.Kind
     grant = operation.grant
@@ -64,6 +71,7 @@ def _limits(*, operation: models.Operation, is_deployed: bool) -> gas.GasLimits:
         is_deployed=is_deployed,
         has_session=grant is not None and grant.state == models.SessionKeyGrant.State.ACTIVE,
         recipients=len(operation.intent.get("recipients", ())),
+        is_p256=grant is not None and client_keys.is_p256(grant.client_key),
     )
 
 
@@ -90,6 +98,8 @@ def _init_code(*, wallet: models.Wallet, factory: bytes) -> bytes:
 def _signature(*, operation: models.Operation, sponsored: user_operations.UserOperation) -> bytes:
     grant, wallet = operation.grant, operation.wallet
     key_id = wallet.owner_key_id if grant is None else grant.key_id
+    if key_id is None:
+        return b""
     signature = custody.sign_user_operation(key_id=key_id, operation=sponsored, chain_id=wallet.chain_id)
     if grant is None:
         return sessions.encode_owner_signature(owner_signature=signature)

@@ -9,6 +9,7 @@ from rest_framework import response, serializers, views
 
 from openvpp.core import scopes
 from wallets import models, queries
+from wallets.domain import client_keys, prepared
 
 EXAMPLE = {
     "id": "0d7d3d1c-4a53-4a1e-8f63-52b8a9d0b3a1",
@@ -27,6 +28,7 @@ EXAMPLE = {
     "user_operation_hash": "0x3c1f6b0de1d8f6a9c7e24b5a80f93d6c1b2e4f7081928374655647382910abcd",
     "transaction_hash": "0x88df016429689c079f3b2f6ad39fa052532c56795b733da78a91ebe6a713944b",
     "block_number": 1203,
+    "signature_request": None,
     "created_at": "2026-11-02T09:30:00Z",
     "updated_at": "2026-11-02T09:30:04Z",
     "history": [
@@ -37,6 +39,49 @@ EXAMPLE = {
         {"state": "succeeded", "detail": "", "at": "2026-11-02T09:30:04Z"},
     ],
 }
+
+
+class SignatureRequestOutput(serializers.Serializer[models.SignatureRequest]):
+    """What the phone's own key is to sign."""
+
+    class OperationOutput(serializers.Serializer[Any]):
+        sender = serializers.CharField()
+        nonce = serializers.CharField()
+        init_code = serializers.CharField()
+        call_data = serializers.CharField()
+        account_gas_limits = serializers.CharField()
+        pre_verification_gas = serializers.CharField()
+        gas_fees = serializers.CharField()
+        paymaster_and_data_hash = serializers.CharField(help_text="Keccak-256 of `paymasterAndData`.")
+
+    hash = serializers.CharField(source="user_operation_hash", help_text="32 bytes; signed as they are.")
+    algorithm = serializers.SerializerMethodField(help_text="`ES256` or `ES256K`, over the hash itself.")
+    chain_id = serializers.IntegerField(source="operation.wallet.chain_id")
+    operation = serializers.SerializerMethodField(help_text="From this the phone computes the hash itself.")
+    sign_by = serializers.DateTimeField(help_text="Unsigned by then, it fails and gives back what it had reserved.")
+
+    def get_algorithm(self, request: models.SignatureRequest) -> str:
+        grant = request.operation.grant
+        return client_keys.algorithm_of(grant.client_key) if grant is not None and grant.client_key else ""
+
+    @schema.extend_schema_field(OperationOutput)
+    def get_operation(self, request: models.SignatureRequest) -> dict[str, str]:
+        return prepared.shown(prepared.from_json(request.user_operation))
+
+
+@schema.extend_schema_field(SignatureRequestOutput(allow_null=True))
+class SignatureRequestField(serializers.Field[Any, Any, Any, Any]):
+    """An operation's signature request while it waits for one, else null."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take the whole operation."""
+        super().__init__(read_only=True, **options)
+
+    def to_representation(self, operation: models.Operation) -> dict[str, Any] | None:
+        """Return what is to be signed."""
+        if operation.state != models.Operation.State.AWAITING_SIGNATURE:
+            return None
+        return dict(SignatureRequestOutput(operation.signature_request).data)
 
 
 class Output(serializers.Serializer[models.Operation]):
@@ -58,6 +103,7 @@ class Output(serializers.Serializer[models.Operation]):
     user_operation_hash = serializers.CharField(source="user_operation_id", allow_null=True)
     transaction_hash = serializers.SerializerMethodField()
     block_number = serializers.SerializerMethodField()
+    signature_request = SignatureRequestField(source="*")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
     history = StepOutput(many=True)

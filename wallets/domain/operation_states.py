@@ -7,6 +7,7 @@ class State(enum.StrEnum):
     """Where an operation stands."""
 
     RESERVED = "reserved"
+    AWAITING_SIGNATURE = "awaiting_signature"
     QUEUED = "queued"
     SUBMITTED = "submitted"
     MINED = "mined"
@@ -19,7 +20,8 @@ IN_FLIGHT = frozenset({State.QUEUED, State.SUBMITTED, State.MINED})
 
 # A block may be undone and a bundle replaced, so what is in flight may also go back; what is final never moves.
 _ALLOWED = {
-    State.RESERVED: frozenset({State.QUEUED, State.FAILED}),
+    State.RESERVED: frozenset({State.AWAITING_SIGNATURE, State.QUEUED, State.FAILED}),
+    State.AWAITING_SIGNATURE: frozenset({State.QUEUED, State.FAILED}),
     State.QUEUED: IN_FLIGHT | FINAL,
     State.SUBMITTED: IN_FLIGHT | FINAL,
     State.MINED: IN_FLIGHT | FINAL,

@@ -104,13 +104,10 @@ def read(
 ) -> Offer:
     """Return the terms that an application asks for in detail, if its utility lets a person go that far.
 
-    :raises authorization_details.UnableToReadDetails: another payee or token, beyond the utility's bounds, or a key
-        that is kept where nobody here can use it.
+    :raises authorization_details.UnableToReadDetails: another payee or token, or beyond the utility's bounds.
     """
     if utility is None:
         raise authorization_details.UnableToReadDetails("This application belongs to no utility.")
-    if details.client_key is not None:
-        raise authorization_details.UnableToReadDetails("key.mode client is not offered here: ask for custodial.")
     if details.payee not in (None, utility.treasury_address):
         raise authorization_details.UnableToReadDetails("payee is not where this utility is paid.")
     limits = details.limits
@@ -142,6 +139,7 @@ def read(
         starts_at=starts_at,
         ends_at=ends_at,
         shown_text="",
+        client_key=details.client_key,
     )
     return Offer(terms=terms, token=token, fee_token=fee_token)
 

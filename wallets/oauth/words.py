@@ -42,6 +42,8 @@ def rows(
         (_("Paid in"), _("%(token)s, one for each %(currency)s") % {"token": offer.token.symbol, "currency": currency}),
         (_("Network fee"), _fee_words(utility=wallet.utility, offer=offer)),
     ]
+    if terms.client_key is not None:
+        told.append((_("Signed by"), _("A key that %(app)s keeps on your phone") % {"app": application.name}))
     return tuple(told)
 
 

@@ -33,7 +33,8 @@ def expire_grants(*, now: datetime.datetime) -> int:
             grant.state = models.SessionKeyGrant.State.EXPIRED
             grant.ended_at = grant.ends_at
             grant.save(update_fields=["state", "ended_at"])
-            custody.disable_key(key_id=grant.key_id, now=now)
+            if grant.key_id is not None:
+                custody.disable_key(key_id=grant.key_id, now=now)
             models.RefreshToken.objects.filter(session_key_grant=grant, revoked__isnull=True).update(
                 revoked=now, updated=now
             )

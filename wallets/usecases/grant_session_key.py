@@ -1,7 +1,8 @@
 """A person lets an application spend from their wallet, within limits that also stand on the chain.
 
-The session key is made and the owner's leave is signed outside of any transaction; the grant is one row. The policy
-goes onto the chain with the first payment. Doing it twice for one consent makes one key and one grant.
+The session key is made, unless the phone keeps its own, and the owner's leave is signed outside of any transaction; the
+grant is one row. The policy goes onto the chain with the first payment. Doing it twice for one consent makes one key
+and one grant.
 """
 
 import datetime
@@ -33,7 +34,7 @@ def grant(
     terms: grant_terms.GrantTerms,
     now: datetime.datetime,
 ) -> models.SessionKeyGrant:
-    """Make the session key and the grant that `grant_id` names, once.
+    """Make the grant that `grant_id` names, and its session key unless the terms name the phone's own, once.
 
     :raises UnableToGrantSessionKey: the wallet is not this person's, or not at the application's utility.
     :raises errors.Unreachable: the signer does not answer.
@@ -41,12 +42,14 @@ def grant(
     """
     if not models.Wallet.objects.for_customer(user).filter(pk=wallet.pk, utility=application.utility_id).exists():
         raise UnableToGrantSessionKey("That wallet is not yours to spend from.", code="other_wallet")
-    key = custody.create_key(
-        purpose=custody_models.SealedKey.Purpose.SESSION,
-        subject=f"grant:{grant_id}",
-        policy=_sealed_policy(wallet=wallet, terms=terms),
-    )
-    policy = custody_queries.session_policy(key=key)
+    key = None
+    if terms.client_key is None:
+        key = custody.create_key(
+            purpose=custody_models.SealedKey.Purpose.SESSION,
+            subject=f"grant:{grant_id}",
+            policy=_sealed_policy(wallet=wallet, terms=terms),
+        )
+    policy = terms.policy(grant_id=grant_id) if key is None else custody_queries.session_policy(key=key)
     details = terms.details(wallet=str(wallet.address), identifier=str(grant_id)).to_json()
     consent = custody.record_consent(key_id=wallet.owner_key_id, terms=details, now=now)
     leave = custody.sign_session_install(
@@ -65,6 +68,7 @@ def grant(
             application=application,
             key=key,
             defaults={
+                "client_key": terms.client_key,
                 "payee": terms.payee,
                 "payee_name": terms.payee_name,
                 "token": terms.token,

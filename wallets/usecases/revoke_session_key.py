@@ -29,7 +29,8 @@ RETRY_AFTER = datetime.timedelta(seconds=30)
 def revoke(*, grant_id: uuid.UUID, now: datetime.datetime) -> models.SessionKeyGrant:
     """End a grant and every code and token that points to it; one that has ended stays as it is.
 
-    From this transaction's commit on nothing is signed with its key.
+    From this transaction's commit on nothing is signed with its key, and nothing that a phone's own key signs is taken
+    or sponsored.
     """
     grant = queries.lock_grant(grant_id=grant_id)
     if grant.state in (State.REVOKING, State.REVOKED):
@@ -38,7 +39,8 @@ def revoke(*, grant_id: uuid.UUID, now: datetime.datetime) -> models.SessionKeyG
     grant.state = State.REVOKING if was_used else State.REVOKED
     grant.ended_at = now
     grant.save(update_fields=["state", "ended_at"])
-    custody.disable_key(key_id=grant.key_id, now=now)
+    if grant.key_id is not None:
+        custody.disable_key(key_id=grant.key_id, now=now)
     models.RefreshToken.objects.filter(session_key_grant=grant, revoked__isnull=True).update(revoked=now, updated=now)
     models.AccessToken.objects.filter(session_key_grant=grant).delete()
     models.Grant.objects.filter(session_key_grant=grant, redeemed_at__isnull=True).delete()
