@@ -67,7 +67,7 @@ class Relayer:
         salt = os.urandom(32)
         owner = custody_operations.create_key(
             purpose="wallet_owner",
-            subject=f"wallet:{name}",
+            subject=f"wallet:test:{name}",
             policy={"chain_id": self.chain.chain_id, "salt": "0x" + salt.hex(), "payee": "0x" + TREASURY.hex()},
         )
         account = bytes.fromhex(owner.policy["account"][2:])
