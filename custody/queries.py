@@ -35,6 +35,11 @@ def get_key_of(*, subject: str) -> models.SealedKey:
     return key
 
 
+def is_our_key(*, address: str) -> bool:
+    """Say whether a key that is sealed here has this address."""
+    return models.SealedKey.objects.filter(address=address).exists()
+
+
 def session_policy(*, key: models.SealedKey) -> sessions.SessionPolicy:
     """Return the policy that accounts install for a session key, exactly as it is sealed.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from contracts.bindings import passkeys, sessions, words
@@ -19,6 +20,10 @@ _ANNOUNCE_EXIT = words.selector("announceExit(address,bool)")
 _CANCEL_EXIT = words.selector("cancelExit()")
 _EXIT = words.selector("exit()")
 _CALL_AS_CUSTOMER = words.selector("callAsCustomer(bytes,bytes)")
+_ANNOUNCED_EXIT = words.selector("announcedExit()")
+_IS_SELF_CUSTODIED = words.selector("isSelfCustodied()")
+_CUSTOMER = words.selector("customer()")
+_OWNER = words.selector("owner()")
 _CUSTOMER_CALL_TYPEHASH = words.keccak(b"CustomerCall(bytes call,uint256 nonce)")
 
 
@@ -81,3 +86,50 @@ def encode_call_as_customer(*, call: bytes, signature: bytes) -> bytes:
     `call` is `cancelChange`, `enrolCustomer`, `announceExit` or `cancelExit`.
     """
     return _CALL_AS_CUSTOMER + words.arguments((words.dynamic(call), words.dynamic(passkeys.checked(signature))))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncedExit:
+    """An exit that stands announced on chain; `ready_at` in Unix seconds."""
+
+    owner: bytes
+    ready_at: int
+    keeps_guardian: bool
+    is_customers: bool
+
+
+def encode_announced_exit() -> bytes:
+    """Return the account calldata that asks for the announced exit."""
+    return _ANNOUNCED_EXIT
+
+
+def decode_announced_exit(*, result: bytes) -> AnnouncedExit | None:
+    """Return what an account answered to `encode_announced_exit`; None if no exit is announced.
+
+    :raises ValueError: if it answered something else.
+    """
+    words.exactly(result, 128, "an announced exit")
+    owner = words.read_address(result, 0)
+    if owner == words.ZERO_ADDRESS:
+        return None
+    return AnnouncedExit(
+        owner=owner,
+        ready_at=words.read_uint(result, 32),
+        keeps_guardian=bool(words.read_uint(result, 64)),
+        is_customers=bool(words.read_uint(result, 96)),
+    )
+
+
+def encode_is_self_custodied() -> bytes:
+    """Return the account calldata that asks whether its owner is a key that the customer holds (one word)."""
+    return _IS_SELF_CUSTODIED
+
+
+def encode_customer() -> bytes:
+    """Return the account calldata that asks for the customer's enrolled key (one word, zero for none)."""
+    return _CUSTOMER
+
+
+def encode_owner() -> bytes:
+    """Return the account calldata that asks for its owner (one word)."""
+    return _OWNER

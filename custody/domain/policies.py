@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from contracts.bindings import accounts, payments, sessions, tokens, user_operations, words
-from custody.domain import caps, intents
+from custody.domain import caps, control_calls, intents
 
 _PAYMASTER_FIELDS_BYTES = 52
 _REVOKE_SESSIONS = accounts.encode_revoke_sessions(session_ids=[])[:4]
@@ -80,7 +80,11 @@ class _Policy:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WalletOwner(_Policy):
-    """The owner of one customer's account: lets sessions in that pay `payee`, its utility's treasury; stops them."""
+    """The owner of one customer's account: lets sessions in that pay `payee`, its utility's treasury; stops them.
+
+    It also gives the account over, to the customer or to the key that follows it; the signer looks for the wish behind
+    that (`custody.usecases.check_control`).
+    """
 
     tag = "wallet_owner/2"
     salt: bytes
@@ -99,8 +103,10 @@ class WalletOwner(_Policy):
                 return Denied("other_payee", "The session would pay another than the wallet's utility.")
             return Allowed()
         if isinstance(intent, intents.UserOperation):
-            if intent.operation.call_data[:4] not in (_REVOKE_SESSIONS, _FREEZE_SESSIONS):
-                return Denied("other_call", "The key only ends and stops sessions.")
+            call_data = intent.operation.call_data
+            ends_sessions = call_data[:4] in (_REVOKE_SESSIONS, _FREEZE_SESSIONS)
+            if not ends_sessions and control_calls.read(call_data=call_data, account=self.account) is None:
+                return Denied("other_call", "The key only ends and stops sessions, and gives the account over.")
             return self._of_own_account(intent, self.account)
         return Denied("other_intent", f"The key does not sign a {intent.kind}.")
 

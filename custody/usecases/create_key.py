@@ -24,7 +24,8 @@ def create_key(
 ) -> models.SealedKey:
     """Return the subject's key, made now if there is none.
 
-    Owners' policies name the `salt` of their account; its address, which follows from the new key, is added here.
+    Owners' policies name the `salt` of their account; its address, which follows from the new key, is added here. The
+    policy of an owner that is to follow another is `{"follows": <subject of that key>}`: it is that key's own.
 
     :raises UnableToCreateKey: a malformed policy (`bad_policy`), or another key under this subject (`subject_taken`).
     """
@@ -54,6 +55,9 @@ def _complete(*, purpose: str, policy: Mapping[str, Any], address: str) -> dict[
     try:
         given = dict(policy)
         if purpose in {models.SealedKey.Purpose.WALLET_OWNER, models.SealedKey.Purpose.TREASURY_OWNER}:
+            follows = given.pop("follows", None)
+            if follows is not None:
+                return _successor(of=str(follows), purpose=purpose)
             deployment = deployments.load(chain_id=int(given["chain_id"]))
             account = accounts.account_address(
                 factory=deployment.account_factory,
@@ -67,7 +71,18 @@ def _complete(*, purpose: str, policy: Mapping[str, Any], address: str) -> dict[
         raise UnableToCreateKey(f"No policy for a {purpose} key: {error}", code="bad_policy") from None
 
 
+def _successor(*, of: str, purpose: str) -> dict[str, Any]:
+    """Return the policy of the key that owns an account now, which the key after it takes over."""
+    present = models.SealedKey.objects.filter(subject=of, purpose=purpose, disabled_at__isnull=True).first()
+    if present is None or purpose != models.SealedKey.Purpose.WALLET_OWNER:
+        raise UnableToCreateKey(f"{of} owns no account.", code="bad_policy")
+    return dict(present.policy)
+
+
 def _same(*, existing: models.SealedKey, purpose: str, policy: Mapping[str, Any]) -> models.SealedKey:
+    if "follows" in policy:
+        followed = models.SealedKey.objects.get(subject=str(policy["follows"]), purpose=purpose)
+        policy = {"account": followed.policy["account"]}
     wanted = {name: value.lower() if isinstance(value, str) else value for name, value in policy.items()}
     if existing.purpose != purpose or not wanted.items() <= existing.policy.items():
         raise UnableToCreateKey(f"{existing.subject} has a key with another policy.", code="subject_taken")

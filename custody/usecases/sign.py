@@ -8,7 +8,7 @@ from typing import Any
 from contracts.bindings import words
 from custody import models, queries
 from custody.domain import chain, consents, intents, policies, sealing
-from custody.usecases import check_spending
+from custody.usecases import check_control, check_spending
 from openvpp.core import db, errors
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
     verdict = policy.check(intent=intent, address=words.parse_address(str(key.address)), timestamp=int(now.timestamp()))
     if isinstance(verdict, policies.Allowed) and isinstance(intent, intents.SessionInstall):
         verdict = _check_consent(key=key, intent=intent)
+    if isinstance(verdict, policies.Allowed):
+        verdict = check_control.check(key=key, policy=policy, intent=intent)
     if isinstance(verdict, policies.Allowed):
         verdict = check_spending.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Denied):

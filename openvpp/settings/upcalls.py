@@ -8,6 +8,11 @@ UPCALLS: dict[str, list[str]] = {
     "operation.billing.payment": ["billing.usecases.pay_bill.finish"],
     "operation.programs.payout": ["programs.usecases.settle_event.finish"],
     "operation.wallets.revoke_session": ["wallets.usecases.revoke_session_key.finish"],
+    "operation.wallets.announce_exit": ["wallets.usecases.leave_custody.on_announced"],
+    "operation.wallets.cancel_exit": ["wallets.usecases.leave_custody.on_cancelled"],
+    "operation.wallets.exit": ["wallets.usecases.leave_custody.on_exited"],
+    "operation.wallets.announce_owner": ["wallets.usecases.rotate_owner_key.on_announced"],
+    "operation.wallets.change_owner": ["wallets.usecases.rotate_owner_key.on_changed"],
     # customers -> wallets: kwargs `user_id`, `now`.
     "customers.access_ended": ["wallets.usecases.revoke_session_key.on_access_ended"],
     # customers -> wallets: kwargs `customer_id`, `account_id`, `now`.
@@ -28,6 +33,11 @@ JOBS: dict[str, str] = {
     "custody.apply_change": "custody.operations.apply_change",
     "wallets.open_wallet": "wallets.operations.open_wallet",
     "wallets.revoke_session": "wallets.usecases.revoke_session_key.start",
+    "wallets.ask_exit": "wallets.usecases.leave_custody.ask_for_customer",
+    "wallets.carry_out_exit": "wallets.usecases.leave_custody.carry_out",
+    "wallets.announce_owner": "wallets.usecases.rotate_owner_key.announce",
+    "wallets.renew_leaves": "wallets.usecases.rotate_owner_key.renew_leaves",
+    "wallets.change_owner": "wallets.usecases.rotate_owner_key.carry_out",
     "billing.issue_drafts": "billing.usecases.issue_drafts.issue_drafts",
     "sharing.notify": "sharing.usecases.notify_third_parties.notify",
     "meters.import_file": "meters.usecases.import_file.run",
@@ -46,5 +56,7 @@ CHANGES: dict[str, str] = {
     "lift_freeze": "controls.usecases.change_freeze",
     "screening": "controls.usecases.change_screening",
     "treasury_caps": "custody.usecases.change_treasury_caps",
+    "custody_exit": "wallets.usecases.change_custody_exit",
+    "owner_key": "wallets.usecases.change_owner_key",
     "program_treasury": "programs.usecases.change_treasury",
 }

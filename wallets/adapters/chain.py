@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from contracts import deployments
-from contracts.bindings import accounts, events, tokens, user_operations, words
+from contracts.bindings import accounts, control, events, tokens, user_operations, words
 from openvpp.core import errors, http
 
 _TRANSFER = events.topic_of("Transfer(address,address,uint256)")
@@ -63,6 +63,40 @@ def read_session(*, account: str, session_id: str, chain_id: int) -> accounts.Se
     data = accounts.encode_session(session_id=bytes.fromhex(session_id[2:]))
     (answer,) = _ask(chain_id=chain_id, calls=[_call(to=words.parse_address(account), data=data)])
     return None if answer == "0x" else accounts.decode_session(result=bytes.fromhex(answer[2:]))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ControlState:
+    """Who controls an account now, as the chain says. `customer` is the customer's enrolled key, or zero."""
+
+    is_self_custodied: bool
+    owner: bytes
+    customer: bytes
+    announced: control.AnnouncedExit | None
+
+
+def read_control(*, account: str, chain_id: int) -> ControlState | None:
+    """Return who controls an account, or None while it is not deployed.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    to = words.parse_address(account)
+    asked = [
+        control.encode_is_self_custodied(),
+        control.encode_owner(),
+        control.encode_customer(),
+        control.encode_announced_exit(),
+    ]
+    answers = _ask(chain_id=chain_id, calls=[_call(to=to, data=data) for data in asked])
+    if answers[0] == "0x":
+        return None
+    is_self_custodied, owner, customer, announced = (bytes.fromhex(answer[2:]) for answer in answers)
+    return ControlState(
+        is_self_custodied=any(is_self_custodied),
+        owner=words.read_address(owner, 0),
+        customer=words.read_address(customer, 0),
+        announced=control.decode_announced_exit(result=announced),
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """A person's wallet, what it holds and what it did."""
 
+import datetime
 from typing import Any
 
 from drf_spectacular import utils as schema
@@ -17,6 +18,8 @@ WALLET_EXAMPLE = {
     "chain_id": 31337,
     "utility": "harbor",
     "is_deployed": False,
+    "custody": "custodial",
+    "exit_ready_at": None,
     "created_at": "2026-11-01T15:04:05Z",
 }
 BALANCES_EXAMPLE = {
@@ -47,10 +50,23 @@ class ShowWallet(views.APIView):
         chain_id = serializers.IntegerField()
         utility = serializers.CharField(source="utility.slug")
         is_deployed = serializers.SerializerMethodField()
+        custody = serializers.SerializerMethodField(
+            help_text="`custodial`, `leaving` while an exit is announced, or `self` once you own it yourself."
+        )
+        exit_ready_at = serializers.SerializerMethodField(help_text="When an announced exit may be carried out.")
         created_at = serializers.DateTimeField()
 
         def get_is_deployed(self, wallet: models.Wallet) -> bool:
             return wallet.deployed_at is not None
+
+        def get_custody(self, wallet: models.Wallet) -> str:
+            if wallet.left_custody_at is not None:
+                return "self"
+            return "custodial" if queries.get_open_exit(wallet=wallet) is None else "leaving"
+
+        def get_exit_ready_at(self, wallet: models.Wallet) -> datetime.datetime | None:
+            leaving = queries.get_open_exit(wallet=wallet)
+            return leaving.ready_at if leaving is not None else None
 
     @schema.extend_schema(
         operation_id="wallet_show",

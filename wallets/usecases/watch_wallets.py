@@ -2,7 +2,8 @@
 
 Only final blocks are read, each once (`controls.models.ChainCursor`). A deposit's sender is checked: one who is listed,
 or cannot be checked at a utility that refuses then, freezes the wallet; while a utility waits for its screener, so does
-the reading. A session that no grant of that wallet knows freezes the wallet too, and staff are told.
+the reading. A session that no grant of that wallet knows freezes the wallet too, and staff are told; once a customer
+owns their wallet, sessions are their own affair.
 """
 
 import datetime
@@ -105,7 +106,7 @@ def _note_deposit(*, wallet: models.Wallet, transfer: events.Transfer, seen: cha
 
 def _note_session(*, wallet: models.Wallet, seen: chain.Seen, now: datetime.datetime) -> int:
     installed = seen.event
-    if not isinstance(installed, events.SessionInstalled):
+    if not isinstance(installed, events.SessionInstalled) or wallet.left_custody_at is not None:
         return 0
     session_id = "0x" + installed.session_id.hex()
     if models.SessionKeyGrant.objects.filter(wallet=wallet, policy_hash=session_id).exists():

@@ -1,0 +1,54 @@
+"""What the signer checks before an account changes hands: the customer's wish for an exit, two people for another key.
+
+A frozen wallet changes hands not at all. Calling an exit off needs nothing.
+"""
+
+from contracts.bindings import words
+from controls import models as controls_models
+from controls import queries as controls
+from custody import models
+from custody.domain import consents, control_calls, intents, policies
+
+
+def check(*, key: models.SealedKey, policy: policies.Policy, intent: intents.Intent) -> policies.Verdict:
+    """Say whether a change of an account's control may be signed; every other intent passes."""
+    if not isinstance(policy, policies.WalletOwner) or not isinstance(intent, intents.UserOperation):
+        return policies.Allowed()
+    call = control_calls.read(call_data=intent.operation.call_data, account=policy.account)
+    if call is None or isinstance(call, control_calls.ExitCancellation):
+        return policies.Allowed()
+    freeze = controls.get_freeze(account=words.checksummed(policy.account), chain_id=policy.chain_id)
+    if freeze is not None:
+        return policies.Denied("wallet_frozen", f"The wallet is frozen: {freeze.reason}")
+    if isinstance(call, control_calls.OwnerChange):
+        return _check_successor(key=key, owner=call.owner)
+    if isinstance(call, control_calls.ExitAnnouncement):
+        return _check_wish(key=key, owner=call.owner)
+    return policies.Allowed()
+
+
+def _check_wish(*, key: models.SealedKey, owner: bytes) -> policies.Verdict:
+    wishes = models.Consent.objects.filter(
+        key=key, terms__type=consents.EXIT, terms__new_owner=words.checksummed(owner)
+    )
+    if any("0x" + consents.digest(terms=wish.terms).hex() == wish.digest for wish in wishes):
+        return policies.Allowed()
+    return policies.Denied("unknown_consent", "The customer's wish to leave to this key is not on record.")
+
+
+def _check_successor(*, key: models.SealedKey, owner: bytes) -> policies.Verdict:
+    """Let an account pass on only to a key sealed here for the same account, by an approved change of this key."""
+    successor = models.SealedKey.objects.filter(
+        address=words.checksummed(owner), purpose=key.purpose, disabled_at__isnull=True
+    ).first()
+    if successor is None or successor.policy.get("account") != key.policy["account"]:
+        return policies.Denied("other_owner", "No key for this account has that address.")
+    changes = controls_models.ChangeRequest.objects.filter(
+        kind=controls_models.ChangeRequest.Kind.OWNER_KEY,
+        state=controls_models.ChangeRequest.State.APPLIED,
+        before__owner=str(key.address),
+    )
+    named = [change for change in changes if successor.subject.endswith(f":{change.pk}")]
+    if not any(change.checker_id not in (None, change.maker_id) for change in named):
+        return policies.Denied("no_such_change", "No change that two people made stands behind this.")
+    return policies.Allowed()
