@@ -6,6 +6,9 @@ import sys
 
 from django.core import management
 
+OFFLINE = {"rate", "rate_batch"}
+
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openvpp.settings.local")
+    settings = "offline" if OFFLINE.intersection(sys.argv[1:2]) else "local"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"openvpp.settings.{settings}")
     management.execute_from_command_line(sys.argv)

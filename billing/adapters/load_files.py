@@ -1,4 +1,4 @@
-"""Reads a year of power from a CSV file, one number of kW a row."""
+"""Reads a year of power from a CSV file, one number of kW a row, under a heading or none."""
 
 import datetime
 import pathlib
@@ -59,12 +59,25 @@ def read(
 
 def _column(path: pathlib.Path) -> npt.NDArray[np.float64]:
     try:
-        column = np.loadtxt(path, encoding="utf-8-sig", delimiter=",", ndmin=1)
-    except (OSError, ValueError) as error:
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            column = np.loadtxt(file, delimiter=",", ndmin=1, skiprows=int(_is_heading(first)))
+    except OSError as error:
+        raise UnableToReadLoad(f"{path}: {error.strerror}.") from error
+    except ValueError as error:
         raise UnableToReadLoad(f"{path}: {error}") from error
     if column.ndim != 1 or not bool(np.isfinite(column).all()):
         raise UnableToReadLoad(f"{path} is not one column of finite numbers.")
     return column
+
+
+def _is_heading(row: str) -> bool:
+    try:
+        float(row)
+    except ValueError:
+        return any(letter.isalpha() for letter in row)
+    return False
 
 
 def _spread(column: npt.NDArray[np.float64], rows: int, path: pathlib.Path) -> npt.NDArray[np.float64]:

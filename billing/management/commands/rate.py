@@ -20,7 +20,7 @@ def add_calendar_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--load", type=pathlib.Path, required=True, help="CSV of a year's power, one kW a row.")
     parser.add_argument("--generation", type=pathlib.Path, help="CSV of a solar system's power, one kW a row.")
     parser.add_argument("--year", type=int, default=2018, help="Calendar of the load; 2018 begins on a Monday.")
-    parser.add_argument("--zone", type=zoneinfo.ZoneInfo, default="UTC", help="Time zone; UTC has no daylight saving.")
+    parser.add_argument("--zone", type=_zone, default="UTC", help="Time zone; UTC has no daylight saving.")
     parser.add_argument(
         "--reading",
         choices=READINGS,
@@ -31,6 +31,7 @@ def add_calendar_arguments(parser: argparse.ArgumentParser) -> None:
 
 class Command(base.BaseCommand):
     help = "Rate a year of load on a URDB tariff. Amounts are before rounding to the currency."
+    requires_system_checks = ()
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--tariff", type=pathlib.Path, required=True, help="URDB rate as JSON.")
@@ -51,11 +52,20 @@ class Command(base.BaseCommand):
             rated = yearly.bills(tariff=tariff, year=year, reading=READINGS[options["reading"]])
         except OSError as error:
             raise base.CommandError(f"{options['tariff']}: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise base.CommandError(f"{options['tariff']} is not text.") from error
         except (errors.UnableTo, ValueError) as error:
             raise base.CommandError(str(error)) from error
         for warning in (*tariff.warnings, *rated[0].omissions):
             self.stderr.write(self.style.WARNING(warning))
         self.stdout.write(_as_json(rated) if options["json"] else _as_table(rated))
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
+        raise argparse.ArgumentTypeError(f"there is no time zone {name!r}") from error
 
 
 def _as_json(rated: list[bill.RatedBill]) -> str:

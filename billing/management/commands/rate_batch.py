@@ -6,6 +6,7 @@ import gzip
 import io
 import pathlib
 import sys
+import zlib
 from collections.abc import Iterator
 from typing import Any, TextIO
 
@@ -23,6 +24,7 @@ class Command(base.BaseCommand):
         "Rate a year of load on a corpus of URDB tariffs (one JSON object a line, plain or gzip). Amounts are before "
         "rounding to the currency. A tariff that cannot be rated is named on stderr, and the command ends with 1."
     )
+    requires_system_checks = ()
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--tariffs", type=pathlib.Path, required=True, help="NDJSON, or NDJSON.gz.")
@@ -30,7 +32,7 @@ class Command(base.BaseCommand):
         rate.add_calendar_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        refused = 0
+        refused = read = 0
         years: dict[bool, yearly.Year] = {}
         reading = rate.READINGS[options["reading"]]
         try:
@@ -38,21 +40,27 @@ class Command(base.BaseCommand):
                 out = csv.writer(file)
                 out.writerow(["label", "component", *(f"m{month}" for month in range(1, 13))])
                 task = bar.add_task("Rating", total=options["tariffs"].stat().st_size)
-                for line, place in _lines(options["tariffs"]):
+                for read, (line, place) in enumerate(_lines(options["tariffs"]), start=1):
                     bar.update(task, completed=place)
                     try:
                         tariff = urdb.read(text=line)
                         months = yearly.rate(tariff=tariff, year=_year(years, tariff, options), reading=reading)
                     except errors.UnableTo as error:
                         refused += 1
-                        bar.console.print(f"{line[:80]}…: {error.detail}", markup=False)
+                        bar.console.print(f"Tariff {read}, {line.strip()[:60]}…: {error.detail}", markup=False)
                         continue
                     for component in bill.Component:
                         out.writerow([tariff.label, component.value, *map(rate.dollars, months[component])])
+        except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
+            raise base.CommandError(
+                f"{options['tariffs']} is not whole, or not what its name says: {error}."
+            ) from error
         except OSError as error:
             raise base.CommandError(f"{error.filename}: {error.strerror}.") from error
         except (errors.UnableTo, ValueError) as error:
             raise base.CommandError(str(error)) from error
+        if not read:
+            raise base.CommandError(f"{options['tariffs']} holds no tariff.")
         if refused:
             raise base.CommandError(f"{refused} tariffs could not be rated.")
 
