@@ -1,12 +1,13 @@
 from django import urls
 
-from wallets.api import explain, grants, operations, signatures, tickets, wallet
+from wallets.api import explain, grants, leaving, operations, signatures, tickets, wallet
 
 urlpatterns = [
     urls.path("notices/ticket/", tickets.MakeTicket.as_view(), name="notices-ticket"),
     urls.path("wallet/", wallet.ShowWallet.as_view(), name="wallet"),
     urls.path("wallet/balances/", wallet.ShowBalances.as_view(), name="wallet-balances"),
     urls.path("wallet/activity/", wallet.ListActivity.as_view(), name="wallet-activity"),
+    urls.path("wallet/exit/", leaving.Exit.as_view(), name="wallet-exit"),
     urls.path("wallet/grants/", grants.ListGrants.as_view(), name="wallet-grants"),
     urls.path("wallet/grants/<uuid:grant_id>/", grants.Grant.as_view(), name="wallet-grant"),
     urls.path("policies/explain/", explain.ExplainPolicy.as_view(), name="policies-explain"),
