@@ -340,7 +340,8 @@ class ReadingKeyAdmin(tenant_admin.ReadOnlyTenantAdmin):
     @admin.action(description="End: believe nothing more that the key signs", permissions=["end"])
     def end_keys(self, request: http.HttpRequest, rows: Any) -> None:
         """End keys that were lost, stolen or replaced."""
-        ended = rows.filter(ended_at__isnull=True).update(ended_at=clock.get_now())
+        own = self._rows_of(request, WORKERS).filter(pk__in=rows.values("pk"))
+        ended = own.filter(ended_at__isnull=True).update(ended_at=clock.get_now())
         self.message_user(request, f"Ended {ended}.", messages.SUCCESS)
 
     def has_end_permission(self, request: http.HttpRequest) -> bool:

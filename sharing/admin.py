@@ -16,6 +16,7 @@ from sharing.usecases import share_data
 
 Roles = tenant_admin.Roles
 VIEWERS = frozenset({Roles.CSR, Roles.AUDITOR, Roles.ADMINISTRATOR})
+ENDERS = frozenset({Roles.CSR, Roles.ADMINISTRATOR})
 
 
 @admin.register(models.ThirdParty)
@@ -50,7 +51,7 @@ class AuthorizationAdmin(tenant_admin.ReadOnlyTenantAdmin):
     def end_for_customer(self, request: http.HttpRequest, rows: Any) -> None:
         """End what a customer asked the desk to end."""
         ended = 0
-        for authorization in rows.filter(ended_at__isnull=True):
+        for authorization in self._rows_of(request, ENDERS).filter(pk__in=rows.values("pk"), ended_at__isnull=True):
             with db.transaction():
                 share_data.end(
                     authorization_id=authorization.pk,
@@ -62,6 +63,6 @@ class AuthorizationAdmin(tenant_admin.ReadOnlyTenantAdmin):
 
     def has_end_permission(self, request: http.HttpRequest) -> bool:
         """Say who may end: those who keep customers, not those who only look."""
-        return self._may(request, frozenset({Roles.CSR, Roles.ADMINISTRATOR}), None)
+        return self._may(request, ENDERS, None)
 
     end_for_customer.allowed_permissions = ["end"]  # type: ignore[attr-defined] # as Django's own decorator sets it

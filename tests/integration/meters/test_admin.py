@@ -138,3 +138,25 @@ def test_analyst_imports_a_file_and_previews_a_csv(point: customers_models.Servi
     assert models.FileImport.objects.count() == 1
     assert stored.finished_at is not None
     assert stored.received_at <= datetime.datetime.now(datetime.UTC)
+
+
+def test_a_role_elsewhere_ends_no_keys(point: customers_models.ServicePoint) -> None:
+    key = models.ReadingKey.objects.create(
+        utility=point.premise.utility,
+        service_point=point,
+        device="M-1",
+        algorithm="ed25519",
+        public_key=bytes(32),
+        fingerprint="f",
+        registered_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+    )
+    user = customers.StaffRole.create(utility=point.premise.utility, role="auditor").user
+    customers.StaffRole.create(user=user, role="billing_analyst")
+    chosen = {"action": "end_keys", "_selected_action": [key.pk]}
+
+    client(user).post(reverse("admin:meters_readingkey_changelist"), chosen)
+    key.refresh_from_db()
+    assert key.ended_at is None
+    staff(point).post(reverse("admin:meters_readingkey_changelist"), chosen)
+    key.refresh_from_db()
+    assert key.ended_at is not None

@@ -133,3 +133,25 @@ def test_a_registration_that_would_not_be_safe_is_refused(
 
     assert refused.value.code == code
     assert wallets_models.Application.objects.count() == 0
+
+
+def test_a_role_elsewhere_ends_no_authorization(watt: Watt, holder: customers_models.User) -> None:
+    watt.tokens_of(holder)
+    authorization = models.Authorization.objects.get()
+    utility = authorization.third_party.utility
+    auditor = customers.StaffRole.create(utility=utility, role="auditor").user
+    customers.StaffRole.create(user=auditor, role="csr")
+    csr = customers.StaffRole.create(utility=utility, role="csr").user
+    ended = []
+
+    for user in (auditor, csr):
+        browser = test.Client()
+        browser.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        browser.post(
+            "/admin/sharing/authorization/",
+            {"action": "end_for_customer", "_selected_action": [str(authorization.pk)]},
+        )
+        authorization.refresh_from_db()
+        ended.append(authorization.ended_by)
+
+    assert ended == ["", "utility"]
