@@ -12,7 +12,7 @@ from meters.models import channels
 class ReadingKey(models.Model):
     """The public key of the meter or device at a service point; its readings are believed if it signed them.
 
-    Where `is_required`, readings for the point that no key signed are refused at the push door.
+    Where `is_required`, readings for the point that no key signed are refused, whichever way they come.
     """
 
     class Algorithm(models.TextChoices):

@@ -8,6 +8,7 @@ from meters.operations.signing import (
     UnableToRegisterKey,
     check_signature,
     keep_signature,
+    refuse_unsigned,
     register_reading_key,
 )
 from meters.operations.storing import (
@@ -38,6 +39,7 @@ __all__ = [
     "locked",
     "open_channel",
     "record_intervals",
+    "refuse_unsigned",
     "register_reading_key",
     "settle",
     "store",

@@ -2,6 +2,10 @@
 
 import dataclasses
 import datetime
+from collections.abc import Collection
+from typing import Any
+
+from django.db.models import QuerySet
 
 from customers import models as customers_models
 from meters import models
@@ -71,14 +75,7 @@ def check_signature(
     starts_at = datetime.datetime.fromtimestamp(reading.starts, tz=datetime.UTC)
     ends_at = starts_at + datetime.timedelta(seconds=reading.interval_seconds * len(reading.values))
     kept = key.readings.filter(counter=signature.counter).first()
-    later = key.readings.filter(
-        flow=reading.flow, starts_at__lt=ends_at, ends_at__gt=starts_at, counter__gt=signature.counter
-    )
-    if (kept is not None and bytes(kept.message) != message) or later.exists():
-        raise UnableToBelieveReading(
-            "The counter was used before, or a later one corrected this reading.", code="replayed"
-        )
-    return Believed(
+    believed = Believed(
         key_id=key.pk,
         flow=reading.flow,
         counter=signature.counter,
@@ -88,14 +85,36 @@ def check_signature(
         signature=signature.signature,
         is_new=kept is None,
     )
+    if (kept is not None and bytes(kept.message) != message) or _is_corrected(believed):
+        raise _replayed()
+    return believed
+
+
+def refuse_unsigned(*, service_point_ids: Collection[int] | QuerySet[Any]) -> None:
+    """Refuse readings that carry no signatures, as files and register reads do, where a device has to sign.
+
+    :raises UnableToBelieveReading: a key of one of these points is required.
+    """
+    required = models.ReadingKey.objects.filter(
+        service_point_id__in=service_point_ids, is_required=True, ended_at__isnull=True
+    ).select_related("service_point")
+    if (key := required.first()) is not None:
+        raise UnableToBelieveReading(
+            f"Readings of {key.service_point.number} must be signed by its device; push them.", code="unsigned"
+        )
 
 
 @db.transaction_required
 def keep_signature(*, believed: Believed, batch: models.ImportBatch, now: datetime.datetime) -> None:
     """Keep what was signed beside what was stored of it; one that is kept already stays as it is.
 
+    Its channel is locked: whoever stored there meanwhile is seen.
+
     :raises django.db.IntegrityError: its counter was taken since it was checked.
+    :raises UnableToBelieveReading: a later one corrected it since it was checked.
     """
+    if _is_corrected(believed):
+        raise _replayed()
     if believed.is_new:
         models.SignedReading.objects.create(
             key_id=believed.key_id,
@@ -147,3 +166,20 @@ def register_reading_key(
         registered_at=now,
     )
     return made
+
+
+def _is_corrected(believed: Believed) -> bool:
+    later = models.SignedReading.objects.filter(
+        key_id=believed.key_id,
+        flow=believed.flow,
+        starts_at__lt=believed.ends_at,
+        ends_at__gt=believed.starts_at,
+        counter__gt=believed.counter,
+    )
+    return later.exists()
+
+
+def _replayed() -> UnableToBelieveReading:
+    return UnableToBelieveReading(
+        "The counter was used before, or a later one corrected this reading.", code="replayed"
+    )

@@ -11,7 +11,7 @@ import psycopg
 
 from meters import models, queries
 from meters.domain import bulk, delivery, packing, units
-from meters.operations import asking
+from meters.operations import asking, signing
 from openvpp.core import db, errors, upcalls
 
 
@@ -90,11 +90,15 @@ def store_whole_days(
     """Write days that are not there yet, complete and of one length: what a head-end delivers every morning.
 
     One row of `milli_units` [rows, intervals] for each pair of channel and local day. The days of daylight saving
-    have another length and go in a call of their own.
+    have another length and go in a call of their own. Nothing is asked about them: whoever delivers this way has
+    validated the readings, or calls `ask` for each channel.
 
     :raises UnableToStoreReadings: a day is there already (store it by `store`, which keeps versions), or a value
         does not fit.
+    :raises UnableToBelieveReading: a device of one of these points has to sign its readings.
     """
+    points = models.Channel.objects.filter(pk__in=np.unique(channel_ids).tolist()).values("service_point_id")
+    signing.refuse_unsigned(service_point_ids=points)
     try:
         buffer = bulk.to_copy(
             channel_ids=channel_ids,
@@ -111,7 +115,6 @@ def store_whole_days(
         raise UnableToStoreReadings(str(error)) from error
     except psycopg.IntegrityError as error:  # COPY passes Django by
         raise UnableToStoreReadings("Some of these days are stored already.", code="days_stored_already") from error
-    points = models.Channel.objects.filter(pk__in=np.unique(channel_ids).tolist()).values("service_point_id")
     upcalls.call(event="meters.readings_stored", service_point_ids=points, now=batch.imported_at)
 
 

@@ -113,6 +113,7 @@ def ingest(
 
     :raises UnableToIngestReadings: nothing to store, or a service point of another utility.
     :raises meters.operations.UnableToStoreReadings: the readings contradict what is stored.
+    :raises meters.operations.UnableToBelieveReading: a device of these points has to sign its readings.
     """
     if not delivered.intervals:
         raise UnableToIngestReadings(
@@ -127,6 +128,7 @@ def ingest(
         if known is not None:
             return known
         _check_points(points=points, utility_id=utility_id)
+        operations.refuse_unsigned(service_point_ids=set(points.values()))
         first, last = extent(delivered)
         batch = models.ImportBatch.objects.create(
             utility=utility,

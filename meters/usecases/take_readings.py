@@ -116,7 +116,7 @@ def take(*, utility_id: int, rows: Sequence[Row], key: str, now: datetime.dateti
                     done += stored
             except operations.UnableToStoreReadings as error:
                 wrong |= {place: Verdict(place, "contradicts_stored", error.detail) for place, _ in kept}
-            except IntegrityError:
+            except (IntegrityError, operations.UnableToBelieveReading):
                 wrong |= {place: Verdict(place, "replayed", "A counter was used twice.") for place, _ in kept}
         if batch is not None and done != operations.Stored():
             batch.days_added, batch.days_changed, batch.days_unchanged = done.added, done.changed, done.unchanged

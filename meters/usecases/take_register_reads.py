@@ -7,6 +7,7 @@ the hours sum to it exactly. Where intervals were measured already, the dial onl
 import dataclasses
 import datetime
 import hashlib
+import itertools
 import json
 import zoneinfo
 from collections.abc import Sequence
@@ -91,11 +92,16 @@ def _take_one(*, place: int, read: Read, batch: models.ImportBatch, now: datetim
             service_point__number=read.service_point,
             serial=read.serial,
             flow=read.flow.value,
+            unit=units.Unit.WATT_HOUR.value,
         )
         .first()
     )
     if register is None:
         return Verdict(place, "unknown_register", "No register of that meter stands at that service point.")
+    try:
+        operations.refuse_unsigned(service_point_ids=[register.service_point_id])
+    except operations.UnableToBelieveReading as error:
+        return Verdict(place, error.code, error.detail)
     if (settled := _settled(place=place, read=read, register=register, now=now)) is not None:
         return settled
     earlier = register.reads.filter(state=_States.ACCEPTED).order_by("-read_at").first()
@@ -145,6 +151,8 @@ def _settled(*, place: int, read: Read, register: models.Register, now: datetime
     if known is not None:
         is_same = known.milli_units == read.milli_units
         return Verdict(place) if is_same else Verdict(place, "read_differs", "Another value was read at that instant.")
+    if read.read_at.timestamp() < 0:
+        return Verdict(place, "wrong_time", "The read is older than 1970.")
     if read.read_at > now + datetime.timedelta(hours=1):
         return Verdict(place, "in_the_future", "The read was made in the future; a clock is wrong.")
     if accepted.filter(read_at__gt=read.read_at).exists():
@@ -201,16 +209,29 @@ def _spread(
             operations.ask_about_read(read=read, kind=finding.kind, starts_at=starts_at, facts=dict(finding.facts))  # type: ignore[arg-type] # no lists here
         return
     slots = np.arange(first, max(last, first + _HOUR), _HOUR, dtype=np.int64)
+    values = estimation.spread(total=counted, weights=_weights(channel, slots))
+    values[0] += _counted_within(register=register, hour=first, until=starts_at)
     series = packing.Series(
         _HOUR,
         slots,
-        estimation.spread(total=counted, weights=_weights(channel, slots)),
+        values,
         np.full(len(slots), units.Quality.DERIVED, dtype=np.uint8),
     )
     for locked, kept in operations.locked([(channel, series)]):
         operations.store_days(batch=batch, channel=locked, series=(kept,), now=now)
         operations.ask(channel=locked, since=first, batch=batch, now=now)
     upcalls.call(event="meters.readings_stored", service_point_ids=[register.service_point_id], now=now)
+
+
+def _counted_within(*, register: models.Register, hour: int, until: datetime.datetime) -> int:
+    """Return what reads of one hour (epoch seconds) counted among themselves, which stands in that hour already."""
+    dials = register.reads.filter(
+        state=_States.ACCEPTED,
+        read_at__gte=datetime.datetime.fromtimestamp(hour, tz=datetime.UTC),
+        read_at__lte=until,
+    ).order_by("read_at")
+    steps = itertools.pairwise(dials.values_list("milli_units", flat=True))
+    return sum((later - earlier) % registers.whole(dials=register.dials) for earlier, later in steps)
 
 
 def _weights(channel: models.Channel, slots: packing.Int64s) -> packing.Int64s:

@@ -186,3 +186,42 @@ def test_others_are_refused_with_nothing_stored(
     assert no_key.json()["code"] == "idempotency_key_required"
     assert not models.MeterDay.objects.exists()
     assert not models.RegisterRead.objects.exists()
+
+
+def test_reads_within_one_hour_lose_nothing(system: test.APIClient, point: customers_models.ServicePoint) -> None:
+    register(point)
+    stamps = ("09:10", "09:50", "09:55", "10:30", "13:00")
+    reads = [
+        read(point, 1, value) | {"read_at": f"2026-05-01T{stamp}:00-04:00"}
+        for stamp, value in zip(stamps, ("99990", "99995", "3", "10", "40"), strict=True)
+    ]
+
+    for place, one in enumerate(reads):
+        assert push(system, [one], key=f"k{place}", url=REGISTERS).json()["accepted"] == 1
+
+    start = datetime.datetime(2026, 5, 1, 13, tzinfo=datetime.UTC)
+    spread = queries.get_consumption(
+        service_point_id=point.pk, starts_at=start, ends_at=start + datetime.timedelta(hours=4)
+    )
+    assert int(spread.delivered_milli_wh.sum()) == 50 * 10**6
+    assert int(spread.delivered_milli_wh[0]) == 20 * 10**6
+
+
+def test_dial_of_another_unit_is_not_read_in_kwh(system: test.APIClient, point: customers_models.ServicePoint) -> None:
+    reactive = register(point, unit="varh")
+    active = register(point)
+
+    push(system, [read(point, 1, "5")], url=REGISTERS)
+
+    assert (active.reads.count(), reactive.reads.count()) == (1, 0)
+
+
+def test_times_that_no_meter_has_are_refused(system: test.APIClient, point: customers_models.ServicePoint) -> None:
+    register(point)
+
+    pushed = push(system, [row(point, starts_at="0001-01-01T00:00:00Z")]).json()
+    old = push(system, [read(point, 1, "5") | {"read_at": "0001-01-01T00:00:00Z"}], key="two", url=REGISTERS).json()
+
+    assert [one["rows"][0]["code"] for one in (pushed, old)] == ["wrong_time", "wrong_time"]
+    assert not models.RegisterRead.objects.exists()
+    assert not models.MeterDay.objects.exists()

@@ -12,7 +12,7 @@ from django import test as django_test
 from django.core import management
 
 from customers import models as customers_models
-from meters import models
+from meters import models, operations
 from meters.domain import signed_readings
 from tests.factories import customers
 from tests.integration.meters.test_api import client
@@ -172,3 +172,38 @@ def test_a_key_is_registered_once_and_must_be_one(point: customers_models.Servic
         with pytest.raises(management.CommandError, match=words):
             management.call_command("register_reading_key", *arguments, "--algorithm=ed25519", f"--public-key={key}")
     assert models.ReadingKey.objects.count() == 1
+
+
+def test_register_reads_do_not_pass_by_the_device(point: customers_models.ServicePoint) -> None:
+    Device(point, required=True)
+    register = models.Register.objects.create(utility=point.premise.utility, service_point=point, serial="M-1")
+    read = {"service_point": point.number, "serial": "M-1", "read_at": "2026-05-01T12:00:00Z", "value_kwh": "5"}
+    system = client(user=None, scope="usage:write", utility=point.premise.utility)
+
+    answer = system.post(
+        "/api/v1/meter-register-reads/", {"reads": [read]}, format="json", headers={"Idempotency-Key": "one"}
+    )
+
+    assert answer.json()["rows"][0]["code"] == "unsigned"
+    assert register.reads.count() == 0
+
+
+def test_a_correction_that_came_meanwhile_is_not_undone(
+    point: customers_models.ServicePoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device(point)
+    older, newer = device.row(counter=5), device.row(counter=9, values=("0.1", "0.1"))
+    check, answers = operations.check_signature, []
+
+    def overtaken(**asked: Any) -> Any:
+        believed = check(**asked)
+        monkeypatch.setattr(operations, "check_signature", check)
+        answers.append(push(point, newer))
+        return believed
+
+    monkeypatch.setattr(operations, "check_signature", overtaken)
+
+    assert push(point, older) == [("rejected", "replayed")]
+    assert answers == [[("accepted", "")]]
+    (day,) = models.MeterDay.objects.all()
+    assert sum(day.to_day().milli_units().tolist()) == 200_000
