@@ -119,6 +119,9 @@ def fill_gaps(*, channel_id: int, now: datetime.datetime) -> int:
     for gap in gaps.select_related("channel__utility"):
         assert gap.channel is not None  # noqa: S101 - it was chosen by its channel
         with db.transaction():
+            locked = models.MeterException.objects.select_for_update(skip_locked=True).filter(pk=gap.pk)
+            if not locked.filter(state=_States.OPEN).values_list("pk", flat=True).first():
+                continue  # a person decided meanwhile, or is about to
             try:
                 series = _estimate(channel=gap.channel, starts_at=gap.starts_at, ends_at=gap.ends_at, method=None)
             except UnableToDecide:

@@ -2,6 +2,7 @@
 
 import datetime
 import zoneinfo
+from typing import Any
 
 import numpy as np
 import pytest
@@ -318,3 +319,28 @@ def test_estimate_needs_something_to_go_by(point: customers_models.ServicePoint,
     )
     with pytest.raises(django_exceptions.ValidationError):
         source.full_clean()
+
+
+def test_gap_that_a_person_decides_meanwhile_is_not_filled_over(
+    point: customers_models.ServicePoint, analyst: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = np.ones(24 * 20, dtype=bool)
+    present[[100, 300]] = False
+    deliver(point, true_values(20), present=present)
+    first, second = models.MeterException.objects.filter(kind=Kind.GAP).order_by("starts_at")
+    real, seen = decide_exceptions._estimate, []
+
+    def estimated(**asked: Any) -> packing.Series:
+        if not seen:
+            seen.append(True)
+            models.MeterException.objects.filter(pk=second.pk).update(
+                state="accepted", decided_by_id=analyst, decided_at=NOW, reason="The house was without power"
+            )
+        return real(**asked)
+
+    monkeypatch.setattr(decide_exceptions, "_estimate", estimated)
+
+    assert decide_exceptions.fill_gaps(channel_id=first.channel_id, now=NOW) == 1
+    second.refresh_from_db()
+    assert second.state == "accepted"
+    assert queries.count_estimated(service_point_id=point.pk, **span(20)) == 1
