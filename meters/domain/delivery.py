@@ -1,6 +1,7 @@
 """What any source of meter data is read into before a row is written."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -118,3 +119,21 @@ def assemble(*, parts: list[Columns], name: str) -> Assembled:
         else:
             found.append(packing.Series(length, starts[order], values[order], codes[order]))
     return Assembled(tuple(found), tuple(periods), warnings, tuple(conflicts))
+
+
+def merge(*, pieces: Sequence[ChannelReadings]) -> tuple[ChannelReadings, list[str]]:
+    """Return pieces of one channel, in the order of their delivery, as one, and what was odd about them.
+
+    :raises packing.Unpackable: see `assemble`.
+    """
+    first = pieces[0]
+    if len(pieces) == 1:
+        return first, []
+    columns = [
+        Columns(one.starts, np.full(len(one), one.interval_seconds, dtype=np.int64), one.milli_units, one.qualities)
+        for piece in pieces
+        for one in piece.series
+    ]
+    found = assemble(parts=columns, name=f"{first.usage_point or 'The file'} {first.flow.value}")
+    known = tuple(conflict for piece in pieces for conflict in piece.conflicts)
+    return dataclasses.replace(first, series=found.series, conflicts=(*known, *found.conflicts)), found.warnings

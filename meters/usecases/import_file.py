@@ -6,15 +6,17 @@ file is stored before all of it was read, and nothing stays if it is refused.
 
 import datetime
 import hashlib
+import itertools
 import zipfile
 import zlib
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from django.db import IntegrityError
 
 from meters import models, operations, queries
 from meters.adapters import csv_readings, file_chunks
-from meters.domain import staging
+from meters.domain import delivery, packing, staging
 from meters.usecases import ingest_readings
 from openvpp.core import clock, db, errors, jobs
 
@@ -25,10 +27,17 @@ AT_ONCE_BYTES = 4 * 2**20
 JOB = "meters.import_file"
 type Preview = csv_readings.Read
 
+STORING = datetime.timedelta(seconds=200)
+"""What takes longer to store is refused: else Celery (`CELERY_TASK_TIME_LIMIT`) would end it, and it began for ever."""
+
+AT_ONCE_INTERVALS = 5_000_000
+"""So many readings of a CSV file are in memory while it is stored."""
+
 _SLICE = datetime.timedelta(seconds=20)
 _GRACE = datetime.timedelta(minutes=1)
 """How long whoever sent a small file has it to themselves, before a worker takes it for forgotten."""
 
+_CHANNELS = 500
 _State = models.FileImport.State
 
 
@@ -207,10 +216,12 @@ def _store(*, file_import_id: int, now: datetime.datetime) -> None:
         raise UnableToImportFile(
             "; ".join(["The file holds no electricity readings.", *_warnings(found)]), code="no_readings"
         )
+    points = [int(number) for number in found.carried["points"]]
+    operations.refuse_unsigned(service_point_ids=points)
     batch, is_new = models.ImportBatch.objects.get_or_create(
         utility=found.utility,
         sha256=found.sha256,
-        target=ingest_readings.target_of(points=[int(number) for number in found.carried["points"]]),
+        target=ingest_readings.target_of(points=points),
         defaults={
             "format": found.format,
             "file_name": found.file_name,
@@ -231,32 +242,72 @@ def _store(*, file_import_id: int, now: datetime.datetime) -> None:
 
 
 def _store_chunks(*, found: models.FileImport, batch: models.ImportBatch, now: datetime.datetime) -> None:
+    """Store what was set aside.
+
+    :raises errors.UnableTo: the readings contradict what is stored or each other, or storing takes too long.
+    """
+    until = clock.get_now() + STORING
     done = operations.Stored()
     warnings: list[str] = []
     extents: list[tuple[datetime.datetime, datetime.datetime]] = []
-    for number in range(found.chunks):
-        chunk = models.StagedChunk.objects.get(file_import=found, number=number)
-        delivered = staging.decode(content=bytes(chunk.content))
+    for delivered in _parts(found):
         warnings += delivered.warnings
         if not delivered.intervals:
             continue
+        extents.append(ingest_readings.extent(delivered))
+        if len(extents) == 1:
+            warnings += ingest_readings.zone_warnings(
+                delivered=delivered, time_zone=found.utility.time_zone, at=extents[0][0]
+            )
         points = ingest_readings.match_points(
             usage_points=delivered.usage_points,
             utility_id=found.utility_id,
             service_point_id=found.service_point_id,
             points={},
         )
-        done += operations.store(batch=batch, channels=delivered.channels, points=points, now=now)
-        extents.append(ingest_readings.extent(delivered))
-        if number == 0:
-            warnings += ingest_readings.zone_warnings(
-                delivered=delivered, time_zone=found.utility.time_zone, at=extents[0][0]
-            )
+        for channels in itertools.batched(delivered.channels, _CHANNELS):
+            if clock.get_now() > until:
+                raise UnableToImportFile(
+                    f"Storing the file takes longer than {STORING.seconds} seconds. Split it by service points.",
+                    code="file_takes_too_long",
+                )
+            done += operations.store(batch=batch, channels=channels, points=points, now=now)
     batch.days_added, batch.days_changed, batch.days_unchanged = done.added, done.changed, done.unchanged
     batch.first_starts_at = min(first for first, _ in extents)
     batch.last_ends_at = max(last for _, last in extents)
     batch.warnings = list(dict.fromkeys(warnings))
     batch.save()
+
+
+def _parts(found: models.FileImport) -> Iterator[delivery.Delivery]:
+    """Yield what was set aside; of a CSV, whose lines may be in order of time, each channel in one piece.
+
+    :raises UnableToImportFile: lines of different chunks overlap.
+    """
+    if found.format != models.ImportBatch.Format.CSV:
+        yield from (_decoded(found, number) for number in range(found.chunks))
+        return
+    turns = max(-(-found.intervals // AT_ONCE_INTERVALS), 1)
+    for turn in range(turns):
+        pieces: dict[tuple[str, str], list[delivery.ChannelReadings]] = {}
+        warnings: list[str] = []
+        for number in range(found.chunks):
+            delivered = _decoded(found, number)
+            warnings += delivered.warnings if turn == 0 else ()
+            for channel in delivered.channels:
+                if zlib.crc32(channel.usage_point.encode()) % turns == turn:
+                    pieces.setdefault((channel.usage_point, channel.flow), []).append(channel)
+        try:
+            merged = [delivery.merge(pieces=same) for same in pieces.values()]
+        except packing.Unpackable as error:
+            raise UnableToImportFile(str(error), code="csv_overlap") from error
+        warnings += [warning for _, more in merged for warning in more]
+        yield delivery.Delivery(tuple(channel for channel, _ in merged), tuple(warnings))
+
+
+def _decoded(found: models.FileImport, number: int) -> delivery.Delivery:
+    chunk = models.StagedChunk.objects.get(file_import=found, number=number)
+    return staging.decode(content=bytes(chunk.content))
 
 
 def _warnings(found: models.FileImport) -> list[str]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core import management
 from django.core.files import uploadedfile
 
 from customers import models as customers_models
-from meters import models, queries
+from meters import models, operations, queries
 from meters.adapters import csv_readings, file_chunks
 from meters.domain import units
 from meters.usecases import import_file, ingest_readings
@@ -302,3 +303,81 @@ def test_large_target_and_missing_source_are_handled(point: customers_models.Ser
     with pytest.raises(import_file.UnableToImportFile):
         import_file.receive(stream=io.BytesIO(b""), utility_id=point.premise.utility_id, source=Format.NEM, now=NOW)
     assert not models.FileImport.objects.exists()
+
+
+def test_csv_in_order_of_time_is_stored_once_a_channel_and_keeps_no_half_days(
+    source: models.CsvSource, point: customers_models.ServicePoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = customers.ServicePoint.create(premise__utility=source.utility)
+    first = datetime.datetime(2026, 6, 1, tzinfo=ZONE)
+    head, mine = lines(point, first=first, hours=48).split("Status\n")
+    theirs = lines(other, first=first, hours=48).split("Status\n")[1].splitlines()
+    mixed = [line for pair in zip(mine.splitlines(), theirs, strict=True) for line in pair]
+    mixed.append(mixed[0].replace("1.234,5", "7,5"))
+    real = file_chunks.read_csv
+    monkeypatch.setattr(file_chunks, "read_csv", lambda **kwargs: real(**kwargs, chunk_bytes=700))
+    monkeypatch.setattr(import_file, "AT_ONCE_INTERVALS", 50)
+    received = receive("\n".join([f"{head}Status", *mixed, ""]), source)
+
+    done = import_file.run_at_once(file_import_id=received.pk, now=NOW)
+
+    assert done.batch is not None
+    assert done.chunks > 4
+    assert (done.batch.days_added, done.batch.days_changed) == (8, 0)
+    assert not models.MeterDayVersion.objects.exists()
+    for one, hour in ((point, 7_500_000), (other, 1_234_500_000)):
+        read = queries.get_consumption(
+            service_point_id=one.pk, starts_at=first, ends_at=first + datetime.timedelta(days=2)
+        )
+        assert read.delivered_milli_wh.tolist() == [hour] + [1_234_500_000] * 47
+    asked = models.MeterException.objects.get(kind="duplicate", channel__flow="delivered")
+    assert (asked.service_point_id, asked.starts_at) == (point.pk, first)
+
+
+def test_what_takes_too_long_to_store_is_refused_and_not_begun_again(
+    source: models.CsvSource, point: customers_models.ServicePoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received = receive(lines(point, first=datetime.datetime(2026, 6, 1, tzinfo=ZONE), hours=24), source)
+    monkeypatch.setattr(import_file, "STORING", datetime.timedelta(seconds=-1))
+
+    import_file.run(file_import_id=received.pk, now=datetime.datetime.now(datetime.UTC))
+
+    received.refresh_from_db()
+    assert (received.state, received.code) == ("refused", "file_takes_too_long")
+    assert nothing_is_stored()
+
+
+def test_storing_ends_before_the_task_does() -> None:
+    limit = datetime.timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT)
+
+    assert limit > import_file.STORING + import_file._SLICE
+
+
+def test_files_do_not_pass_by_the_device_that_has_to_sign(
+    source: models.CsvSource, point: customers_models.ServicePoint
+) -> None:
+    key = models.ReadingKey.objects.create(
+        utility=source.utility,
+        service_point=point,
+        device="M-1",
+        algorithm="ed25519",
+        public_key=bytes(32),
+        fingerprint="f",
+        is_required=True,
+        registered_at=NOW,
+    )
+    text = lines(point, first=datetime.datetime(2026, 6, 1, tzinfo=ZONE), hours=2)
+
+    received = receive(text, source)
+    import_file.run(file_import_id=received.pk, now=datetime.datetime.now(datetime.UTC))
+    received.refresh_from_db()
+    with pytest.raises(operations.UnableToBelieveReading) as refusal:
+        ingest_readings.ingest_green_button(
+            stream=io.BytesIO(HOURS.read_bytes()), utility_id=source.utility_id, service_point_id=point.pk, now=NOW
+        )
+
+    assert (received.state, received.code, refusal.value.code) == ("refused", "unsigned", "unsigned")
+    assert nothing_is_stored()
+    models.ReadingKey.objects.filter(pk=key.pk).update(ended_at=NOW)
+    again = import_file.run_at_once(file_import_id=receive(text, source).pk, now=NOW)
+    assert again.state == "stored"
