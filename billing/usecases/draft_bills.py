@@ -17,7 +17,7 @@ from django.db import models as db_models
 from django.db.models import Exists, OuterRef, Q, functions
 
 from billing import models
-from billing.usecases import draft_lots, issue_bill
+from billing.usecases import draft_lots, draft_reads, issue_bill
 from customers import models as customer_models
 from openvpp.core import db, errors
 
@@ -148,9 +148,9 @@ def work(
     if up_to is not None:
         waiting = waiting.filter(pk__lte=up_to)
 
-    def read(after: int) -> draft_lots.Lot | None:
+    def read(after: int) -> draft_reads.Lot | None:
         ids = list(waiting.filter(pk__gt=after).values_list("pk", flat=True)[: draft_lots.SIZE])
-        return draft_lots.read(run=run, account_ids=ids) if ids else None
+        return draft_reads.read(run=run, account_ids=ids) if ids else None
 
     with futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="read") as reader:
         try:
@@ -170,7 +170,7 @@ def work(
 
 
 @db.transaction
-def _write(*, run: models.BillRun, lot: draft_lots.Lot, made: draft_lots.Made, now: datetime.datetime) -> None:
+def _write(*, run: models.BillRun, lot: draft_reads.Lot, made: draft_lots.Made, now: datetime.datetime) -> None:
     models.DraftException.objects.filter(run=run, account_id__in=db.any_of(lot.account_ids)).delete()
     models.BillDraft.copy_in(rows=[*made.together, *made.alone])
     models.DraftException.objects.bulk_create(

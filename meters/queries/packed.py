@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import psycopg
+from django.contrib.postgres import aggregates
 from django.db import connection
+from django.db import models as db_models
+from django.db.models import Q
 
 from customers import models as customers_models
 from meters import models
@@ -49,18 +52,41 @@ class PackedSpan:
     scales: packing.Int64s
 
 
+def get_single_channels(
+    *, service_point_ids: Sequence[int], zone: zoneinfo.ZoneInfo
+) -> tuple[packing.Int64s, packing.Int64s]:
+    """Return the channels, and their points, that alone count at one of these points and say what was delivered.
+
+    Their days are those of `zone`.
+    """
+    is_plain = Q(flow=units.Flow.DELIVERED, time_zone=zone.key)
+    found = _counted(service_point_ids).aggregate(
+        channels=aggregates.ArrayAgg("pk"),
+        points=aggregates.ArrayAgg("service_point_id"),
+        are_plain=aggregates.ArrayAgg(db_models.ExpressionWrapper(is_plain, output_field=db_models.BooleanField())),
+    )
+    channels, points = (np.array(found[name] or [], dtype=np.int64) for name in ("channels", "points"))
+    _, inverse, counts = np.unique(points, return_inverse=True, return_counts=True)
+    chosen = (counts[inverse] == 1) & np.array(found["are_plain"] or [], dtype=np.bool_)
+    return channels[chosen], points[chosen]
+
+
 def get_counted_channels(*, service_point_ids: Sequence[int]) -> Mapping[int, list[CountedChannel]]:
     """Return the meters' channels that count at each of these points, by service point."""
-    rows = models.Channel.objects.filter(
+    found: dict[int, list[CountedChannel]] = collections.defaultdict(list)
+    rows = _counted(service_point_ids).values_list("pk", "service_point_id", "flow", "time_zone")
+    for channel_id, point_id, flow, zone in rows:
+        found[point_id].append(CountedChannel(channel_id, point_id, units.Flow(flow), zone))
+    return found
+
+
+def _counted(service_point_ids: Sequence[int]) -> "db_models.QuerySet[models.Channel]":
+    return models.Channel.objects.filter(
         service_point_id__in=db.any_of(service_point_ids),
         source=models.Channel.Source.METER,
         unit=units.Unit.WATT_HOUR.value,
         is_counted=True,
-    ).values_list("pk", "service_point_id", "flow", "time_zone")
-    found: dict[int, list[CountedChannel]] = collections.defaultdict(list)
-    for channel_id, point_id, flow, zone in rows:
-        found[point_id].append(CountedChannel(channel_id, point_id, units.Flow(flow), zone))
-    return found
+    )
 
 
 def get_whole_multipliers(
