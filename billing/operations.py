@@ -1,10 +1,14 @@
 """Writes of bills, payments and books, in the transaction of whoever calls."""
 
 import datetime
+import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from django.db.models import Q
+from django.db import connection
+from django.db import models as db_models
+from psycopg import sql
 
 from billing import models
 from billing.domain import ledger, proof
@@ -59,39 +63,63 @@ def book_bills(*, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
     if not due:
         return
     utility_id, currency = due[0].utility_id, due[0].currency
-    codes = models.LedgerAccount.Code
-    wanted = [(codes.REVENUE, None), *((codes.RECEIVABLE, bill.account_id) for bill in due)]
-    models.LedgerAccount.objects.bulk_create(
-        [
-            models.LedgerAccount(utility_id=utility_id, code=code, commodity=currency, customer_account_id=owner)
-            for code, owner in wanted
-        ],
-        ignore_conflicts=True,
-    )
-    accounts = dict(
-        models.LedgerAccount.objects.of_utility(utility_id)
-        .filter(commodity=currency)
-        .filter(
-            Q(code=codes.RECEIVABLE, customer_account_id__in=[bill.account_id for bill in due]) | Q(code=codes.REVENUE)
-        )
-        .values_list("customer_account_id", "pk")
-    )
-    owed = ledger.Code.RECEIVABLE
-    bookings = models.LedgerTransaction.objects.bulk_create(
-        models.LedgerTransaction(
-            utility_id=utility_id, kind=models.LedgerTransaction.Kind.BILL, bill=bill, booked_at=now
-        )
+    postings = [
+        (bill.pk, bill.account_id, posting)
         for bill in due
-    )
-    models.LedgerEntry.objects.bulk_create(
-        models.LedgerEntry(
-            transaction=booking,
-            account_id=accounts[bill.account_id if posting.code is owed else None],
-            amount=posting.amount,
-        )
-        for bill, booking in zip(due, bookings, strict=True)
         for posting in ledger.bill_issued(currency=currency, amount_cents=bill.amount_due_cents)
+    ]
+    values: dict[str, Any] = {
+        "utility_id": utility_id,
+        "commodity": currency,
+        "kind": models.LedgerTransaction.Kind.BILL.value,
+        "bills": [bill.pk for bill in due],
+        "of_bills": [bill_id for bill_id, _, _ in postings],
+        "codes": [posting.code.value for _, _, posting in postings],
+        "amounts": [posting.amount for _, _, posting in postings],
+        "of_owners": [owner if posting.code is ledger.Code.RECEIVABLE else None for _, owner, posting in postings],
+        "now": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN_ACCOUNTS, values)
+        cursor.execute(_BOOK_BILLS, values)
+
+
+@db.transaction_required
+def copy_in(*, model: type[db_models.Model], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write new rows by COPY, which costs a tenth of an INSERT; they all have the columns of the first."""
+    waiting = iter(rows)
+    first = next(waiting, None)
+    if first is None:
+        return
+    table = model._meta.db_table  # noqa: SLF001 - Django's own name for a documented interface
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, first))
     )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in itertools.chain([first], waiting):
+            copy.write_row(list(row.values()))
+
+
+_OPEN_ACCOUNTS = """
+    INSERT INTO billing_ledgeraccount (utility_id, code, commodity, customer_account_id)
+    SELECT DISTINCT %(utility_id)s::bigint, code, %(commodity)s, owner
+    FROM unnest(%(codes)s::text[], %(of_owners)s::bigint[]) AS wanted (code, owner)
+    ON CONFLICT DO NOTHING
+"""
+_BOOK_BILLS = """
+    WITH booking AS (
+        INSERT INTO billing_ledgertransaction (utility_id, kind, bill_id, booked_at)
+        SELECT %(utility_id)s, %(kind)s, bill_id, %(now)s FROM unnest(%(bills)s::uuid[]) AS bill_id
+        RETURNING id, bill_id
+    )
+    INSERT INTO billing_ledgerentry (transaction_id, account_id, amount)
+    SELECT booking.id, account.id, posting.amount
+    FROM unnest(%(of_bills)s::uuid[], %(codes)s::text[], %(of_owners)s::bigint[], %(amounts)s::numeric[])
+        AS posting (bill_id, code, owner, amount)
+    JOIN booking ON booking.bill_id = posting.bill_id
+    JOIN billing_ledgeraccount AS account ON account.utility_id = %(utility_id)s AND account.code = posting.code
+        AND account.commodity = %(commodity)s AND account.customer_account_id IS NOT DISTINCT FROM posting.owner
+"""
 
 
 @db.transaction_required

@@ -120,10 +120,13 @@ def lock_accounts(*, account_ids: Collection[int]) -> dict[int, models.CustomerA
     return {row.pk: row for row in rows}
 
 
-def get_accounts_with_users(*, account_ids: Collection[int]) -> set[int]:
-    """Return which of these accounts some active person may open."""
+def users_of_accounts(*, account_ids: Collection[int]) -> dict[int, list[int]]:
+    """Return the ids of the active people who may open each account, each once; accounts without any are absent."""
     rows = models.AccountAccess.objects.filter(account_id__in=account_ids, customer__user__is_active=True)
-    return set(rows.values_list("account_id", flat=True))
+    found: dict[int, list[int]] = {}
+    for account_id, user_id in rows.values_list("account_id", "customer__user_id").distinct():
+        found.setdefault(account_id, []).append(user_id)
+    return found
 
 
 def lock_account(*, account_id: int) -> models.CustomerAccount:

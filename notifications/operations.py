@@ -1,14 +1,26 @@
 """Telling people things: once, in order, and never lost."""
 
+import dataclasses
 import datetime
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from customers import models as customer_models
 from notifications import models
 from notifications.adapters import hints
 from openvpp.core import db, errors
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What some people are told under a key."""
+
+    user_ids: Collection[int]
+    key: str
+    title: str
+    body: str
+    data: Mapping[str, Any]
 
 
 @db.transaction_required
@@ -23,40 +35,56 @@ def tell(
     data: Mapping[str, Any],
     now: datetime.datetime,
 ) -> None:
-    """Write one notice for each person; a person already told under `key` is not told again.
+    """Write one notice for each person; a person already told under `key` is not told again. See `tell_each`."""
+    message = Message(user_ids=user_ids, key=key, title=title, body=body, data=data)
+    tell_each(messages=[message], utility_id=utility_id, kind=kind, now=now)
+
+
+@db.transaction_required
+def tell_each(
+    *, messages: Sequence[Message], utility_id: int, kind: models.Notice.Kind, now: datetime.datetime
+) -> None:
+    """Write the notices of messages with different keys; a person already told under a key is not told again.
 
     Each person's `sequence` goes on by one without gaps: their counter stays locked until the open transaction ends.
-    People are locked in the order of their ids. After the commit their sockets are nudged.
+    People are locked in the order of their ids. After the commit their sockets are nudged. The number of statements
+    does not depend on how many messages there are.
     """
-    if not user_ids:
+    wanted = sorted({user_id for message in messages for user_id in message.user_ids})
+    if not wanted:
         return
-    wanted = sorted(set(user_ids))
     models.NoticeCounter.objects.bulk_create(
         [models.NoticeCounter(user_id=user_id) for user_id in wanted], ignore_conflicts=True
     )
-    counters = list(models.NoticeCounter.objects.filter(user_id__in=wanted).select_for_update().order_by("user_id"))
-    told = set(models.Notice.objects.filter(user_id__in=wanted, key=key).values_list("user_id", flat=True))
-    fresh = [counter for counter in counters if counter.user_id not in told]
-    if not fresh:
+    rows = models.NoticeCounter.objects.filter(user_id__in=wanted).select_for_update().order_by("user_id")
+    counters = {counter.user_id: counter for counter in rows}
+    keys = [message.key for message in messages]
+    told = set(models.Notice.objects.filter(user_id__in=wanted, key__in=keys).values_list("user_id", "key"))
+    notices: list[models.Notice] = []
+    for message in messages:
+        for user_id in sorted(set(message.user_ids)):
+            if (user_id, message.key) in told:
+                continue
+            counters[user_id].last_sequence += 1
+            notices.append(
+                models.Notice(
+                    user_id=user_id,
+                    utility_id=utility_id,
+                    sequence=counters[user_id].last_sequence,
+                    kind=kind,
+                    key=message.key,
+                    title=message.title,
+                    body=message.body,
+                    data=dict(message.data),
+                    created_at=now,
+                )
+            )
+    if not notices:
         return
-    for counter in fresh:
-        counter.last_sequence += 1
-    models.NoticeCounter.objects.bulk_update(fresh, ["last_sequence"])
-    models.Notice.objects.bulk_create(
-        models.Notice(
-            user_id=counter.user_id,
-            utility_id=utility_id,
-            sequence=counter.last_sequence,
-            kind=kind,
-            key=key,
-            title=title,
-            body=body,
-            data=dict(data),
-            created_at=now,
-        )
-        for counter in fresh
-    )
-    db.run_after_commit(functools.partial(hints.send, user_ids=[counter.user_id for counter in fresh]))
+    fresh = sorted({notice.user_id for notice in notices})
+    models.NoticeCounter.objects.bulk_update([counters[user_id] for user_id in fresh], ["last_sequence"])
+    models.Notice.objects.bulk_create(notices)
+    db.run_after_commit(functools.partial(hints.send, user_ids=fresh))
 
 
 class UnableToMarkRead(errors.NotFound):

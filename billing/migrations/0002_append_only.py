@@ -1,4 +1,8 @@
-"""The ledger and what proves it are only added to, and every booking sums to zero in each commodity."""
+"""The ledger and what proves it are only added to, and every booking sums to zero in each commodity.
+
+A statement that writes entries leaves every booking that it touches balanced, checked once for all its rows: a run
+books hundreds of bills by one. That a booking has entries is checked at the end of the transaction.
+"""
 
 from django.db import migrations
 
@@ -12,49 +16,51 @@ BEGIN
 END $$;
 
 CREATE FUNCTION billing_check_booking() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    booking bigint;
-    wrong text;
 BEGIN
-    IF TG_TABLE_NAME = 'billing_ledgertransaction' THEN
-        booking := NEW.id;
-    ELSE
-        booking := NEW.transaction_id;
-    END IF;
-    IF NOT EXISTS (SELECT FROM billing_ledgerentry WHERE transaction_id = booking) THEN
-        RAISE EXCEPTION 'booking % has no entries', booking
+    IF NOT EXISTS (SELECT FROM billing_ledgerentry WHERE transaction_id = NEW.id) THEN
+        RAISE EXCEPTION 'booking % has no entries', NEW.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_booking_is_balanced';
     END IF;
-    SELECT string_agg(format('%s by %s', sums.commodity, sums.total), ', ') INTO wrong FROM (
-        SELECT account.commodity, sum(entry.amount) AS total
-        FROM billing_ledgerentry entry JOIN billing_ledgeraccount account ON account.id = entry.account_id
-        WHERE entry.transaction_id = booking GROUP BY account.commodity HAVING sum(entry.amount) <> 0
-    ) sums;
-    IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'booking % does not balance: %', booking, wrong
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_booking_is_balanced';
-    END IF;
-    IF EXISTS (
-        SELECT FROM billing_ledgerentry entry
-        JOIN billing_ledgeraccount account ON account.id = entry.account_id
-        JOIN billing_ledgertransaction transaction ON transaction.id = entry.transaction_id
-        WHERE entry.transaction_id = booking AND account.utility_id <> transaction.utility_id
-    ) THEN
-        RAISE EXCEPTION 'booking % touches the books of another utility', booking
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION billing_check_entries() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wrong record;
+BEGIN
+    SELECT fresh.transaction_id AS booking INTO wrong
+    FROM fresh
+    JOIN billing_ledgeraccount account ON account.id = fresh.account_id
+    JOIN billing_ledgertransaction transaction ON transaction.id = fresh.transaction_id
+    WHERE account.utility_id <> transaction.utility_id LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'booking % touches the books of another utility', wrong.booking
             USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_booking_in_one_utility';
+    END IF;
+    SELECT sums.booking, string_agg(format('%s by %s', sums.commodity, sums.total), ', ') AS sums INTO wrong FROM (
+        SELECT entry.transaction_id AS booking, account.commodity, sum(entry.amount) AS total
+        FROM (SELECT DISTINCT transaction_id FROM fresh) touched
+        JOIN billing_ledgerentry entry ON entry.transaction_id = touched.transaction_id
+        JOIN billing_ledgeraccount account ON account.id = entry.account_id
+        GROUP BY entry.transaction_id, account.commodity HAVING sum(entry.amount) <> 0
+    ) sums GROUP BY sums.booking LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'booking % does not balance: %', wrong.booking, wrong.sums
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_booking_is_balanced';
     END IF;
     RETURN NULL;
 END $$;
 
 CREATE CONSTRAINT TRIGGER ledger_transaction_balances AFTER INSERT ON billing_ledgertransaction
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION billing_check_booking();
-CREATE CONSTRAINT TRIGGER ledger_entry_balances AFTER INSERT ON billing_ledgerentry
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION billing_check_booking();
+CREATE TRIGGER ledger_entry_balances AFTER INSERT ON billing_ledgerentry
+    REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION billing_check_entries();
 """
 
 UNDO = """
 DROP TRIGGER ledger_entry_balances ON billing_ledgerentry;
 DROP TRIGGER ledger_transaction_balances ON billing_ledgertransaction;
+DROP FUNCTION billing_check_entries();
 DROP FUNCTION billing_check_booking();
 """
 

@@ -3,9 +3,11 @@
 import datetime
 import uuid
 import zoneinfo
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from django.db import connection
+from psycopg.types import json
 
 from billing import models, operations, queries
 from billing.domain import packed_lines, statements
@@ -14,7 +16,7 @@ from customers import models as customer_models
 from customers import queries as customer_queries
 from openvpp.core import db, errors, jobs
 
-SIZE = 500
+SIZE = 1000
 STALE = "draft_is_stale"
 
 
@@ -151,10 +153,8 @@ def _write(
     """Write bills with all that hangs on them, and return them by draft."""
     numbers = _numbers(run=run, accounts=[accounts[draft.account_id] for draft, _ in drafts])
     due_on = now.astimezone(zoneinfo.ZoneInfo(run.utility.time_zone)).date() + issue_bill.DUE_AFTER
-    bills: list[models.Bill] = []
-    lines: list[models.BillLine] = []
-    for draft, spans in drafts:
-        bill = models.Bill(
+    bills = [
+        models.Bill(
             utility=run.utility,
             account=accounts[draft.account_id],
             source=models.Bill.Source.RATED,
@@ -168,39 +168,41 @@ def _write(
             issued_at=now,
             rating=[_remainder(span).to_json() for span in spans],
         )
-        bills.append(bill)
-        lines += _lines(bill=bill, spans=spans)
-    models.Bill.objects.bulk_create(bills)
-    models.BillLine.objects.bulk_create(lines)
+        for draft, spans in drafts
+    ]
+    of_drafts = list(zip(bills, (spans for _, spans in drafts), strict=True))
+    operations.copy_in(model=models.Bill, rows=map(_bill_row, bills))
+    operations.copy_in(model=models.BillLine, rows=(row for bill, spans in of_drafts for row in _lines(bill, spans)))
     operations.book_bills(bills=bills, now=now)
-    told = customer_queries.get_accounts_with_users(account_ids=list(accounts))
-    for bill in bills:
-        if bill.account_id in told:
-            notices.tell_bill_issued(bill=bill, now=now)
+    notices.tell_bills_issued(bills=bills, now=now)
     return {draft.pk: bill.pk for (draft, _), bill in zip(drafts, bills, strict=True)}
 
 
-def _lines(*, bill: models.Bill, spans: Sequence[packed_lines.Span]) -> list[models.BillLine]:
-    rows = [(span, line) for span in spans for line in span.lines]
-    return [
-        models.BillLine(
-            bill=bill,
-            position=position,
-            kind=line.kind.value,
-            label=line.label[:200],
-            quantity=line.quantity,
-            unit=line.unit,
-            unit_price_nano=line.unit_price_nano,
-            factor_numerator=line.factor.numerator,
-            factor_denominator=line.factor.denominator,
-            amount_nano=line.amount_nano,
-            tariff_id=span.layout.tariff_id,
-            service_point_id=span.service_point_id,
-            starts_on=span.layout.starts_on,
-            ends_on=span.layout.ends_on,
-        )
-        for position, (span, line) in enumerate(rows, start=1)
-    ]
+def _bill_row(bill: models.Bill) -> dict[str, Any]:
+    fields = models.Bill._meta.concrete_fields  # noqa: SLF001 - documented
+    row = {field.attname: getattr(bill, field.attname) for field in fields}
+    return row | {"rating": json.Jsonb(bill.rating)}
+
+
+def _lines(bill: models.Bill, spans: Sequence[packed_lines.Span]) -> Iterator[dict[str, Any]]:
+    rows = ((span, line) for span in spans for line in span.lines)
+    for position, (span, line) in enumerate(rows, start=1):
+        yield {
+            "bill_id": bill.pk,
+            "position": position,
+            "kind": line.kind.value,
+            "label": line.label[:200],
+            "quantity": line.quantity,
+            "unit": line.unit,
+            "unit_price_nano": line.unit_price_nano,
+            "factor_numerator": line.factor.numerator,
+            "factor_denominator": line.factor.denominator,
+            "amount_nano": line.amount_nano,
+            "tariff_id": span.layout.tariff_id,
+            "service_point_id": span.service_point_id,
+            "starts_on": span.layout.starts_on,
+            "ends_on": span.layout.ends_on,
+        }
 
 
 def _remainder(span: packed_lines.Span) -> statements.Remainder:

@@ -15,18 +15,34 @@ LONGEST_BODY = 1000
 
 
 @db.transaction_required
+def tell_bills_issued(*, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
+    """Tell of new bills of one utility, all in a fixed number of statements."""
+    if not bills:
+        return
+    people = customer_queries.users_of_accounts(account_ids=[bill.account_id for bill in bills])
+    notifications.tell_each(
+        messages=[_bill_issued(bill, people[bill.account_id]) for bill in bills if bill.account_id in people],
+        utility_id=bills[0].utility_id,
+        kind=Kind.BILL_ISSUED,
+        now=now,
+    )
+
+
+@db.transaction_required
 def tell_bill_issued(*, bill: models.Bill, now: datetime.datetime) -> None:
     """Tell of a new bill."""
+    tell_bills_issued(bills=[bill], now=now)
+
+
+def _bill_issued(bill: models.Bill, user_ids: Sequence[int]) -> notifications.Message:
     amount = _amount(cents=bill.amount_due_cents, currency=bill.currency)
     body = f"Bill {bill.number} from {bill.utility} for {bill.starts_on} to {_last_day(bill)}, due {bill.due_on}."
     if bill.corrects is not None:
         body += f" It stands in for bill {bill.corrects.number}: {bill.correction_reason}"
     if bill.omissions:
         body += f" Not charged yet: {' '.join(bill.omissions)}"
-    _tell(
-        account_id=bill.account_id,
-        utility_id=bill.utility_id,
-        kind=Kind.BILL_ISSUED,
+    return notifications.Message(
+        user_ids=user_ids,
         key=f"bill.issued:{bill.pk}",
         title=f"Your corrected bill of {amount} is here" if bill.corrects else f"Your bill of {amount} is here",
         body=body[:LONGEST_BODY],
@@ -39,7 +55,6 @@ def tell_bill_issued(*, bill: models.Bill, now: datetime.datetime) -> None:
             "omissions": bill.omissions,
             "corrects": bill.corrects.number if bill.corrects else None,
         },
-        now=now,
     )
 
 
