@@ -11,7 +11,7 @@ from relayer import operations as relayer
 from relayer.domain import gas
 from wallets import models
 from wallets.adapters import chain
-from wallets.domain import client_keys, intents
+from wallets.domain import client_keys, control_intents, intents
 
 
 class UnableToPrepareOperation(errors.UnableTo):
@@ -67,7 +67,7 @@ def _limits(*, operation: models.Operation, is_deployed: bool) -> gas.GasLimits:
             kinds.BILL_PAYMENT: gas.Kind.BILL_PAYMENT,
             kinds.PROGRAM_PAYOUT: gas.Kind.PAYOUT,
             kinds.REVOKE_SESSION: gas.Kind.OWNER_CALL,
-        }[kinds(operation.kind)],
+        }.get(kinds(operation.kind), gas.Kind.CONTROL),
         is_deployed=is_deployed,
         has_session=grant is not None and grant.state == models.SessionKeyGrant.State.ACTIVE,
         recipients=len(operation.intent.get("recipients", ())),
@@ -81,6 +81,10 @@ def _call_data(*, operation: models.Operation, payouts: bytes) -> bytes:
         return intents.ProgramPayout.from_json(operation.intent).call_data(payouts=payouts)
     if operation.kind == kinds.REVOKE_SESSION:
         return intents.SessionRemoval.from_json(operation.intent).call_data()
+    if operation.kind in control_intents.KINDS:
+        return control_intents.call_data(
+            kind=operation.kind, account=words.parse_address(operation.wallet.address), intent=operation.intent
+        )
     if operation.grant is None:
         raise UnableToPrepareOperation("A bill is paid under a grant.", code="no_grant")
     try:
