@@ -15,11 +15,13 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import gas_ours, gas_peers, gas_phones, rollup
+from benchmarks import gas_ours, gas_peers, gas_phones, gas_safe, rollup
 from contracts import abi
 from tests import chain_fixture
 
 SIZES = (1, 10, 50)
+
+Send = Callable[[int], tuple[chain_fixture.Receipt, bytes]]
 
 # Gas per payment with a session key and the fee in a token, of contracts that npm does not bring: taken from our own
 # field notes of November 2026 (their published bytecode under this same load), not measured in this run.
@@ -35,7 +37,7 @@ class Way:
     """One way to pay: `send` sends a bundle of n payments, and `size` reckons its calldata."""
 
     name: str
-    send: Callable[[int], tuple[chain_fixture.Receipt, bytes]]
+    send: Send
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +101,12 @@ def main() -> int:
         ours = gas_ours.Ours(chain, accounts=SIZES[-1])
         peers = gas_peers.Peers(chain, accounts=SIZES[-1])
         phones = gas_phones.Phones(chain, accounts=SIZES[-1])
-        ways = (*ours.ways().items(), *phones.ways(gas_phones.PRECOMPILE).items(), *peers.ways().items())
+        ways = (
+            *ours.ways().items(),
+            *phones.ways(gas_phones.PRECOMPILE).items(),
+            *peers.ways().items(),
+            *_safes(chain, peers).items(),
+        )
         rows = [measure(Way(name, send)) for name, send in ways]
         others = {
             "onboarding (account and first session)": ours.onboarding(),
@@ -118,6 +125,14 @@ def main() -> int:
     print("ROWS " + json.dumps(by_name))
     print("RESULT " + json.dumps(result))
     return 0
+
+
+def _safes(chain: chain_fixture.Chain, peers: gas_peers.Peers) -> dict[str, Send]:
+    try:
+        return gas_safe.Safes(chain, peers=peers, accounts=SIZES[-1]).ways()
+    except gas_safe.UnableToFetchSafe as error:
+        sys.stderr.write(f"openvpp: no row for Safe: {error}\n")
+        return {}
 
 
 def _without_precompile() -> list[Measured]:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from contracts.bindings import tokens, user_operations, words
 from tests import chain_fixture
 
 PAYEE = words.keccak(b"peers' treasury")[12:]
+AMOUNT_UNITS = 1_234_567
 SIMPLE = "SimpleAccount v0.8 + OpenZeppelin PaymasterERC20 (owner key, no session)"
 ERC7579 = "OpenZeppelin ERC-7579 account + PaymasterERC20 (owner key, no session)"
 
@@ -55,31 +56,38 @@ class Peers:
     def _pay(
         self, paying: list[Account], execute: Callable[[bytes, bytes], bytes], size: int
     ) -> tuple[chain_fixture.Receipt, bytes]:
-        transfer = tokens.encode_transfer(to=PAYEE, amount_units=1_234_567)
+        transfer = tokens.encode_transfer(to=PAYEE, amount_units=AMOUNT_UNITS)
         call_data = execute(self.chain.deployment.stablecoin, transfer)
-        operations = [self._operation(account, call_data) for account in paying[:size]]
+        return self.send([self._operation(account, call_data) for account in paying[:size]])
+
+    def send(self, operations: Sequence[user_operations.UserOperation]) -> tuple[chain_fixture.Receipt, bytes]:
+        """Send a bundle of payments and return its receipt and calldata."""
         relayer = chain_fixture.RELAYER.address
         data = user_operations.encode_handle_ops(operations=operations, beneficiary=relayer)
         before = self.chain.balance(self.chain.deployment.stablecoin, PAYEE)
         receipt = self.chain.handle_ops(*operations)
         moved = self.chain.balance(self.chain.deployment.stablecoin, PAYEE) - before
-        if moved != size * 1_234_567:
+        if moved != len(operations) * AMOUNT_UNITS:
             message = f"the peers' bundle moved {moved}"
             raise RuntimeError(message)
         return receipt, data
 
-    def _operation(self, account: Account, call_data: bytes) -> user_operations.UserOperation:
-        operation = user_operations.UserOperation(
+    def unsigned(self, account: Account, call_data: bytes) -> user_operations.UserOperation:
+        """Return an operation whose fee the paymaster takes in the token."""
+        return user_operations.UserOperation(
             sender=account.address,
             nonce=self.chain.nonce(account.address),
             call_data=call_data,
-            verification_gas_limit=60_000,
+            verification_gas_limit=100_000,
             call_gas_limit=90_000,
             pre_verification_gas=60_000,
             max_priority_fee_per_gas=10**9,
             max_fee_per_gas=2 * 10**9,
             paymaster_and_data=self.paymaster + (120_000).to_bytes(16, "big") + (80_000).to_bytes(16, "big"),
         )
+
+    def _operation(self, account: Account, call_data: bytes) -> user_operations.UserOperation:
+        operation = self.unsigned(account, call_data)
         digest = user_operations.hash_user_operation(
             operation=operation, chain_id=self.chain.chain_id, entry_point=self.chain.deployment.entry_point
         )
@@ -95,15 +103,15 @@ class Peers:
         if not receipt.succeeded:
             message = "SimpleAccount was not created"
             raise RuntimeError(message)
-        return self._fund(Account(found, owner))
+        return self.fund(Account(found, owner))
 
     def _make_7579(self, number: int) -> Account:
         owner = chain_fixture.Key(words.keccak(b"7579 %d" % number))
         initialize = words.dynamic(_INITIALIZE + words.address(owner.address))
         arguments = words.arguments((words.address(self.implementation), initialize))
-        return self._fund(Account(chain_fixture.create(self.chain, "PeerProxy", arguments), owner))
+        return self.fund(Account(chain_fixture.create(self.chain, "PeerProxy", arguments), owner))
 
-    def _fund(self, account: Account) -> Account:
+    def fund(self, account: Account) -> Account:
         """Give tokens, and let the paymaster take the fee."""
         self.chain.give(account.address, 10**12)
         self.chain.rpc("anvil_setBalance", words.checksummed(account.address), hex(chain_fixture.ETHER))

@@ -191,7 +191,11 @@ def create(chain: Chain, contract: str, arguments: bytes, *, source: str = "Peer
         forge = ROOT / "contracts" / "node_modules" / ".bin" / "forge"
         subprocess.run([str(forge), "build"], cwd=ROOT / "contracts", check=True, capture_output=True)
     built = json.loads(artifact.read_text())
-    code = _from_hex(built["bytecode"]["object"]) + arguments
+    return create_code(chain, _from_hex(built["bytecode"]["object"]) + arguments)
+
+
+def create_code(chain: Chain, code: bytes) -> bytes:
+    """Create a contract from its creation code and return its address."""
     call = {"from": words.checksummed(DEPLOYER.address), "data": "0x" + code.hex(), "gas": hex(15_000_000)}
     receipt = _mined(chain, str(chain.rpc("eth_sendTransaction", call)))
     assert receipt["status"] == "0x1"
