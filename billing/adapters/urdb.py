@@ -37,7 +37,6 @@ _INFORMATION = frozenset(
         "sourceparent",
         "supersedes",
         "uri",
-        "usenetmetering",
         "version",
         "voltagecategory",
         "voltagemaximum",
@@ -83,6 +82,7 @@ _PRICED = frozenset(
         "source",
         "startdate",
         "utility",
+        "usenetmetering",
     }
 )
 _METERING = {
@@ -142,7 +142,8 @@ def to_tariff(*, rate: Mapping[str, object], currency: str = "USD") -> tariffs.T
 def _build(*, rate: Mapping[str, object], currency: str) -> tariffs.Tariff:
     warnings = [f"`{field}` is free text and is not priced." for field in sorted(_FREE_TEXT & set(rate))]
     warnings += [f"`{field}` is not priced." for field in sorted(_NOT_PRICED & set(rate)) if _is_something(rate[field])]
-    rules = rate.get("dgrules", "Net Metering")
+    # Sheets older than `dgrules` say with `usenetmetering` whether a month is netted; SAM takes silence for yes.
+    rules = rate.get("dgrules", "Net Billing Instantaneous" if rate.get("usenetmetering") is False else "Net Metering")
     if not isinstance(rules, str) or rules not in _METERING:
         raise UnableToReadTariff(f"`dgrules` is {rules!r}; known are {', '.join(_METERING)}.")
     reactive = rate.get("demandreactivepowercharge")

@@ -478,3 +478,19 @@ def test_a_ratchet_by_month_is_named_and_not_priced() -> None:
     assert factory.make_tariff(demandratchetpercentage=[0.0] * 11 + [0.8]).warnings == (
         "`demandratchetpercentage` is not priced.",
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "metering"),
+    [
+        ({}, tariffs.Metering.NET_METERING),
+        ({"usenetmetering": True}, tariffs.Metering.NET_METERING),
+        ({"usenetmetering": False}, tariffs.Metering.NET_BILLING),
+        ({"usenetmetering": False, "dgrules": "Net Metering"}, tariffs.Metering.NET_METERING),
+        ({"usenetmetering": True, "dgrules": "Buy All Sell All"}, tariffs.Metering.BUY_ALL_SELL_ALL),
+    ],
+)
+def test_sheets_older_than_dgrules_say_whether_a_month_is_netted(
+    fields: dict[str, object], metering: tariffs.Metering
+) -> None:
+    assert factory.make_tariff(**fields).metering is metering
