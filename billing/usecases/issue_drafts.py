@@ -79,8 +79,9 @@ def read_spans(*, draft: models.BillDraft, layouts: dict[int, packed_lines.Layou
     """Return a draft's spans with their lines; `layouts` keeps what was read."""
     packed = bytes(draft.spans)
     missing = set(packed_lines.layouts_in(packed)) - layouts.keys()
-    for row in models.LineLayout.objects.filter(pk__in=missing):
-        layouts[row.pk] = packed_lines.Layout.from_json(row.content)
+    if missing:
+        rows = models.LineLayout.objects.filter(pk__in=missing)
+        layouts.update((row.pk, packed_lines.Layout.from_json(row.content)) for row in rows)
     return packed_lines.unpack(packed=packed, layouts=layouts)
 
 
