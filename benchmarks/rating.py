@@ -80,9 +80,9 @@ def main() -> None:
     out.print(shown)
     result = {
         "annual_ratio_pysam": round(annual.ratio, 1),
-        "worst_class_ratio": round(min(annual.by_class.values()), 1),
         "kernel_months_per_s": round(months),
         "bills_per_s": round(bills.bills_per_s),
+        "worst_class_ratio": round(min(annual.by_class.values()), 1),
         "issued_per_s": round(bills.issued_per_s),
         "city_minutes_extrapolated": round(minutes, 1),
     }
