@@ -5,7 +5,7 @@ Codes, tokens and keys have no page: nobody is to see or make one by hand.
 
 from typing import Any
 
-from django import http
+from django import http, shortcuts
 from django.contrib import admin, messages
 from django.db import models as db_models
 from oauth2_provider import admin as _toolkit_pages  # noqa: F401 - registers what is taken off below
@@ -48,6 +48,22 @@ class _Grants(tenant_admin.ReadOnlyTenantInline):
     ordering = ("-created_at",)
 
 
+class _Exits(tenant_admin.ReadOnlyTenantInline):
+    model = models.CustodyExit
+    viewed_by = VIEWERS
+    fields = ("new_owner", "state", "ready_at", "asked_by", "failure", "created_at", "ended_at")
+    ordering = ("-created_at",)
+    show_change_link = False
+
+
+class _Rotations(tenant_admin.ReadOnlyTenantInline):
+    model = models.OwnerRotation
+    viewed_by = VIEWERS
+    fields = ("state", "ready_at", "failure", "created_at", "ended_at")
+    ordering = ("-created_at",)
+    show_change_link = False
+
+
 class _History(tenant_admin.ReadOnlyTenantInline):
     model = models.OperationTransition
     viewed_by = VIEWERS
@@ -58,14 +74,14 @@ class _History(tenant_admin.ReadOnlyTenantInline):
 @admin.register(models.Wallet)
 class WalletAdmin(tenant_admin.ReadOnlyTenantAdmin):
     viewed_by = VIEWERS
-    list_display = ("address", "kind", "customer", "label", "utility", "deployed_at", "created_at")
-    list_filter = ("kind",)
+    list_display = ("address", "kind", "customer", "label", "utility", "deployed_at", "left_custody_at", "created_at")
+    list_filter = ("kind", ("left_custody_at", admin.EmptyFieldListFilter))
     list_select_related = ("customer", "utility")
     search_fields = ("customer__name", "customer__email", "label")
     ordering = ("-created_at",)
     exclude = ("owner_key", "salt")
-    inlines = (_Grants, _Operations)
-    actions = ("freeze",)
+    inlines = (_Exits, _Rotations, _Grants, _Operations)
+    actions = ("freeze", "ask_for_exit", "ask_for_key")
 
     @admin.action(description="Freeze: nothing leaves the selected wallets", permissions=["freeze"])
     def freeze(self, request: http.HttpRequest, wallets: "db_models.QuerySet[models.Wallet]") -> None:
@@ -83,6 +99,29 @@ class WalletAdmin(tenant_admin.ReadOnlyTenantAdmin):
                     now=clock.get_now(),
                 )
         messages.success(request, f"{len(mine)} frozen. Lifting takes two people: Changes by two people.")
+
+    @admin.action(description="Ask for the exit of the selected customer's wallet", permissions=["freeze"])
+    def ask_for_exit(
+        self, request: http.HttpRequest, wallets: "db_models.QuerySet[models.Wallet]"
+    ) -> http.HttpResponse | None:
+        """Go to where one administrator asks and another decides."""
+        return self._propose(request, wallets, kind="custody_exit")
+
+    @admin.action(description="Ask for another owner key of the selected customer's wallet", permissions=["freeze"])
+    def ask_for_key(
+        self, request: http.HttpRequest, wallets: "db_models.QuerySet[models.Wallet]"
+    ) -> http.HttpResponse | None:
+        """Go to where one administrator asks and another decides."""
+        return self._propose(request, wallets, kind="owner_key")
+
+    def _propose(
+        self, request: http.HttpRequest, wallets: "db_models.QuerySet[models.Wallet]", *, kind: str
+    ) -> http.HttpResponse | None:
+        chosen = list(wallets[:2])
+        if len(chosen) != 1:
+            messages.error(request, "Choose one wallet.")
+            return None
+        return shortcuts.redirect("admin:controls_changerequest_propose", kind, str(chosen[0].pk))
 
     def has_freeze_permission(self, request: http.HttpRequest) -> bool:
         """Say whether the person freezes anywhere; each wallet's utility is looked at again."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django import test
 
-from contracts.bindings import accounts, control, words
+from contracts.bindings import control, words
 from controls import operations as controls
 from controls.usecases import decide_change
 from notifications import models as notice_models

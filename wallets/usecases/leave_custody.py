@@ -2,8 +2,8 @@
 
 `ask` announces it on the chain; 48 hours later, when anybody may, the job `wallets.carry_out_exit` runs `carry_out`.
 The customer calls it off with `cancel` until then. Once the account has changed hands its owner key here is disabled
-and every grant ends, in one transaction; the wallet stays readable. What happens on the chain without us, an exit carried
-out or called off with the customer's own key, is read before anything is sent.
+and every grant ends, in one transaction; the wallet stays readable. What happens on the chain without us, an exit
+carried out or called off with the customer's own key, is read before anything is sent.
 """
 
 import datetime
