@@ -2,7 +2,7 @@
 
 import pathlib
 
-from openvpp.settings import environment
+from openvpp.settings import environment, social
 from openvpp.settings.chain import *
 from openvpp.settings.oauth import *
 from openvpp.settings.staff import *
@@ -127,6 +127,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
+SOCIALACCOUNT_PROVIDERS = social.providers()
+INSTALLED_APPS += [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
