@@ -9,7 +9,8 @@ from wallets.domain import operation_states
 
 State = operation_states.State
 ALLOWED = {
-    State.RESERVED: {State.QUEUED, State.FAILED},
+    State.RESERVED: {State.AWAITING_SIGNATURE, State.QUEUED, State.FAILED},
+    State.AWAITING_SIGNATURE: {State.QUEUED, State.FAILED},
     State.QUEUED: {State.QUEUED, State.SUBMITTED, State.MINED, State.SUCCEEDED, State.FAILED},
     State.SUBMITTED: {State.QUEUED, State.SUBMITTED, State.MINED, State.SUCCEEDED, State.FAILED},
     State.MINED: {State.QUEUED, State.SUBMITTED, State.MINED, State.SUCCEEDED, State.FAILED},
