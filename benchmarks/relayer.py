@@ -253,7 +253,9 @@ def _provision(*, directory: pathlib.Path, chain: chain_fixture.Chain) -> int:
     key_file = directory / "deployer"
     key_file.write_text(chain_fixture.DEPLOYER.secret.hex())
     owner = deployer.load(path=str(key_file), chain_id=chain.chain_id)
-    provision = provision_chain.Provision(relayer_wei=100 * 10**18, deposit_wei=100 * 10**18, budget_wei=90 * 10**18)
+    provision = provision_chain.Provision(
+        relayer_wei=100 * 10**18, deposit_wei=100 * 10**18, budget_wei=90 * 10**18, limit_per_day_wei=90 * 10**18
+    )
     deadline = time.monotonic() + 60
     while True:
         try:

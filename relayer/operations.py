@@ -1,5 +1,6 @@
 """What other apps may ask of the relayer: a quote, a sponsor's leave, a place in the queue."""
 
+import dataclasses
 import datetime
 from collections.abc import Mapping
 from typing import Any
@@ -109,19 +110,20 @@ def sponsor(
     """Return the operation with the sponsor's signed leave in it, valid on the chain for the hour before `expires_at`.
 
     Without a quote the utility pays, and the operation is no payment. A `program_id` other than zero names the program
-    whose budget on the chain is charged beside the utility's.
+    whose budget on the chain is charged beside the utility's, if it was ever given one.
 
     :raises UnableToSponsor: quote and operation differ, or the signer refuses.
-    :raises errors.Unreachable: the signer does not answer.
+    :raises errors.Unreachable: signer or node do not answer.
     """
     if quote is not None and words.parse_address(str(quote.sender)) != operation.sender:
         raise UnableToSponsor("The quote is another wallet's.", code="other_sender")
     key = custody_queries.get_key_of(subject=sponsor_subject(chain_id=chain_id))
+    sponsoring = deployments.load(chain_id=chain_id).paymaster
     sponsorship = paymaster.Sponsorship(
-        paymaster=deployments.load(chain_id=chain_id).paymaster,
+        paymaster=sponsoring,
         mode=paymaster.FeeMode.UTILITY if quote is None else _MODES[models.FeeQuote.Mode(quote.mode)],
         utility_id=utility_id,
-        program_id=program_id,
+        program_id=program_id if program_id and _has_budget(sponsoring, utility_id, program_id) else 0,
         valid_after=int(expires_at.timestamp()) - paymaster.WINDOW_SECONDS,
         valid_until=int(expires_at.timestamp()),
         fee_units=0 if quote is None else quote.fee_units,
@@ -135,6 +137,12 @@ def sponsor(
     except custody_operations.UnableToSign as error:
         raise UnableToSponsor(error.detail, code=error.code) from None
     return paymaster.sponsored(operation=operation, sponsorship=sponsorship, sponsor_signature=signature)
+
+
+def _has_budget(paymaster_address: bytes, utility_id: int, program_id: int) -> bool:
+    asked = paymaster.encode_budget(utility_id=utility_id, program_id=program_id)
+    budget = paymaster.decode_budget(result=chain.call(to=paymaster_address, data=asked))
+    return any(dataclasses.astuple(budget))
 
 
 class UnableToQueue(errors.UnableTo):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import uuid
 
 from contracts.bindings import user_operations, words
 
@@ -166,6 +167,11 @@ def sponsor_digest(*, operation: user_operations.UserOperation, sponsorship: Spo
         )
     )
     return words.typed_data_hash(domain=_domain(chain_id, sponsorship.paymaster), struct_hash=struct_hash)
+
+
+def program_number(program_id: uuid.UUID, /) -> int:
+    """Return the number by which the chain knows a program: the first eight bytes of its random id, never zero."""
+    return int.from_bytes(program_id.bytes[:8])
 
 
 def sponsored(

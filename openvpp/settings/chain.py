@@ -19,5 +19,10 @@ CHAIN_LEAST_TIP_WEI = int(environment.text("CHAIN_LEAST_TIP_WEI", "1000000"))
 CHAIN_REPLACE_AFTER = datetime.timedelta(seconds=15)
 # Most gas that the operations of one bundle may be allowed together; well below the gas of a block.
 CHAIN_BUNDLE_GAS_LIMIT = int(environment.text("CHAIN_BUNDLE_GAS_LIMIT", "15000000"))
+# Most, in wei, that the chain lets a utility's gas budget spend on one operation and on one UTC day.
+GAS_PER_OPERATION_WEI = int(environment.text("GAS_PER_OPERATION_WEI", str(10**17)))
+GAS_PER_DAY_WEI = int(environment.text("GAS_PER_DAY_WEI", str(25 * 10**17)))
+# The budget of a program that has its own within the utility's.
+GAS_PER_PROGRAM_WEI = int(environment.text("GAS_PER_PROGRAM_WEI", str(10**18)))
 # What a fee quote adds to the expected cost, for gas that rises until the operation is sent.
 FEE_MARGIN_PERCENT = 20

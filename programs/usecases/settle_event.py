@@ -255,6 +255,7 @@ def _reserve(*, settlement: models.Settlement, event: models.Event, now: datetim
         token=settlement.token,
         recipients=tuple(wallet.address for wallet in pending),
         amounts_units=tuple(pending.values()),
+        program_id=event.program_id,
     )
     settlement.operation = wallets.reserve(
         wallet=event.program.treasury_wallet,

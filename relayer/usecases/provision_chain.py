@@ -1,6 +1,7 @@
 """What a utility needs on a chain before its first payment: keys that send and sponsor, and the coin behind them."""
 
 import dataclasses
+import uuid
 
 from contracts import deployments
 from contracts.bindings import paymaster, words
@@ -15,7 +16,11 @@ ETHER = 10**18
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Provision:
-    """How much there shall be, in wei; each is topped up when less than half of it is left."""
+    """How much there shall be, in wei; each is topped up when less than half of it is left.
+
+    `most_` is what keys sign for, `limit_` what the chain lets budgets spend, a day being a UTC day. `programs`
+    get budgets of their own within the utility's.
+    """
 
     relayer_keys: int = 2
     relayer_wei: int = 10 * ETHER
@@ -23,6 +28,10 @@ class Provision:
     budget_wei: int = 5 * ETHER
     most_per_transaction_wei: int = ETHER
     most_per_operation_wei: int = ETHER // 10
+    limit_per_operation_wei: int = ETHER // 10
+    limit_per_day_wei: int = 5 * ETHER // 2
+    program_budget_wei: int = ETHER
+    programs: tuple[uuid.UUID, ...] = ()
 
 
 @db.durable
@@ -55,10 +64,34 @@ def provision_chain(*, utility_id: int, chain_id: int, owner: deployer.Deployer,
     if _ask(deployment, paymaster.encode_get_deposit()) < provision.deposit_wei // 2:
         owner.send(to=deployment.paymaster, data=paymaster.encode_deposit(), value_wei=provision.deposit_wei)
         done.append("paymaster's deposit topped up")
-    if _ask(deployment, paymaster.encode_budget(utility_id=utility_id)) < provision.budget_wei // 2:
-        data = paymaster.encode_set_budget(utility_id=utility_id, budget_wei=provision.budget_wei)
-        owner.send(to=deployment.paymaster, data=data)
-        done.append(f"budget of utility {utility_id} set")
+    return done + _set_budgets(utility_id=utility_id, deployment=deployment, owner=owner, provision=provision)
+
+
+def _set_budgets(
+    *, utility_id: int, deployment: deployments.Deployment, owner: deployer.Deployer, provision: Provision
+) -> list[str]:
+    done: list[str] = []
+    wanted = {f"utility {utility_id}": (0, provision.budget_wei)} | {
+        f"program {program}": (paymaster.program_number(program), provision.program_budget_wei)
+        for program in provision.programs
+    }
+    for name, (program_id, budget_wei) in wanted.items():
+        asked = paymaster.encode_budget(utility_id=utility_id, program_id=program_id)
+        budget = paymaster.decode_budget(result=chain.call(to=deployment.paymaster, data=asked))
+        if budget.left_wei < budget_wei // 2:
+            data = paymaster.encode_set_budget(utility_id=utility_id, program_id=program_id, budget_wei=budget_wei)
+            owner.send(to=deployment.paymaster, data=data)
+            done.append(f"budget of {name} set")
+        limits = (provision.limit_per_operation_wei, min(provision.limit_per_day_wei, budget_wei))
+        if (budget.max_per_operation_wei, budget.max_per_day_wei) != limits:
+            data = paymaster.encode_set_limits(
+                utility_id=utility_id,
+                program_id=program_id,
+                max_per_operation_wei=limits[0],
+                max_per_day_wei=limits[1],
+            )
+            owner.send(to=deployment.paymaster, data=data)
+            done.append(f"limits of {name} set")
     return done
 
 

@@ -49,6 +49,7 @@ def prepare(*, operation: models.Operation, expires_at: datetime.datetime) -> us
         limits=limits,
         quote=quote,
         expires_at=expires_at,
+        program_id=_program_number(operation=operation),
     )
     return dataclasses.replace(sponsored, signature=_signature(operation=operation, sponsored=sponsored))
 
@@ -57,6 +58,12 @@ def hash_of(operation: user_operations.UserOperation, /, *, chain_id: int) -> by
     """Return the hash of an operation at the chain's EntryPoint, which is what its key signs."""
     entry_point = deployments.load(chain_id=chain_id).entry_point
     return user_operations.hash_user_operation(operation=operation, chain_id=chain_id, entry_point=entry_point)
+
+
+def _program_number(*, operation: models.Operation) -> int:
+    if operation.kind != models.Operation.Kind.PROGRAM_PAYOUT:
+        return 0
+    return intents.ProgramPayout.from_json(operation.intent).program_number
 
 
 def _limits(*, operation: models.Operation, is_deployed: bool) -> gas.GasLimits:

@@ -5,10 +5,11 @@ would round them elsewhere).
 """
 
 import dataclasses
+import uuid
 from collections.abc import Mapping
 from typing import Any, Self
 
-from contracts.bindings import accounts, payments, sessions, tokens, words
+from contracts.bindings import accounts, paymaster, payments, sessions, tokens, words
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +72,17 @@ class BillPayment:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramPayout:
-    """Pay many recipients from a treasury wallet, all or none, once per reference."""
+    """Pay many recipients from a treasury wallet, all or none, once per reference; on which program's account."""
 
     reference: str
     token: str
     recipients: tuple[str, ...]
     amounts_units: tuple[int, ...]
+    program_id: uuid.UUID | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        program = {} if self.program_id is None else {"program_id": str(self.program_id)}
+        return program | {
             "ref": self.reference,
             "token": self.token,
             "recipients": list(self.recipients),
@@ -93,7 +96,13 @@ class ProgramPayout:
             token=value["token"],
             recipients=tuple(value["recipients"]),
             amounts_units=tuple(int(units) for units in value["amounts"]),
+            program_id=uuid.UUID(value["program_id"]) if "program_id" in value else None,
         )
+
+    @property
+    def program_number(self) -> int:
+        """Return the number of the program on the chain; zero for none."""
+        return 0 if self.program_id is None else paymaster.program_number(self.program_id)
 
     def call_data(self, *, payouts: bytes) -> bytes:
         """Return the account's calldata: leave for the payouts contract to take the sum, and the batch."""

@@ -1,6 +1,7 @@
 """`manage.py provision_chain --utility SLUG`."""
 
 import os
+import uuid
 from typing import Any
 
 from django.conf import settings
@@ -13,10 +14,17 @@ from relayer.usecases import provision_chain, refresh_prices
 
 
 class Command(base.BaseCommand):
-    help = "Make relayer and sponsor keys, fund them from DEPLOYER_KEY_FILE, set the utility's budget; idempotent."
+    help = "Make relayer and sponsor keys, fund them from DEPLOYER_KEY_FILE, set budgets and their limits; idempotent."
 
     def add_arguments(self, parser: base.CommandParser) -> None:
         parser.add_argument("--utility", required=True, help="slug of the utility")
+        parser.add_argument(
+            "--program",
+            type=uuid.UUID,
+            action="append",
+            default=[],
+            help="id of a program with a budget of its own",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = os.environ.get("DEPLOYER_KEY_FILE")
@@ -28,7 +36,12 @@ class Command(base.BaseCommand):
                 utility_id=utility.pk,
                 chain_id=settings.CHAIN_ID,
                 owner=deployer.load(path=path, chain_id=settings.CHAIN_ID),
-                provision=provision_chain.Provision(),
+                provision=provision_chain.Provision(
+                    limit_per_operation_wei=settings.GAS_PER_OPERATION_WEI,
+                    limit_per_day_wei=settings.GAS_PER_DAY_WEI,
+                    program_budget_wei=settings.GAS_PER_PROGRAM_WEI,
+                    programs=tuple(options["program"]),
+                ),
             )
             refresh_prices.refresh_prices(chain_id=settings.CHAIN_ID, now=clock.get_now())
         except (errors.UnableTo, errors.Unreachable, errors.Refused, deployer.UnableToReadDeployerKey) as error:

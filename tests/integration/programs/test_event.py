@@ -140,6 +140,7 @@ def test_a_settlement_pays_what_a_hand_computes(world: World) -> None:
     operation = wallet_models.Operation.objects.get()
     assert operation.wallet_id == world.program.treasury_wallet_id
     assert operation.intent == {
+        "program_id": str(world.program.pk),
         "ref": settlement.reference,
         "token": world.program.payout_token.address,
         "recipients": [device.customer.wallet.address],

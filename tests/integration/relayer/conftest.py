@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import os
 import pathlib
+import uuid
 from typing import Any
 
 import pytest
@@ -53,13 +54,13 @@ class Relayer:
     ovpp: customer_models.AcceptedToken
     key_file: pathlib.Path
 
-    def provision(self, *, relayer_keys: int) -> None:
+    def provision(self, *, relayer_keys: int, programs: tuple[uuid.UUID, ...] = ()) -> None:
         """Do what `manage.py provision_chain` does."""
         provision_chain.provision_chain(
             utility_id=self.utility.pk,
             chain_id=self.chain.chain_id,
             owner=deployer.load(path=str(self.key_file), chain_id=self.chain.chain_id),
-            provision=provision_chain.Provision(relayer_keys=relayer_keys),
+            provision=provision_chain.Provision(relayer_keys=relayer_keys, programs=programs),
         )
 
     def wallet(self, name: str = "1", *, units: int = 100 * DUE_UNITS, **limits: Any) -> Wallet:
@@ -118,6 +119,7 @@ class Relayer:
         amount_units: int = DUE_UNITS,
         lifetime: datetime.timedelta = LIFETIME,
         nonce: int | None = None,
+        program_id: int = 0,
         **changes: Any,
     ) -> models.UserOperation:
         """Quote, build, sponsor, sign and queue a payment."""
@@ -157,6 +159,7 @@ class Relayer:
             limits=limits,
             quote=quote,
             expires_at=expires_at,
+            program_id=program_id,
         )
         signature = custody_operations.sign_user_operation(
             key_id=wallet.session.pk, operation=operation, chain_id=self.chain.chain_id
@@ -233,6 +236,7 @@ def relayer(
     settings.CHAIN_ID = chain.chain_id
     settings.UPCALLS = settings.UPCALLS | {"user_operation.changed": []}
     settings.PRICE_MAX_AGE = datetime.timedelta(days=3650)  # the chain of the tests lives in its own time
+    chain.move_to(int(clock.get_now().timestamp()))
     rpc._node.cache_clear()
     utility = customer_models.Utility.objects.create(
         slug="tests", name="Tests", chain_id=chain.chain_id, treasury_address=words.checksummed(TREASURY)

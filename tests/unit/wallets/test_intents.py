@@ -1,5 +1,7 @@
 """What is kept as an intent is what is signed."""
 
+import uuid
+
 import pytest
 
 from contracts.bindings import accounts, payments, sessions, tokens, words
@@ -50,9 +52,15 @@ def test_a_payment_that_the_grant_does_not_name_is_not_built(changes: dict[str, 
 
 def test_a_payout_allows_exactly_its_sum_and_pays_it() -> None:
     payouts = b"P" * 20
-    wish = intents.ProgramPayout(reference=REFERENCE, token=TOKEN, recipients=(PAYEE, OTHER), amounts_units=(5, 2**80))
+    wish = intents.ProgramPayout(
+        reference=REFERENCE,
+        token=TOKEN,
+        recipients=(PAYEE, OTHER),
+        amounts_units=(5, 2**80),
+        program_id=uuid.UUID("01020304-0506-4708-a90a-0b0c0d0e0f10"),
+    )
     kept = intents.ProgramPayout.from_json(wish.to_json())
-    assert kept == wish
+    assert (kept, kept.program_number) == (wish, 0x0102030405064708)
     approve, pay = accounts.decode_execute_batch(call_data=kept.call_data(payouts=payouts))
     leave = tokens.encode_approve(spender=payouts, amount_units=5 + 2**80)
     assert approve == accounts.Call(to=words.parse_address(TOKEN), data=leave)
