@@ -177,3 +177,25 @@ def test_days_of_seconds_would_not_be_read_again_and_are_refused() -> None:
     for seconds, value in ((2, 1), (3, 2**31 + 1), (10, 2**31 + 1)):
         with pytest.raises(packing.OutOfRange, match="too short"):
             packing.pack(series=series(starts_at=noon, seconds=seconds, values=[value, 1]), zone=zone)
+
+
+def test_only_what_was_decided_is_kept_from_a_value_that_was_there_before() -> None:
+    def day(values: list[int], codes: list[units.Quality]) -> packing.Day:
+        made = packing.Series(
+            10_800,
+            10_800 * np.arange(2, dtype=np.int64),
+            np.array(values, dtype=np.int64),
+            np.array(codes, dtype=np.uint8),
+        )
+        return packing.pack(series=made, zone=zoneinfo.ZoneInfo("UTC"))[0]
+
+    raw, edited = units.Quality.RAW, units.Quality.EDITED
+    first = day([900, 500], [raw, raw])
+    old = day([10, 700], [edited, raw])
+
+    again = packing.overlay(old=old, new=first, earlier=[first])
+
+    assert again is not None
+    assert again.milli_units().tolist()[:2] == [10, 500]
+    assert again.quality_codes().tolist()[:2] == [edited, raw]
+    assert packing.overlay(old=again, new=first, earlier=[first, old]) is None
