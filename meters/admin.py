@@ -317,7 +317,7 @@ class SubmeterAdmin(tenant_admin.TenantAdmin):
 
 @admin.register(models.WeatherSource)
 class WeatherSourceAdmin(tenant_admin.TenantAdmin):
-    """Where the temperatures beside usage come from; `manage.py take_weather` brings them."""
+    """Where the temperatures beside usage come from: an address that beat asks, or `manage.py take_weather`."""
 
     viewed_by = VIEWERS
     written_by = frozenset({Roles.ADMINISTRATOR})

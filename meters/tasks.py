@@ -2,7 +2,7 @@
 
 import celery
 
-from meters.usecases import keep_meter_data
+from meters.usecases import fetch_weather, keep_meter_data
 from openvpp.core import clock
 
 
@@ -10,3 +10,9 @@ from openvpp.core import clock
 def make_partitions() -> None:
     """Make the partitions of the months to come."""
     keep_meter_data.make_ahead(now=clock.get_now())
+
+
+@celery.shared_task(name="meters.fetch_weather", ignore_result=True)
+def fetch_due_weather() -> None:
+    """Fetch the weather of utilities that set an address for it, about once a day."""
+    fetch_weather.fetch_due(now=clock.get_now())

@@ -14,6 +14,7 @@ app.conf.beat_schedule = {
     "run-due-jobs": {"task": "core.run_due_jobs", "schedule": 5.0, "options": {"expires": 5}},
     "watch-wallets": {"task": "wallets.watch_wallets", "schedule": 10.0, "options": {"expires": 10}},
     "clear-out": {"task": "wallets.clear_out", "schedule": 300.0, "options": {"expires": 300}},
+    "fetch-weather": {"task": "meters.fetch_weather", "schedule": 3600.0, "options": {"expires": 3600}},
     "make-meter-partitions": {"task": "meters.make_partitions", "schedule": 3600.0, "options": {"expires": 3600}},
     "refresh-prices": {"task": "relayer.refresh_prices", "schedule": 60.0, "options": {"expires": 60}},
 }

@@ -1,14 +1,39 @@
 """A utility's daily temperatures come in, from its source's address or from a file."""
 
 import datetime
+import logging
+
+from django.db.models import Q
 
 from meters import models
 from meters.domain import weather
 from openvpp.core import db, errors, http
 
+logger = logging.getLogger(__name__)
+
+EVERY = datetime.timedelta(hours=20)
+
 
 class UnableToTakeWeather(errors.Invalid):
     """The utility has no source, or what it sent is no weather; nothing was stored."""
+
+
+@db.durable
+def fetch_due(*, now: datetime.datetime) -> int:
+    """Fetch each source that has an address and told nothing for `EVERY`; return how many did.
+
+    One that does not answer, or not with weather, is logged and asked again the next time.
+    """
+    due = models.WeatherSource.objects.exclude(url="").filter(Q(fetched_at=None) | Q(fetched_at__lte=now - EVERY))
+    fetched = 0
+    for utility_id in due.order_by("pk").values_list("utility_id", flat=True):
+        try:
+            fetch(utility_id=utility_id, now=now)
+        except (errors.UnableTo, errors.Unreachable, errors.Refused) as error:
+            logger.warning("weather of utility %s: %s", utility_id, error)
+        else:
+            fetched += 1
+    return fetched
 
 
 @db.durable

@@ -1,4 +1,4 @@
-"""`manage.py take_weather --utility SLUG [--file CSV]`: daily temperatures beside usage; run it every morning."""
+"""`manage.py take_weather --utility SLUG [--file CSV]`: daily temperatures beside usage."""
 
 import argparse
 import pathlib

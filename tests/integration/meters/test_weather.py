@@ -10,8 +10,9 @@ from django.core import management
 from rest_framework import test
 
 from customers import models as customers_models
-from meters import models
-from meters.usecases import ingest_readings
+from meters import models, tasks
+from meters.usecases import fetch_weather, ingest_readings
+from openvpp import celery
 from openvpp.core import errors, http
 from tests.factories import customers
 from tests.integration.meters.test_api import HOURS, NOW, client
@@ -113,3 +114,31 @@ def test_the_source_is_fetched_and_a_broken_answer_stores_nothing(
 def test_without_a_source_nothing_is_taken(agreement: customers_models.ServiceAgreement) -> None:
     with pytest.raises(management.CommandError, match="no source"):
         management.call_command("take_weather", "--utility=harbor")
+
+
+def test_beat_asks_each_address_once_a_day_and_a_broken_one_again(
+    agreement: customers_models.ServiceAgreement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.WeatherSource.objects.create(
+        utility=agreement.account.utility, name="Harbor airport", url="https://weather.example/days.csv"
+    )
+    broken = customers.Utility.create()
+    models.WeatherSource.objects.create(utility=broken, name="Hill", url="https://broken.example/days.csv")
+    models.WeatherSource.objects.create(utility=customers.Utility.create(), name="By file")
+    asked: list[str] = []
+
+    def get(*, url: str) -> str:
+        asked.append(url)
+        if "broken" in url:
+            raise errors.Unreachable("broken.example answered 503.")
+        return TABLE
+
+    monkeypatch.setattr(http, "get_from_stranger", get)
+
+    assert fetch_weather.fetch_due(now=NOW) == 1
+    assert fetch_weather.fetch_due(now=NOW + datetime.timedelta(hours=1)) == 0
+    assert fetch_weather.fetch_due(now=NOW + fetch_weather.EVERY) == 1
+    assert [url.split(".")[0] for url in asked].count("https://weather") == 2
+    assert len(asked) == 5
+    assert models.WeatherDay.objects.count() == 3
+    assert celery.app.conf.beat_schedule["fetch-weather"]["task"] == tasks.fetch_due_weather.name
