@@ -15,8 +15,9 @@ class PackedDay(models.Model):
     """The columns of a packed day; `meters.domain.packing` says what the bytes mean.
 
     Ordered and sized so that a 15-minute day with its index stays under three bytes an interval. `account_id` is
-    the account that took service on that day, 0 for none: it spreads days over machines and needs no join. The
-    database does not check the two references, which would cost more than writing the row: days are written only
+    the account that took service on that day as far as was known when it was stored, 0 for none: it spreads days over
+    machines. It is not written again when agreements change, so who may see or pays for a day is asked of agreements.
+    The database does not check the two references, which would cost more than writing the row: days are written only
     by `meters.operations`, in the transaction that locks the channel and makes the batch, and neither is deleted.
     """
 
