@@ -24,7 +24,7 @@ class _Plan:
     """A budget plan as far as one bill needs it."""
 
     starts_on: datetime.date
-    ends_on: datetime.date | None
+    ends_on: datetime.date
     instalment_nano: int
     settlement_month: int
 
@@ -106,7 +106,7 @@ class Rulebooks:
         last_day = ends_on - datetime.timedelta(days=1)
         deferred = self.deferred_nano.get(account_id, 0)
         for plan in self.plans.get(account_id, ()):
-            is_over = plan.ends_on is not None and plan.ends_on <= ends_on
+            is_over = plan.ends_on <= ends_on
             if plan.starts_on <= last_day and (not is_over or deferred):
                 return settlement.Budget(
                     code="BUDGET",
@@ -123,8 +123,9 @@ def read(
 ) -> Rulebooks:
     """Return what adjusts bills of the local days `[starts_on, ends_on)`, of these accounts or of all of a utility.
 
-    A version of a rule ends where the next of its code begins. The number of reads does not depend on how many
-    accounts there are.
+    A version of a rule ends where the next of its code begins, a budget plan where the account takes no service any
+    more. What bills of later days deferred is not counted: they keep it when an earlier one is corrected. The number
+    of reads does not depend on how many accounts there are.
     """
     days = statements.Days(starts_on, ends_on)
 
@@ -136,16 +137,7 @@ def read(
     programs: dict[str, list[rules.Discount]] = collections.defaultdict(list)
     for program in _versions(model=models.DiscountProgram, utility_id=utility_id, days=days):
         programs[program.code].append(to_discount(row=program))
-    plans: dict[int, list[_Plan]] = collections.defaultdict(list)
-    for row in rows(models.BudgetPlan).filter(starts_on__lt=ends_on).order_by("-starts_on"):
-        plans[row.account_id].append(
-            _Plan(
-                starts_on=row.starts_on,
-                ends_on=row.ends_on,
-                instalment_nano=_scaled(row.instalment, _NANO),
-                settlement_month=row.settlement_month,
-            )
-        )
+    plans = _plans(rows=rows(models.BudgetPlan).filter(starts_on__lt=ends_on).order_by("-starts_on"))
     deposits = {
         account_id: _scaled(amount, _NANO)
         for account_id, amount in rows(models.PrepaidDeposit)
@@ -179,9 +171,10 @@ def read(
             (row.account_id, to_exemption(row=row)) for row in rows(models.TaxExemption).filter(in_period)
         ),
         credits_left=_credits(rows=rows(models.AccountCredit).filter(given_on__lt=ends_on)),
-        plans={account_id: tuple(found) for account_id, found in plans.items()},
+        plans=plans,
         deferred_nano={
-            account_id: -amount for account_id, amount in _billed(kind=_BUDGET, account_ids=list(plans)).items()
+            account_id: -amount
+            for account_id, amount in _billed(kind=_BUDGET, account_ids=list(plans), before=ends_on).items()
         },
         prepaid_nano={account_id: amount + drawn.get(account_id, 0) for account_id, amount in deposits.items()},
     )
@@ -296,13 +289,39 @@ def _credits(*, rows: Any) -> dict[int, tuple[settlement.Credit, ...]]:
     )
 
 
-def _billed(*, kind: str, account_ids: Sequence[int]) -> dict[int, int]:
-    """Return the sum of the lines of a kind on the standing bills of some accounts."""
+def _plans(*, rows: Any) -> dict[int, tuple[_Plan, ...]]:
+    plans = list(rows)
+    if not plans:
+        return {}
+    agreements = customer_models.ServiceAgreement.objects.filter(
+        account_id__in=db.any_of([row.account_id for row in plans])
+    )
+    ends: dict[int, list[datetime.date]] = collections.defaultdict(list)
+    for account_id, ends_on in agreements.order_by().values_list("account_id", "ends_on"):
+        ends[account_id].append(ends_on or datetime.date.max)
+    return _grouped(
+        (
+            row.account_id,
+            _Plan(
+                starts_on=row.starts_on,
+                ends_on=min(row.ends_on or datetime.date.max, max(ends[row.account_id], default=datetime.date.max)),
+                instalment_nano=_scaled(row.instalment, _NANO),
+                settlement_month=row.settlement_month,
+            ),
+        )
+        for row in plans
+    )
+
+
+def _billed(*, kind: str, account_ids: Sequence[int], before: datetime.date | None = None) -> dict[int, int]:
+    """Return the sum of the lines of a kind on some accounts' standing bills, of those that start `before` a day."""
     if not account_ids:
         return {}
     lines = models.BillLine.objects.filter(bill__account_id__in=account_ids, kind=kind).exclude(
         bill__state=models.Bill.State.CANCELLED
     )
+    if before is not None:
+        lines = lines.filter(bill__starts_on__lt=before)
     sums = lines.order_by().values_list(F("bill__account_id")).annotate(Sum("amount_nano"))
     return {account_id: int(amount) for account_id, amount in sums}
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from billing import models
+from billing.usecases import rebill
 from customers import models as customer_models
 from tests.factories import customers
 from tests.integration.billing import test_issue_bill as bills
@@ -183,3 +184,40 @@ def test_what_was_paid_in_advance_is_drawn(agreement: customer_models.ServiceAgr
     assert dict(added(bill))["rider"] == 10**9  # ten days of 10 cents
     assert dict(added(bill))["prepaid"] == -325 * 10**9
     assert bill.amount_due_cents == 47_002 + 100 - 32_500
+
+
+def test_a_budget_is_settled_by_the_bill_of_a_move_out(agreement: customer_models.ServiceAgreement) -> None:
+    enter(models.BudgetPlan, account=agreement.account, instalment="100", settlement_month=12, starts_on=bills.FIRST)
+    first = bills.issue(agreement, bills.FIRST, datetime.date(2012, 4, 16))
+    deferred = -first.lines.get(kind="budget").amount_nano
+    agreement.ends_on = datetime.date(2012, 4, 28)
+    agreement.save()
+    last = bills.issue(agreement, datetime.date(2012, 4, 16), bills.AFTER)
+    assert last.lines.get(kind="budget").amount_nano == deferred  # nobody ended the plan
+    check_sums(last)
+
+
+def test_a_budget_goes_on_where_the_account_moves_house(agreement: customer_models.ServiceAgreement) -> None:
+    enter(models.BudgetPlan, account=agreement.account, instalment="100", settlement_month=12, starts_on=bills.FIRST)
+    agreement.ends_on = bills.AFTER
+    agreement.save()
+    customers.ServiceAgreement.create(account=agreement.account, starts_on=bills.AFTER)
+    assert bills.issue(agreement).amount_due_cents == 100_00
+
+
+def test_a_settling_bill_corrected_leaves_later_bills_what_they_deferred(
+    agreement: customer_models.ServiceAgreement,
+) -> None:
+    plan = enter(
+        models.BudgetPlan, account=agreement.account, instalment="100", settlement_month=4, starts_on=bills.FIRST
+    )
+    first = bills.issue(agreement, bills.FIRST, datetime.date(2012, 4, 16))
+    models.BudgetPlan.objects.filter(pk=plan.pk).update(settlement_month=12)
+    second = bills.issue(agreement, datetime.date(2012, 4, 16), bills.AFTER)
+    assert second.lines.filter(kind="budget").exists()
+    models.BudgetPlan.objects.filter(pk=plan.pk).update(settlement_month=4)
+
+    again = rebill.rebill(bill_id=first.pk, reason="Read again.", user=customers.StaffUser.create(), now=bills.NOW)
+
+    assert again.amount_due_cents == first.amount_due_cents
+    assert not again.lines.filter(kind="budget").exists()
