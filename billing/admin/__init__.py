@@ -11,6 +11,7 @@ from django.core import exceptions
 from unfold import decorators
 
 from billing import forms, models
+from billing.adapters import urdb
 from billing.admin import rules as rules
 from billing.admin import runs, understanding
 from billing.usecases import import_tariff, issue_bill, price_load
@@ -226,6 +227,8 @@ def _tokens(units: int, token: customer_models.AcceptedToken) -> str:
 
 
 def _import(data: dict[str, Any]) -> str:
+    if data["file"].size > urdb.MAX_BYTES:
+        raise errors.Invalid(f"The file is longer than {urdb.MAX_BYTES} bytes.", code="too_long")
     try:
         text = data["file"].read().decode()
     except UnicodeDecodeError as error:
@@ -243,6 +246,8 @@ def _import(data: dict[str, Any]) -> str:
 
 
 def _import_prices(data: dict[str, Any]) -> str:
+    if data["file"].size > price_load.MOST_BYTES:
+        raise errors.Invalid(f"The file is longer than {price_load.MOST_BYTES} bytes.", code="too_long")
     try:
         text = data["file"].read().decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -4,6 +4,7 @@ import csv
 import datetime
 import decimal
 import io
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from openvpp.core import db, errors
 
 _MOST_ROWS = 200_000
 _KWH_PER_MWH = 1000
+_DEAREST = 10**6
+MOST_BYTES = 16_000_000
 
 
 class UnableToImportPrices(errors.Invalid):
@@ -29,7 +32,9 @@ def import_prices(*, utility_id: int, index: str, text: str, minutes: int, is_pe
     :raises UnableToImportPrices: a line is not two such values, or an instant comes twice.
     """
     rows: dict[datetime.datetime, decimal.Decimal] = {}
-    for number, line in enumerate(csv.reader(io.StringIO(text)), start=1):
+    if len(text) > MOST_BYTES:
+        raise UnableToImportPrices(f"A file has up to {MOST_BYTES} bytes.", code="not_prices")
+    for number, line in enumerate(_fields(text), start=1):
         if not line or (number == 1 and line[0].strip().lower() == "starts_at"):
             continue
         try:
@@ -37,9 +42,9 @@ def import_prices(*, utility_id: int, index: str, text: str, minutes: int, is_pe
             price = decimal.Decimal(line[1].strip())
         except (ValueError, IndexError, decimal.InvalidOperation) as error:
             raise UnableToImportPrices(f"Line {number} is not an instant and a price.", code="not_prices") from error
-        if starts_at.tzinfo is None or starts_at in rows or not price.is_finite():
+        if starts_at.tzinfo is None or starts_at in rows or not price.is_finite() or abs(price) > _DEAREST:
             raise UnableToImportPrices(
-                f"Line {number}: the instant has no offset or comes twice, or the price is no number.",
+                f"Line {number}: the instant has no offset or comes twice, or the price is none of a kWh.",
                 code="not_prices",
             )
         rows[starts_at] = price / _KWH_PER_MWH if is_per_mwh else price
@@ -58,6 +63,13 @@ def import_prices(*, utility_id: int, index: str, text: str, minutes: int, is_pe
         update_fields=["seconds", "price"],
     )
     return len(rows)
+
+
+def _fields(text: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.StringIO(text))
+    except csv.Error as error:
+        raise UnableToImportPrices(f"Not CSV: {error}.", code="not_prices") from error
 
 
 def with_prices(*, load: loads.IntervalSeries, reading: terms.Terms, utility_id: int) -> loads.IntervalSeries:

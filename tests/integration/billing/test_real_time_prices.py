@@ -45,7 +45,18 @@ def test_a_month_at_real_time_prices(agreement: customer_models.ServiceAgreement
 
 @pytest.mark.parametrize(
     "text",
-    ["", "starts_at,price", "soon,5", "2012-04-01T00:00:00,5", "2012-04-01T00:00:00Z,x", market(1) + "\n" + market(1)],
+    [
+        "",
+        "starts_at,price",
+        "soon,5",
+        "2012-04-01T00:00:00,5",
+        "2012-04-01T00:00:00Z,x",
+        market(1) + "\n" + market(1),
+        "2012-04-01T00:00:00Z,1e30",  # beyond what is kept
+        "2012-04-01T00:00:00Z," + "1" * 200_000,  # beyond what a field of CSV holds
+        "\n" * 16_000_001,
+    ],
+    ids=range(9),
 )
 def test_a_broken_file(agreement: customer_models.ServiceAgreement, text: str) -> None:
     with pytest.raises(price_load.UnableToImportPrices):
