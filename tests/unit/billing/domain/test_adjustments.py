@@ -398,3 +398,10 @@ def test_a_credit_waits_for_the_next_bill_or_goes_below_zero() -> None:
     given_back = settlement.settle(charged_nano=20 * NANO, credits_left=[dataclasses.replace(credit, is_refunded=True)])
     assert kept.used == ((3, 20 * NANO),)
     assert [line.amount_nano for line in given_back.lines] == [-50 * NANO]
+
+
+def test_the_second_credit_gives_what_the_first_leaves() -> None:
+    credits_left = [settlement.Credit(reference=number, label="Credit", left_nano=80 * NANO) for number in (1, 2)]
+    settled = settlement.settle(charged_nano=100 * NANO, credits_left=credits_left, prepaid_nano=50 * NANO)
+    assert settled.used == ((1, 80 * NANO), (2, 20 * NANO))
+    assert settled.prepaid_left_nano == 50 * NANO
