@@ -328,7 +328,8 @@ def test_gap_that_a_person_decides_meanwhile_is_not_filled_over(
     present[[100, 300]] = False
     deliver(point, true_values(20), present=present)
     first, second = models.MeterException.objects.filter(kind=Kind.GAP).order_by("starts_at")
-    real, seen = decide_exceptions._estimate, []
+    real = decide_exceptions._estimate
+    seen: list[bool] = []
 
     def estimated(**asked: Any) -> packing.Series:
         if not seen:

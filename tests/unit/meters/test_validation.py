@@ -227,3 +227,15 @@ def test_what_was_used_is_counted_whether_the_dial_goes_round_or_not(start: int,
     counted = count(start, (start + used) % 100_000)
 
     assert counted == registers.Counted(used * KWH, went_round=start + used >= 100_000)
+
+
+def test_a_spike_begins_just_above_so_many_times_what_is_usual() -> None:
+    values = np.full(24 * 30, 2_000_000, dtype=np.int64)
+    starts = 3600 * np.arange(len(values), dtype=np.int64)
+    values[[500, 600]] = 20 * 2_000_000, 20 * 2_000_000 + 1000
+
+    found = validation.spikes(
+        readings=validation.Readings(starts, np.full(len(values), 3600), values), since=0, rules=validation.Rules()
+    )
+
+    assert [(one.starts, one.facts["watts"]) for one in found] == [(600 * 3600, 40_001)]
