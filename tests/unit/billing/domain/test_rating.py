@@ -491,6 +491,6 @@ def test_a_ratchet_by_month_is_named_and_not_priced() -> None:
     ],
 )
 def test_sheets_older_than_dgrules_say_whether_a_month_is_netted(
-    fields: dict[str, object], metering: tariffs.Metering
+    fields: dict[str, Any], metering: tariffs.Metering
 ) -> None:
     assert factory.make_tariff(**fields).metering is metering
