@@ -117,8 +117,13 @@ _BOOK_BILLS = """
     FROM unnest(%(of_bills)s::uuid[], %(codes)s::text[], %(of_owners)s::bigint[], %(amounts)s::numeric[])
         AS posting (bill_id, code, owner, amount)
     JOIN booking ON booking.bill_id = posting.bill_id
-    JOIN billing_ledgeraccount AS account ON account.utility_id = %(utility_id)s AND account.code = posting.code
-        AND account.commodity = %(commodity)s AND account.customer_account_id IS NOT DISTINCT FROM posting.owner
+    CROSS JOIN LATERAL (
+        SELECT id FROM billing_ledgeraccount WHERE utility_id = %(utility_id)s AND code = posting.code
+            AND commodity = %(commodity)s AND customer_account_id = posting.owner
+        UNION ALL
+        SELECT id FROM billing_ledgeraccount WHERE utility_id = %(utility_id)s AND code = posting.code
+            AND commodity = %(commodity)s AND customer_account_id IS NULL AND posting.owner IS NULL
+    ) AS account
 """
 
 
