@@ -191,10 +191,15 @@ contract AccountControl is AccountBase, CallSessions {
         _changeOwner(newOwner);
     }
 
-    /// @notice Appoints a guardian; the first at once.
+    /// @notice Appoints a guardian; the first at once, but none while the customer's exit is announced.
     /// @param newGuardian Guardian from now on, or zero for none.
     function setGuardian(address newGuardian) external onlyOwner {
-        if (_isCustodial() && _accountStorage().guardian != address(0)) _useNotice(keccak256(msg.data), owner());
+        if (_isCustodial()) {
+            AccountStorage storage stored = _accountStorage();
+            // The exit may keep the guardian whom the customer knew, not one who came afterwards.
+            if (stored.exit.isCustomers) revert ExitIsPending();
+            if (stored.guardian != address(0)) _useNotice(keccak256(msg.data), owner());
+        }
         _setGuardian(newGuardian);
     }
 
@@ -312,8 +317,9 @@ contract AccountControl is AccountBase, CallSessions {
         assembly ("memory-safe") {
             policy := add(callData.offset, 4)
         }
-        bool genuine = _admitCallSession(policy, CallPolicies.id(policy), leave);
-        genuine = Signers.isSigner(policy.key, userOpHash, ofKey, PASSKEYS) && genuine;
+        bool genuine = Signers.isSigner(policy.key, userOpHash, ofKey, PASSKEYS);
+        if (selector == this.renounceCallSession.selector) return genuine ? 0 : 1;
+        genuine = _admitCallSession(policy, CallPolicies.id(policy), leave) != 0 && genuine;
         return _validationData(policy.startsAt, policy.endsAt, genuine);
     }
 

@@ -91,7 +91,7 @@ abstract contract BillSessions is Sessions {
     /// @param policy Packed session policy.
     /// @param leave The consent (32 bytes) and the owner's signature of `sessionInstallDigest(policy, consent)`.
     function installSession(bytes32[5] calldata policy, bytes calldata leave) external {
-        if (!_admitSession(policy, SessionPolicies.id(policy), leave)) revert NotSignedBy(_sessionOwner());
+        if (_admitSession(policy, SessionPolicies.id(policy), leave) == 0) revert NotSignedBy(_sessionOwner());
     }
 
     /// @notice Pays a bill with the session key's signature, whoever brings it: the account's side of the bill lane.
@@ -110,8 +110,8 @@ abstract contract BillSessions is Sessions {
         bytes32 sessionId = SessionPolicies.id(policy);
         address key = address(bytes20(policy[0]));
         (bytes calldata ofKey, bytes calldata leave) = SessionSignatures.split(signature);
-        if (!_admitSession(policy, sessionId, leave)) revert NotSignedBy(_sessionOwner());
-        uint256 state = _requireLive(sessionId);
+        uint256 state = _admitSession(policy, sessionId, leave);
+        if (state == 0) revert NotSignedBy(_sessionOwner());
         bytes32 digest = _paymentDigest(sessionId, payment, state.laneSequence(), deadline);
         if (!Signers.isSigner(key, digest, ofKey, _passkeys())) revert NotSignedBy(key);
         _pay(policy, sessionId, state.nextInLane(), payment.ref, payment.amount, payment.fee, payment.inFeeToken);
@@ -154,17 +154,17 @@ abstract contract BillSessions is Sessions {
     }
 
     /// @dev Makes sure that a session is live, installing it if it is new and the owner's leave came with the call.
-    /// @return genuine False if the owner's signature was needed and is another's.
+    /// @return state The session's word; zero if the owner's signature was needed and is another's.
     function _admitSession(bytes32[5] calldata policy, bytes32 sessionId, bytes calldata leave)
         internal
-        returns (bool genuine)
+        returns (uint256 state)
     {
-        if (!_needsInstalling(sessionId, leave)) return true;
+        state = _liveOrNew(sessionId, leave);
+        if (state != 0) return state;
         if (!SessionPolicies.isEnforceable(policy)) revert PolicyNotEnforceable(sessionId);
-        if (!_isLeave(SessionPolicies.installStructHash(policy, bytes32(leave)), leave)) return false;
-        _setInstalled(sessionId);
+        if (!_isLeave(SessionPolicies.installStructHash(policy, bytes32(leave)), leave)) return 0;
+        state = _setInstalled(sessionId);
         emit SessionInstalled(sessionId, address(bytes20(policy[0])), bytes32(leave), policy);
-        return true;
     }
 
     /// @dev Writes what is spent, then moves tokens, then tells. `state` is that of a live session.

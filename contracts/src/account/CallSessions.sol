@@ -49,7 +49,7 @@ abstract contract CallSessions is Sessions {
     /// @param policy The policy.
     /// @param leave The consent (32 bytes) and the owner's signature of `callSessionInstallDigest(policy, consent)`.
     function installCallSession(CallPolicy calldata policy, bytes calldata leave) external {
-        if (!_admitCallSession(policy, policy.id(), leave)) revert NotSignedBy(_sessionOwner());
+        if (_admitCallSession(policy, policy.id(), leave) == 0) revert NotSignedBy(_sessionOwner());
     }
 
     /// @notice Digest that the owner signs to install a session.
@@ -66,19 +66,19 @@ abstract contract CallSessions is Sessions {
     }
 
     /// @dev Makes sure that a session is live, installing it if it is new and the owner's leave came with the call.
-    /// @return genuine False if the owner's signature was needed and is another's.
+    /// @return state The session's word; zero if the owner's signature was needed and is another's.
     function _admitCallSession(CallPolicy calldata policy, bytes32 sessionId, bytes calldata leave)
         internal
-        returns (bool genuine)
+        returns (uint256 state)
     {
-        if (!_needsInstalling(sessionId, leave)) return true;
+        state = _liveOrNew(sessionId, leave);
+        if (state != 0) return state;
         if (policy.key == address(0) || policy.endsAt <= policy.startsAt || policy.maxCalls == 0) {
             revert PolicyNotEnforceable(sessionId);
         }
-        if (!_isLeave(policy.installStructHash(bytes32(leave)), leave)) return false;
-        _setInstalled(sessionId);
+        if (!_isLeave(policy.installStructHash(bytes32(leave)), leave)) return 0;
+        state = _setInstalled(sessionId);
         emit CallSessionInstalled(sessionId, policy.key, bytes32(leave), policy);
-        return true;
     }
 
     /// @dev Counts the call, then makes it.

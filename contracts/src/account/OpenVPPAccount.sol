@@ -54,6 +54,9 @@ contract OpenVPPAccount is
     /// @param kind The byte, or 255 when the signature is empty or cut short.
     error UnknownSignatureKind(uint8 kind);
 
+    /// @notice An operation that a session key signed must be paid by a paymaster, never by the account.
+    error SessionPaysNoGas();
+
     /// @param entryPoint_ EntryPoint v0.8 whose operations are accepted.
     /// @param selfCustody Implementation that an exit moves the account to; zero makes this one that.
     constructor(address entryPoint_, OpenVPPAccount selfCustody)
@@ -74,12 +77,13 @@ contract OpenVPPAccount is
     fallback() external payable {
         if (address(this) == SELF) revert NotAuthorised(msg.sender);
         address control = address(CONTROL);
-        assembly {
-            calldatacopy(0, 0, calldatasize())
-            let done := delegatecall(gas(), control, 0, calldatasize(), 0, 0)
-            returndatacopy(0, 0, returndatasize())
-            if iszero(done) { revert(0, returndatasize()) }
-            return(0, returndatasize())
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            calldatacopy(free, 0, calldatasize())
+            let done := delegatecall(gas(), control, free, calldatasize(), 0, 0)
+            returndatacopy(free, 0, returndatasize())
+            if iszero(done) { revert(free, returndatasize()) }
+            return(free, returndatasize())
         }
     }
 
@@ -93,12 +97,12 @@ contract OpenVPPAccount is
         if (signature.length < 66) revert UnknownSignatureKind(type(uint8).max);
         uint8 kind = uint8(signature[0]);
         if (kind == SIGNED_BY_SESSION) {
-            validationData = _validateSession(op.callData, userOpHash, signature[1:]);
-        } else if (kind == SIGNED_BY_OWNER) {
-            validationData = Signers.isSigner(owner(), userOpHash, signature[1:], PASSKEYS) ? 0 : 1;
-        } else {
-            revert UnknownSignatureKind(kind);
+            // Were the account to pay, a key could turn all its native coin into gas at any price.
+            if (op.paymasterAndData.length == 0) revert SessionPaysNoGas();
+            return _validateSession(op.callData, userOpHash, signature[1:]);
         }
+        if (kind != SIGNED_BY_OWNER) revert UnknownSignatureKind(kind);
+        validationData = Signers.isSigner(owner(), userOpHash, signature[1:], PASSKEYS) ? 0 : 1;
         if (missingAccountFunds != 0) {
             // The EntryPoint checks its own deposit afterwards, so a failure here is found there.
             (bool sent,) = payable(msg.sender).call{value: missingAccountFunds}("");
@@ -166,6 +170,7 @@ contract OpenVPPAccount is
         bytes4 selector = bytes4(callData);
         (bytes calldata ofKey, bytes calldata leave) = SessionSignatures.split(signature);
         if (callData.length < 164 || (selector != this.payBill.selector && selector != this.renounceSession.selector)) {
+            if (address(this) == SELF) revert NotAuthorised(msg.sender);
             bytes memory call = abi.encodeCall(CONTROL.validateCallSession, (callData, userOpHash, signature));
             return abi.decode(Address.functionDelegateCall(address(CONTROL), call), (uint256));
         }
@@ -173,8 +178,10 @@ contract OpenVPPAccount is
         assembly ("memory-safe") {
             policy := add(callData.offset, 4)
         }
-        bool genuine = _admitSession(policy, SessionPolicies.id(policy), leave);
-        genuine = Signers.isSigner(address(bytes20(policy[0])), userOpHash, ofKey, PASSKEYS) && genuine;
+        bool genuine = Signers.isSigner(address(bytes20(policy[0])), userOpHash, ofKey, PASSKEYS);
+        // A key may always end itself: whether its session is stopped, over, or not even installed.
+        if (selector == this.renounceSession.selector) return genuine ? 0 : 1;
+        genuine = _admitSession(policy, SessionPolicies.id(policy), leave) != 0 && genuine;
         uint256 times = uint256(policy[4]);
         return _validationData(uint40(times >> 120), uint40(times >> 80), genuine);
     }

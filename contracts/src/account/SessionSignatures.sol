@@ -16,14 +16,33 @@ library SessionSignatures {
     /// @notice Takes the two apart; of what is in none of the forms the key's part is empty, and nobody signs so.
     /// @param signature The key's signature and the owner's leave, or the former alone.
     /// @return ofKey The key's signature.
-    /// @return leave The owner's leave, or nothing.
-    function split(bytes calldata signature) internal pure returns (bytes calldata ofKey, bytes calldata leave) {
-        uint256 length = signature.length;
-        if (length == KEY_LENGTH) return (signature, signature[length:]);
-        if (length == BOTH_LENGTH) return (signature[:KEY_LENGTH], signature[KEY_LENGTH:]);
-        if (length < 2) return (signature[length:], signature[length:]);
-        uint256 end = 2 + uint16(bytes2(signature));
-        if (end > length) return (signature[length:], signature[length:]);
-        return (signature[2:end], signature[end:]);
+    /// @return consented The owner's leave, or nothing.
+    function split(bytes calldata signature) internal pure returns (bytes calldata ofKey, bytes calldata consented) {
+        assembly ("memory-safe") {
+            let length := signature.length
+            ofKey.offset := signature.offset
+            ofKey.length := length
+            consented.offset := signature.offset
+            consented.length := 0
+            if iszero(eq(length, KEY_LENGTH)) {
+                ofKey.length := 0
+                switch eq(length, BOTH_LENGTH)
+                case 1 {
+                    ofKey.length := KEY_LENGTH
+                    consented.offset := add(signature.offset, KEY_LENGTH)
+                    consented.length := sub(BOTH_LENGTH, KEY_LENGTH)
+                }
+                default {
+                    // The end is two at least, so beyond what has no two bytes.
+                    let end := add(2, shr(240, calldataload(signature.offset)))
+                    if iszero(gt(end, length)) {
+                        ofKey.offset := add(signature.offset, 2)
+                        ofKey.length := sub(end, 2)
+                        consented.offset := add(signature.offset, end)
+                        consented.length := sub(length, end)
+                    }
+                }
+            }
+        }
     }
 }

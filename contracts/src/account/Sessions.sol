@@ -75,16 +75,16 @@ abstract contract Sessions {
         return _storage().heldUntil[sessionId];
     }
 
-    /// @dev False for a live session; true for a new one that comes with a leave; a revert for others.
-    function _needsInstalling(bytes32 sessionId, bytes calldata leave) internal view returns (bool) {
-        uint256 state = _states()[sessionId];
-        if (state.isLive()) return false;
+    /// @dev The word of a live session, in which a hold that is over is no longer; zero for a new one that comes with a
+    /// leave; a revert for others.
+    function _liveOrNew(bytes32 sessionId, bytes calldata leave) internal view returns (uint256 state) {
+        state = _states()[sessionId];
+        if (state.isLive()) return state;
         state = _thawed(sessionId, state);
-        if (state.isLive()) return false;
+        if (state.isLive()) return state;
         if (state != 0 || leave.length < SessionSignatures.CONSENT_LENGTH) {
             revert SessionNotLive(sessionId, state.flags());
         }
-        return true;
     }
 
     /// @dev Whether the owner signed a leave for the installation with this struct hash.
@@ -113,8 +113,9 @@ abstract contract Sessions {
         emit SessionHeld(sessionId, until);
     }
 
-    function _setInstalled(bytes32 sessionId) internal {
-        _states()[sessionId] = SessionStates.INSTALLED;
+    function _setInstalled(bytes32 sessionId) internal returns (uint256 state) {
+        state = SessionStates.INSTALLED;
+        _states()[sessionId] = state;
     }
 
     function _setState(bytes32 sessionId, uint256 state) internal {

@@ -96,7 +96,7 @@ contract ChangeOwnerTest is ControlWorld {
         call = abi.encodeCall(AccountControl.changeOwner, (PAYEE));
         asOwner();
         control.scheduleChange(call);
-        uint256 ready = block.timestamp + 48 hours;
+        uint256 ready = vm.getBlockTimestamp() + 48 hours;
         give(NEXT);
         vm.expectRevert(abi.encodeWithSelector(AccountControl.ChangeNotReady.selector, keccak256(call), ready));
         vm.prank(NEXT);
@@ -124,10 +124,10 @@ contract ScheduleChangeTest is ControlWorld {
 
     function test_saysWhatIsToCome() public {
         vm.expectEmit(address(account));
-        emit AccountControl.ChangeScheduled(callHash, call, block.timestamp + 48 hours);
+        emit AccountControl.ChangeScheduled(callHash, call, vm.getBlockTimestamp() + 48 hours);
         asOwner();
         control.scheduleChange(call);
-        equal(control.changeReadyAt(callHash), block.timestamp + 48 hours, "ready");
+        equal(control.changeReadyAt(callHash), vm.getBlockTimestamp() + 48 hours, "ready");
     }
 
     function test_refusesOtherCallsAndOtherCallers() public {
@@ -149,7 +149,7 @@ contract ScheduleChangeTest is ControlWorld {
         emit AccountControl.ChangeCancelled(callHash);
         vm.prank(CUSTOMER);
         control.cancelChange(callHash);
-        vm.warp(block.timestamp + 48 hours);
+        vm.warp(vm.getBlockTimestamp() + 48 hours);
         vm.expectRevert(abi.encodeWithSelector(AccountControl.ChangeNotReady.selector, callHash, 0));
         asOwner();
         control.changeOwner(address(1));
@@ -201,7 +201,7 @@ contract CallAsCustomerTest is ControlWorld {
         vm.expectRevert(AccountControl.ExitIsPending.selector);
         asOwner();
         control.cancelExit();
-        vm.warp(block.timestamp + 48 hours);
+        vm.warp(vm.getBlockTimestamp() + 48 hours);
         control.exit();
         equal(account.owner(), NEXT, "owner");
     }
@@ -260,13 +260,13 @@ contract GuardianTest is ControlWorld {
     }
 
     function testFuzz_holdsSessionsForAWeek(uint256 passed) public {
-        uint256 until = block.timestamp + 7 days;
+        uint256 until = vm.getBlockTimestamp() + 7 days;
         vm.expectEmit(address(account));
         emit Sessions.SessionHeld(Policies.id(packed()), until);
         vm.prank(GUARDIAN);
         account_hold();
         equal(account.heldUntil(Policies.id(packed())), until, "until");
-        vm.warp(block.timestamp + bound(passed, 0, 7 days - 1));
+        vm.warp(vm.getBlockTimestamp() + bound(passed, 0, 7 days - 1));
         vm.expectRevert(abi.encodeWithSelector(Sessions.SessionNotLive.selector, Policies.id(packed()), 9));
         pay(5);
         equal(flagsOf(packed()), 9, "held");
@@ -291,7 +291,7 @@ contract GuardianTest is ControlWorld {
         account.freezeSessions(one());
         vm.prank(GUARDIAN);
         control.holdSessions(one());
-        vm.warp(block.timestamp + 7 days);
+        vm.warp(vm.getBlockTimestamp() + 7 days);
         equal(flagsOf(packed()), 5, "frozen still");
     }
 
@@ -305,7 +305,7 @@ contract GuardianTest is ControlWorld {
         bytes memory leave = installSignature(words);
         vm.expectRevert(abi.encodeWithSelector(Sessions.SessionNotLive.selector, ids[0], 8));
         account.installSession(words, leave);
-        vm.warp(block.timestamp + 7 days);
+        vm.warp(vm.getBlockTimestamp() + 7 days);
         account.installSession(words, leave);
         equal(flagsOf(words), 1, "installed");
     }
@@ -352,7 +352,7 @@ contract GuardianTest is ControlWorld {
     function _startRecovery() private returns (uint256 ready) {
         vm.prank(GUARDIAN);
         control.scheduleRecovery(NEXT);
-        return block.timestamp + 48 hours;
+        return vm.getBlockTimestamp() + 48 hours;
     }
 
     function test_recoveryWaitsTwoDays() public {
@@ -402,7 +402,7 @@ contract GuardianTest is ControlWorld {
         control.announceExit(CUSTOMER, true);
         vm.expectRevert(AccountControl.ExitIsPending.selector);
         control.recover(vm.addr(OWNER), NEXT);
-        vm.warp(block.timestamp + 48 hours);
+        vm.warp(vm.getBlockTimestamp() + 48 hours);
         control.exit();
         vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, vm.addr(OWNER)));
         control.recover(vm.addr(OWNER), NEXT);
@@ -412,7 +412,7 @@ contract GuardianTest is ControlWorld {
 
 contract ExitTest is ControlWorld {
     function _announce(address by, bool keepsGuardian) private returns (uint256 ready) {
-        ready = block.timestamp + 48 hours;
+        ready = vm.getBlockTimestamp() + 48 hours;
         vm.expectEmit(address(account));
         emit AccountControl.ExitAnnounced(NEXT, ready, keepsGuardian, by == CUSTOMER);
         vm.prank(by);
@@ -482,7 +482,7 @@ contract ExitTest is ControlWorld {
         control.announceExit(PAYEE, false);
         vm.prank(CUSTOMER);
         control.cancelExit();
-        vm.warp(block.timestamp + 48 hours);
+        vm.warp(vm.getBlockTimestamp() + 48 hours);
         vm.expectRevert(abi.encodeWithSelector(AccountControl.ExitNotReady.selector, 0));
         control.exit();
     }

@@ -100,7 +100,7 @@ contract PhonePaysTest is World {
         SessionPolicy memory policy = policyOf();
         policy.key = Phones.nameOf(PHONE);
         words = Policies.pack(policy);
-        deadline = uint40(block.timestamp + 60);
+        deadline = uint40(vm.getBlockTimestamp() + 60);
     }
 
     function _joined(bytes memory ofKey, bytes memory leave) private pure returns (bytes memory) {

@@ -12,7 +12,7 @@ contract PayBillSignedTest is World {
     function setUp() public override {
         super.setUp();
         open();
-        deadline = uint40(block.timestamp + 60);
+        deadline = uint40(vm.getBlockTimestamp() + 60);
     }
 
     function _signature(uint256 secret, uint256 amount, uint32 sequence) private view returns (bytes memory) {

@@ -20,6 +20,7 @@ contract ValidateUserOpTest is World {
 
     function _op(bytes memory callData, bytes memory signature) private view returns (PackedUserOperation memory op) {
         op = operation(callData);
+        op.paymasterAndData = sponsorFields(3, 0);
         op.signature = signature;
     }
 
@@ -87,7 +88,15 @@ contract ValidateUserOpTest is World {
     function test_acceptsRenouncingBySession() public {
         open();
         bytes memory call = abi.encodeCall(OpenVPPAccount.renounceSession, (packed()));
-        equal(_validate(_op(call, abi.encodePacked(uint8(1), sign(KEY, HASH)))), _window(), "genuine");
+        equal(_validate(_op(call, abi.encodePacked(uint8(1), sign(KEY, HASH)))), 0, "whenever");
+        equal(_validate(_op(call, abi.encodePacked(uint8(1), sign(STRANGER, HASH)))), 1, "forged");
+    }
+
+    function test_refusesSessionsThatNoPaymasterPaysFor() public {
+        open();
+        PackedUserOperation memory op = _op(payCall(packed(), 1, 0, false), abi.encodePacked(uint8(1), sign(KEY, HASH)));
+        op.paymasterAndData = "";
+        _refuses(op, abi.encodeWithSelector(OpenVPPAccount.SessionPaysNoGas.selector));
     }
 
     function test_refusesUnknownKindsAndShortSignatures() public {

@@ -94,7 +94,7 @@ contract ExecutionAttacks is World {
         HookToken token = new HookToken();
         token.mint(address(account), 1_000e6);
         bytes32[5] memory words = _session(address(token));
-        uint40 deadline = uint40(block.timestamp + 60);
+        uint40 deadline = uint40(vm.getBlockTimestamp() + 60);
         bytes memory again =
             sign(KEY, Policies.paymentDigest(words, REF, 100e6, 0, false, 0, deadline, address(account)));
         token.setHook(
@@ -235,7 +235,7 @@ contract ExecutionAttacks is World {
 
     function _intentFor(address payer, uint32 sequence) private view returns (bytes memory) {
         bytes32[5] memory words = packed();
-        uint40 deadline = uint40(block.timestamp + 60);
+        uint40 deadline = uint40(vm.getBlockTimestamp() + 60);
         bytes32 digest = Policies.paymentDigest(words, REF, 10e6, 0, false, sequence, deadline, payer);
         bytes memory limits =
             abi.encodePacked(words[0], uint96(uint256(words[1])), uint96(uint256(words[2])), uint96(uint256(words[3])));

@@ -22,7 +22,7 @@ contract SignatureAttacks is World {
     function setUp() public override {
         super.setUp();
         open();
-        deadline = uint40(block.timestamp + 60);
+        deadline = uint40(vm.getBlockTimestamp() + 60);
     }
 
     function _laneSignature() private view returns (bytes memory) {
@@ -98,7 +98,7 @@ contract SignatureAttacks is World {
     }
 
     function test_replayAfterUpgrade() public {
-        deadline = uint40(block.timestamp + 7 days);
+        deadline = uint40(vm.getBlockTimestamp() + 7 days);
         bytes memory signature = _laneSignature();
         account.payBillSigned(packed(), payment(10e6, 0, false), deadline, signature);
         OpenVPPAccount next = new OpenVPPAccount(address(entryPoint), selfCustody);

@@ -14,6 +14,7 @@ interface Vm {
     function signP256(uint256 secret, bytes32 digest) external pure returns (bytes32 r, bytes32 s);
     function publicKeyP256(uint256 secret) external pure returns (uint256 x, uint256 y);
     function warp(uint256 timestamp) external;
+    function getBlockTimestamp() external view returns (uint256);
     function deal(address who, uint256 amountWei) external;
     function prank(address who) external;
     function prank(address who, address origin) external;

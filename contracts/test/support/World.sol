@@ -157,8 +157,8 @@ abstract contract World is Checks {
             mode,
             UTILITY,
             programId,
-            uint48(block.timestamp - 60),
-            uint48(block.timestamp + 300),
+            uint48(vm.getBlockTimestamp() - 60),
+            uint48(vm.getBlockTimestamp() + 300),
             quotedFee
         );
     }
@@ -218,7 +218,7 @@ abstract contract World is Checks {
     function leave(address newOwner) internal {
         vm.prank(vm.addr(OWNER));
         control.announceExit(newOwner, false);
-        vm.warp(block.timestamp + 48 hours);
+        vm.warp(vm.getBlockTimestamp() + 48 hours);
         control.exit();
     }
 
