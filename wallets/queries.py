@@ -17,6 +17,7 @@ from customers import queries as customer_queries
 from openvpp.core import db, errors
 from wallets import models
 from wallets.adapters import chain
+from wallets.domain import client_keys, prepared
 
 
 class UnableToFindWallet(errors.NotFound):
@@ -370,3 +371,23 @@ def _history(*, wallet: models.Wallet, since: datetime.datetime) -> tuple[condit
             "kind", "intent", "spend_units", "created_at"
         )
     )
+
+
+def get_signature_request(*, operation: models.Operation) -> dict[str, Any] | None:
+    """Return what the customer's phone is to sign while the operation waits for that, else None.
+
+    `hash` and `operation` are hexadecimal text as `wallets.domain.prepared` shows them, `sign_by` is RFC 3339.
+    """
+    if operation.state != models.Operation.State.AWAITING_SIGNATURE:
+        return None
+    grant = operation.grant
+    if grant is None or grant.client_key is None:
+        return None
+    request = operation.signature_request
+    return {
+        "hash": str(request.user_operation_hash),
+        "algorithm": client_keys.algorithm_of(grant.client_key),
+        "chain_id": operation.wallet.chain_id,
+        "operation": prepared.shown(prepared.from_json(request.user_operation)),
+        "sign_by": request.sign_by.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z"),
+    }

@@ -12,7 +12,6 @@ from billing.usecases import pay_bill
 from customers import models as customer_models
 from openvpp.core import api, clock, money, pages, scopes
 from wallets import queries as wallet_queries
-from wallets.api import operations as wallet_operations_api
 
 TAGS = ["Payments"]
 TOKEN_EXAMPLE = {"address": "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512", "symbol": "USDX", "decimals": 6}
@@ -165,7 +164,7 @@ class PaymentOutput(serializers.Serializer[models.Payment]):
     failure = serializers.CharField(allow_blank=True)
     bills = BillOutput(many=True, source="allocations")
     operation_id = serializers.UUIDField(help_text="What to follow: `GET operations/{id}/`.")
-    signature_request = wallet_operations_api.SignatureRequestField(source="operation")
+    signature_request = serializers.SerializerMethodField()
     wallet = serializers.CharField(source="wallet.address")
     treasury = serializers.CharField(source="treasury_address")
     token = TokenOutput()
@@ -180,6 +179,17 @@ class PaymentOutput(serializers.Serializer[models.Payment]):
     transfers = TransferOutput(many=True, help_text="The tokens' own logs that prove it.")
     created_at = serializers.DateTimeField()
     settled_at = serializers.DateTimeField(allow_null=True)
+
+    @schema.extend_schema_field(
+        {
+            "type": "object",
+            "nullable": True,
+            "additionalProperties": True,
+            "description": "What the customer's phone is to sign, as `GET operations/{id}/` shows it; else null.",
+        }
+    )
+    def get_signature_request(self, payment: models.Payment) -> dict[str, Any] | None:
+        return wallet_queries.get_signature_request(operation=payment.operation)
 
     def get_amount(self, payment: models.Payment) -> str:
         return _whole(units=payment.amount_units, token=payment.token)

@@ -46,7 +46,7 @@ def read(*, call_data: bytes, account: bytes) -> ControlCall | None:
     selector = call_data[:4]
     try:
         if selector == _ANNOUNCE_EXIT:
-            found: ControlCall = ExitAnnouncement(owner=words.read_address(call_data[4:], 0))
+            found: ExitAnnouncement | OwnerChange = ExitAnnouncement(owner=words.read_address(call_data[4:], 0))
         elif selector == _EXECUTE:
             _enrolment, announcement = accounts.decode_execute_batch(call_data=call_data)
             found = ExitAnnouncement(owner=words.read_address(announcement.data[4:], 0))

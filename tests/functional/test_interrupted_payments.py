@@ -211,7 +211,7 @@ def test_a_grant_that_is_withdrawn_while_its_payment_is_signed(
 
 
 def test_a_key_that_is_disabled_signs_nothing(town: Town, ada: Person, bill: models.Bill) -> None:
-    custody_models.SealedKey.objects.filter(pk=ada.grant.key_id).update(disabled_at=clock.get_now())
+    custody_models.SealedKey.objects.filter(pk__in=[ada.grant.key_id]).update(disabled_at=clock.get_now())
     assert start(ada, bill).state == "failed"
     town.finish()
     expect_failed(town, ada, bill, "disabled")

@@ -20,8 +20,9 @@ from tests.factories import customers, wallets
 from tests.functional.conftest import DUE_UNITS, Person, Town
 from tests.integration.oauth import flow
 from wallets import models, operations
+from wallets.adapters import chain
 from wallets.api import step_up
-from wallets.usecases import leave_custody, submit_waiting
+from wallets.usecases import submit_waiting
 
 HOLDER = chain_fixture.Key(words.keccak(b"the customer's own key"))
 OWNER = words.checksummed(HOLDER.address)
@@ -105,7 +106,7 @@ def test_a_customer_leaves_custody_and_goes_on_reading(  # noqa: PLR0915 - one s
     assert (shown["state"], shown["new_owner"]) == ("announced", OWNER)
     wallet = ada.get("wallet/").json()
     assert (wallet["custody"], wallet["exit_ready_at"]) == ("leaving", shown["ready_at"])
-    state = leave_custody.chain.read_control(account=ada.wallet.address, chain_id=town.chain.chain_id)
+    state = chain.read_control(account=ada.wallet.address, chain_id=town.chain.chain_id)
     assert state is not None
     assert state.announced is not None
     assert datetime.datetime.fromisoformat(shown["ready_at"]).timestamp() == state.announced.ready_at

@@ -9,7 +9,6 @@ from rest_framework import response, serializers, views
 
 from openvpp.core import scopes
 from wallets import models, queries
-from wallets.domain import client_keys, prepared
 
 EXAMPLE = {
     "id": "0d7d3d1c-4a53-4a1e-8f63-52b8a9d0b3a1",
@@ -41,7 +40,7 @@ EXAMPLE = {
 }
 
 
-class SignatureRequestOutput(serializers.Serializer[models.SignatureRequest]):
+class SignatureRequestOutput(serializers.Serializer[Any]):
     """What the phone's own key is to sign."""
 
     class OperationOutput(serializers.Serializer[Any]):
@@ -54,34 +53,11 @@ class SignatureRequestOutput(serializers.Serializer[models.SignatureRequest]):
         gas_fees = serializers.CharField()
         paymaster_and_data_hash = serializers.CharField(help_text="Keccak-256 of `paymasterAndData`.")
 
-    hash = serializers.CharField(source="user_operation_hash", help_text="32 bytes; signed as they are.")
-    algorithm = serializers.SerializerMethodField(help_text="`ES256` or `ES256K`, over the hash itself.")
-    chain_id = serializers.IntegerField(source="operation.wallet.chain_id")
-    operation = serializers.SerializerMethodField(help_text="From this the phone computes the hash itself.")
+    hash = serializers.CharField(help_text="32 bytes; signed as they are.")
+    algorithm = serializers.CharField(help_text="`ES256` or `ES256K`, over the hash itself.")
+    chain_id = serializers.IntegerField()
+    operation = OperationOutput(help_text="From this the phone computes the hash itself.")
     sign_by = serializers.DateTimeField(help_text="Unsigned by then, it fails and gives back what it had reserved.")
-
-    def get_algorithm(self, request: models.SignatureRequest) -> str:
-        grant = request.operation.grant
-        return client_keys.algorithm_of(grant.client_key) if grant is not None and grant.client_key else ""
-
-    @schema.extend_schema_field(OperationOutput)
-    def get_operation(self, request: models.SignatureRequest) -> dict[str, str]:
-        return prepared.shown(prepared.from_json(request.user_operation))
-
-
-@schema.extend_schema_field(SignatureRequestOutput(allow_null=True))
-class SignatureRequestField(serializers.Field[Any, Any, Any, Any]):
-    """An operation's signature request while it waits for one, else null."""
-
-    def __init__(self, **options: Any) -> None:
-        """Take the whole operation."""
-        super().__init__(read_only=True, **options)
-
-    def to_representation(self, operation: models.Operation) -> dict[str, Any] | None:
-        """Return what is to be signed."""
-        if operation.state != models.Operation.State.AWAITING_SIGNATURE:
-            return None
-        return dict(SignatureRequestOutput(operation.signature_request).data)
 
 
 class Output(serializers.Serializer[models.Operation]):
@@ -103,10 +79,14 @@ class Output(serializers.Serializer[models.Operation]):
     user_operation_hash = serializers.CharField(source="user_operation_id", allow_null=True)
     transaction_hash = serializers.SerializerMethodField()
     block_number = serializers.SerializerMethodField()
-    signature_request = SignatureRequestField(source="*")
+    signature_request = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
     history = StepOutput(many=True)
+
+    @schema.extend_schema_field(SignatureRequestOutput(allow_null=True))
+    def get_signature_request(self, operation: models.Operation) -> dict[str, Any] | None:
+        return queries.get_signature_request(operation=operation)
 
     def get_transaction_hash(self, operation: models.Operation) -> str | None:
         bundle = _bundle(operation)

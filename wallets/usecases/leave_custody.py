@@ -126,7 +126,9 @@ def cancel(*, wallet: models.Wallet, now: datetime.datetime) -> models.CustodyEx
     """
     with db.transaction():
         _lock(wallet)
-        row = models.CustodyExit.objects.filter(wallet=wallet, state__in=models.CustodyExit.OPEN_STATES).first()
+        row: models.CustodyExit | None = models.CustodyExit.objects.filter(
+            wallet=wallet, state__in=models.CustodyExit.OPEN_STATES
+        ).first()
         if row is None:
             raise UnableToLeaveCustody("No exit is announced.", code="no_exit")
         if row.state == State.CANCELLING:

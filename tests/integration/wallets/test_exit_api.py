@@ -21,6 +21,8 @@ BODY = {"new_owner": "0x8ba1f109551bD432803012645Ac136ddd64DBA72"}
 @pytest.fixture
 def leaving() -> models.CustodyExit:
     wallet = wallets.Wallet.create()
+    assert wallet.customer is not None
+    assert wallet.customer.user is not None
     row: models.CustodyExit = models.CustodyExit.objects.create(
         wallet=wallet,
         new_owner=BODY["new_owner"],
@@ -81,7 +83,8 @@ def test_the_sign_in_is_the_persons_own_and_fresh(
     leaving: models.CustodyExit, age_seconds: int, is_own: bool, code: str
 ) -> None:
     _wrong, _other, right = callers(leaving, "payments:write")
-    person = leaving.wallet.customer.user if is_own else customers.User.create()
+    person = leaving.asked_by if is_own else customers.User.create()
+    assert person is not None
     browser = test.Client()
     browser.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
     session = browser.session

@@ -103,7 +103,7 @@ def test_a_group_is_rated_as_each_of_it_would_be(  # noqa: PLR0917 - given by na
         grid=span_cells.grid(period=period, interval_seconds=seconds, holidays=reading.holidays),
         metering=tariff.metering,
         taken_milliwh=np.stack([load.import_milliwh for load in used]),
-        given_milliwh=np.stack([load.export_milliwh for load in used]) if exports else None,
+        given_milliwh=np.stack([np.asarray(load.export_milliwh) for load in used]) if exports else None,
     )
     together = span_batch.rate(sheet=sheet, cells=cells, memory=span_batch.remember(sheet=sheet, histories=histories))
 
