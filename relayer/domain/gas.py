@@ -85,5 +85,5 @@ def estimate(
         verification_gas_limit=verification,
         call_gas_limit=150_000,
         pre_verification_gas=_PRE_VERIFICATION,
-        expected=deployment + 155_000,
+        expected=deployment + 160_000,
     )
