@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from allauth.account.internal.flows import login
 from django import test
+from django.conf import settings
 from django.contrib.sessions.backends import db as sessions
 
 from openvpp.core import clock
@@ -86,7 +87,7 @@ def test_the_sign_in_is_the_persons_own_and_fresh(
     person = leaving.asked_by if is_own else customers.User.create()
     assert person is not None
     browser = test.Client()
-    browser.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(person, backend=settings.AUTHENTICATION_BACKENDS[0])
     session = browser.session
     session[login.AUTHENTICATION_METHODS_SESSION_KEY] = [
         {"method": "password", "at": clock.get_now().timestamp() - age_seconds}
