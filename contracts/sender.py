@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 
 import web3
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress, HexStr
 from hexbytes import HexBytes
-from web3.types import Nonce, Wei
+from web3.types import Nonce, TxReceipt, Wei
 
 from contracts import plan
 from contracts.bindings import words
 
 RECEIPT_WITHIN_S = 120
+_KNOWN_AFTER_S = 3
 
 # The deterministic deployer's own deployment: signed by nobody's key, the same on every chain.
 _DEPLOYER_SIGNER = words.parse_address("0x3fAB184622Dc19b6109349B94811493BF2a45362")
@@ -78,7 +80,8 @@ class Sender:
         missing = _DEPLOYER_COST_WEI - self.client.eth.get_balance(_checksummed(_DEPLOYER_SIGNER))
         if missing > 0:
             self.send_all([Call(_DEPLOYER_SIGNER, b"", missing)])
-        self._wait([self.client.eth.send_raw_transaction(_DEPLOYER_TRANSACTION)])
+        self.client.eth.send_raw_transaction(_DEPLOYER_TRANSACTION)
+        self._wait([_DEPLOYER_TRANSACTION])
 
     def create_all(self, creations: Sequence[plan.Creation]) -> None:
         """Create contracts, in order.
@@ -111,7 +114,7 @@ class Sender:
         nonce = self.client.eth.get_transaction_count(self.account.address, "pending")
         tip = self.client.eth.max_priority_fee
         price = 2 * (self.client.eth.get_block("latest").get("baseFeePerGas") or Wei(0)) + tip
-        hashes = []
+        sent = []
         for place, (call, gas) in enumerate(calls):
             signed = self.account.sign_transaction(
                 {
@@ -125,8 +128,9 @@ class Sender:
                     "maxPriorityFeePerGas": tip,
                 }
             )
-            hashes.append(self.client.eth.send_raw_transaction(signed.raw_transaction))
-        self._wait(hashes)
+            self.client.eth.send_raw_transaction(signed.raw_transaction)
+            sent.append(bytes(signed.raw_transaction))
+        self._wait(sent)
 
     def _estimate(self, call: Call) -> int:
         return (
@@ -142,14 +146,32 @@ class Sender:
             // 4
         )
 
-    def _wait(self, hashes: Sequence[HexBytes]) -> None:
-        for transaction_hash in hashes:
-            receipt = self.client.eth.wait_for_transaction_receipt(
-                transaction_hash, timeout=RECEIPT_WITHIN_S, poll_latency=0.05
-            )
+    def _wait(self, sent: Sequence[bytes]) -> None:
+        """Wait for receipts; send again what the node forgot, as nodes do when a block has no room left.
+
+        :raises UnableToSend: if one failed.
+        """
+        deadline = time.monotonic() + RECEIPT_WITHIN_S
+        for transaction in sent:
+            receipt = self._receipt(transaction, deadline)
             if receipt["status"] != 1:
-                message = f"transaction {transaction_hash.to_0x_hex()} failed"
+                message = f"transaction {receipt['transactionHash'].to_0x_hex()} failed"
                 raise UnableToSend(message)
+
+    def _receipt(self, transaction: bytes, deadline: float) -> TxReceipt:
+        transaction_hash = HexBytes(words.keccak(transaction))
+        while True:
+            try:
+                return self.client.eth.wait_for_transaction_receipt(
+                    transaction_hash, timeout=_KNOWN_AFTER_S, poll_latency=0.05
+                )
+            except web3.exceptions.TimeExhausted:
+                if time.monotonic() > deadline:
+                    raise
+            try:
+                self.client.eth.get_transaction(transaction_hash)
+            except web3.exceptions.TransactionNotFound:
+                self.client.eth.send_raw_transaction(transaction)
 
 
 def _checksummed(address: bytes) -> ChecksumAddress:
