@@ -9,7 +9,7 @@ PY := $(BIN)/python
 FORGE := cd contracts && node_modules/.bin/forge
 PYTEST_ARGS ?=
 
-.PHONY: softhsm help setup run demo test verify analyse coverage lint format bench contracts reset shell lock
+.PHONY: softhsm help setup run demo test verify analyse coverage lint lint-python lint-contracts format bench contracts reset shell lock
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "; print "make <target> [VARIABLE=value]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -51,17 +51,22 @@ softhsm: ## Fetch SoftHSM into .softhsm for the tests of hardware keys (Debian's
 	@mkdir -p .softhsm && cd .softhsm && apt-get download -qq libsofthsm2 softhsm2 && for deb in *.deb; do dpkg-deb -x "$$deb" . && rm "$$deb"; done
 
 lint: setup ## Everything that reads the code without running it
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=line lint-contracts lint-python
+
+lint-python:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	DJANGO_SETTINGS_MODULE=openvpp.settings.test $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(PY) -m openvpp.stack openapi --check
+
+lint-contracts:
 	$(FORGE) fmt --check
 	$(FORGE) build --quiet
 	$(PY) -m contracts.abi --check
 	$(PY) -m contracts.code --check
 	$(PY) -m contracts.layout --check
-	DJANGO_SETTINGS_MODULE=openvpp.settings.test $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
-	$(PY) -m openvpp.stack openapi --check
 
 format: setup ## Format Python and Solidity, write the OpenAPI file
 	$(BIN)/ruff check --fix --exit-zero .
