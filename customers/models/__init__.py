@@ -1,0 +1,24 @@
+"""Utilities (the tenants), people, accounts, premises and the service they take, by subject."""
+
+from customers.models.accounts import AccountAccess, ClaimAttempt, CustomerAccount
+from customers.models.people import Customer, User, UserManager
+from customers.models.service import MeterInstallation, Premise, ServiceAgreement, ServicePoint
+from customers.models.tenants import AcceptedToken, FeeMode, StaffRole, TenantQuerySet, Utility
+
+__all__ = [
+    "AcceptedToken",
+    "AccountAccess",
+    "ClaimAttempt",
+    "Customer",
+    "CustomerAccount",
+    "FeeMode",
+    "MeterInstallation",
+    "Premise",
+    "ServiceAgreement",
+    "ServicePoint",
+    "StaffRole",
+    "TenantQuerySet",
+    "User",
+    "UserManager",
+    "Utility",
+]
