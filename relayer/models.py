@@ -139,8 +139,76 @@ class BundleTransaction(models.Model):
         return str(self.hash)
 
 
+class ApiKey(models.Model):
+    """What one application of a utility calls the bundler with. Its secret is shown once; here stands its hash."""
+
+    class Scope(models.TextChoices):
+        SEND = "operations:send", "Send signed operations"
+        READ = "operations:read", "Look operations up, estimate"
+        SPONSOR = "sponsor", "Ask for sponsorship"
+
+    utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+")
+    application = models.CharField(max_length=100, help_text="Who calls with it.")
+    identifier = models.CharField(max_length=12, unique=True, editable=False)
+    digest = models.BinaryField(editable=False, help_text="SHA-256 of the secret, which is 32 random bytes.")
+    scopes = models.JSONField(help_text='Of "operations:send", "operations:read", "sponsor".')
+    requests_per_minute = models.PositiveIntegerField(default=600)
+    operations_per_day = models.PositiveIntegerField(default=10_000, help_text="Sent, by UTC day.")
+    sponsored_per_day = models.PositiveIntegerField(default=1_000, help_text="Sponsorships signed, by UTC day.")
+    created_at = models.DateTimeField(editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    utility_path = "utility"
+    user_path = ""
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.application} ({self.identifier})"
+
+
+class ApiKeyUsage(models.Model):
+    """How much of a quota of a key is used up in one window."""
+
+    class Quota(models.TextChoices):
+        REQUESTS = "requests", "Requests"
+        OPERATIONS = "operations", "Operations"
+        SPONSORED = "sponsored", "Sponsorships"
+
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="usage")
+    quota = models.CharField(max_length=10, choices=Quota)
+    starts_at = models.DateTimeField()
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["api_key", "quota", "starts_at"], name="usage_once_per_window"),
+        ]
+
+
+class Reputation(models.Model):
+    """How often operations that name an entity came, and how often they were included (ERC-7562); halves daily."""
+
+    chain_id = models.PositiveBigIntegerField()
+    entity = fields.AddressField(help_text="A paymaster or factory that is not ours.")
+    seen = models.PositiveIntegerField(default=0)
+    included = models.PositiveIntegerField(default=0)
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["chain_id", "entity"], name="reputation_once_per_entity")]
+
+    def __str__(self) -> str:
+        return f"{self.entity}: {self.included} of {self.seen}"
+
+
 class UserOperation(models.Model):
     """An ERC-4337 operation as the EntryPoint knows it, by its hash."""
+
+    class Validation(models.TextChoices):
+        OURS = "ours", "Signed here, for an account of ours"
+        FAST = "fast", "An account of ours, known by its code"
+        TRACED = "traced", "Rules of ERC-7562 looked for in a trace"
+        SIMULATED = "simulated", "Simulated, without a trace"
 
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"
@@ -153,6 +221,9 @@ class UserOperation(models.Model):
     chain_id = models.PositiveBigIntegerField()
     entry_point = fields.AddressField()
     utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+")
+    api_key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, null=True, related_name="+")
+    validation = models.CharField(max_length=10, choices=Validation, default=Validation.OURS)
+    marks = models.JSONField(null=True, help_text="What was read of its contracts' code; read again for the bundle.")
     quote = models.OneToOneField(FeeQuote, on_delete=models.PROTECT, null=True, related_name="user_operation")
     sender = fields.AddressField(db_index=True)
     nonce = fields.Uint256Field()
