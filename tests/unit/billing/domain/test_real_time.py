@@ -54,11 +54,18 @@ def test_an_interval_without_a_price(prices: list[int]) -> None:
 
 
 @given(
-    wh=st.lists(st.integers(0, 10**9), min_size=23, max_size=23),
-    nano=st.lists(st.integers(-(10**9), 10**10), min_size=23, max_size=23),
+    seed=st.integers(0, 2**32 - 1),
+    most_wh=st.sampled_from([1, 1000, 10**9]),
+    dearest=st.sampled_from([1, 10**8, 10**10]),
+    is_odd=st.booleans(),
 )
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_the_amount_is_the_exact_sum(wh: list[int], nano: list[int]) -> None:
+def test_the_amount_is_the_exact_sum(seed: int, most_wh: int, dearest: int, *, is_odd: bool) -> None:
+    numbers = np.random.default_rng(seed)
+    wh = numbers.integers(0, most_wh, 23, endpoint=True).tolist()
+    nano = numbers.integers(-dearest // 10, dearest, 23, endpoint=True).tolist()
+    if is_odd:  # all of it in one interval, at either end of what a price can be
+        wh, nano[int(numbers.integers(23))] = [0] * 22 + [most_wh], -dearest
     load = loads.IntervalSeries(
         DAY.starts + 3600 * np.arange(23, dtype=np.int64),
         np.full(23, 3600, dtype=np.int64),
