@@ -10,7 +10,7 @@ import numpy.typing as npt
 import psycopg
 
 from meters import models, queries
-from meters.domain import bulk, delivery, packing, units
+from meters.domain import delivery, packing, units
 from meters.operations import asking, signing
 from openvpp.core import db, errors, upcalls
 
@@ -97,6 +97,8 @@ def store_whole_days(
         does not fit.
     :raises UnableToBelieveReading: a device of one of these points has to sign its readings.
     """
+    from meters.domain import bulk  # noqa: PLC0415 - loads the compiler, 70 MB that other processes do not need
+
     points = models.Channel.objects.filter(pk__in=np.unique(channel_ids).tolist()).values("service_point_id")
     signing.refuse_unsigned(service_point_ids=points)
     try:
