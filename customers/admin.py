@@ -58,6 +58,7 @@ class UserAdmin(auth_admin.UserAdmin, unfold_admin.ModelAdmin):  # type: ignore[
         """Save; whoever may no longer sign in may no longer spend either."""
         super().save_model(request, obj, form, change)
         if change and not obj.is_active:
+            models.SignIn.objects.filter(user=obj, ended_at__isnull=True).update(ended_at=clock.get_now())
             upcalls.call(event="customers.access_ended", user_id=obj.pk, now=clock.get_now())
 
     def has_module_permission(self, request: http.HttpRequest) -> bool:

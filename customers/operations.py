@@ -153,4 +153,5 @@ def sign_out_everywhere(*, user: models.User, now: datetime.datetime) -> None:
     """Put out everybody who is signed in as a person: every session, token and leave to spend, in one transaction."""
     with db.transaction():
         models.User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
+        models.SignIn.objects.filter(user=user, ended_at__isnull=True).update(ended_at=now)
         upcalls.call(event="customers.access_ended", user_id=user.pk, now=now)

@@ -4,11 +4,30 @@ import datetime
 import zoneinfo
 from collections.abc import Collection
 
-from django.db.models import Q
+from django.contrib.sessions import models as session_models
+from django.contrib.sessions.backends import base
+from django.db.models import Q, QuerySet
 
 from customers import models
 from openvpp.core import errors
 from openvpp.core import period as periods
+
+SIGN_IN = "sign_in"
+"""Under which name a session carries the id of its sign-in."""
+
+
+def get_sign_ins(*, user: models.User, now: datetime.datetime) -> "QuerySet[models.SignIn]":
+    """Return the devices on which a person is signed in, the one seen last first."""
+    living = session_models.Session.objects.filter(expire_date__gt=now).values("session_key")
+    rows = models.SignIn.objects.filter(user=user, ended_at__isnull=True, session_digest__in=living)
+    return rows.order_by("-last_seen_at", "pk")
+
+
+def get_sign_in_of(*, session: base.SessionBase) -> models.SignIn | None:
+    """Return the sign-in that a session is, or None."""
+    named = session.get(SIGN_IN)
+    found: models.SignIn | None = models.SignIn.objects.filter(pk=named).first() if named else None
+    return found
 
 
 def get_utility(*, slug: str) -> models.Utility:

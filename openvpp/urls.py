@@ -23,6 +23,7 @@ urlpatterns = [
     urls.path("usage/", urls.include("meters.api.page_urls")),
     urls.path("sharing/", urls.include("sharing.api.page_urls")),
     urls.path("espi/1_1/resource/", urls.include("sharing.api.espi_urls")),
+    urls.path("accounts/", urls.include("customers.api.page_urls")),
     urls.path("accounts/", urls.include("allauth.urls")),
     urls.path("_allauth/", urls.include("allauth.headless.urls")),
     urls.path("health/live", health.live, name="health-live"),

@@ -5,6 +5,7 @@ Serialised conditions carry their kind and are append-only: a changed meaning is
 text, instants aware, units base units of the operation's token.
 """
 
+import abc
 import dataclasses
 import datetime
 import re
@@ -56,14 +57,14 @@ class Facts:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(abc.ABC):
     """One thing that holds for a request, or not."""
 
     kind: ClassVar[str]
 
+    @abc.abstractmethod
     def holds(self, *, request: Request, facts: Facts) -> bool | None:
         """Say whether it holds, or None when the facts do not tell."""
-        raise NotImplementedError
 
     def to_json(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

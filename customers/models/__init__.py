@@ -1,7 +1,7 @@
 """Utilities (the tenants), people, accounts, premises and the service they take, by subject."""
 
 from customers.models.accounts import AccountAccess, ClaimAttempt, CustomerAccount
-from customers.models.people import Customer, User, UserManager
+from customers.models.people import Customer, SignIn, User, UserManager
 from customers.models.service import MeterInstallation, Premise, ServiceAgreement, ServicePoint
 from customers.models.tenants import AcceptedToken, FeeMode, StaffRole, TenantQuerySet, Utility
 
@@ -16,6 +16,7 @@ __all__ = [
     "Premise",
     "ServiceAgreement",
     "ServicePoint",
+    "SignIn",
     "StaffRole",
     "TenantQuerySet",
     "User",

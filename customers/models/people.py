@@ -1,5 +1,6 @@
 """People who sign in, and people as a utility knows them."""
 
+import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -82,3 +83,26 @@ class Customer(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SignIn(models.Model):
+    """A device or browser on which a person signed in; it lives as long as its session.
+
+    `network` is the address that it was last seen at without its last part: enough to know one's own town's network,
+    too little to find a house.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins")
+    session_digest = models.CharField(max_length=40, db_index=True, help_text="The session as its table names it.")
+    user_agent = models.CharField(max_length=300, blank=True)
+    network = models.CharField(max_length=50, blank=True)
+    signed_in_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "-last_seen_at"], name="sign_in_by_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user_agent} since {self.signed_in_at}"

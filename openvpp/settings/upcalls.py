@@ -15,6 +15,8 @@ UPCALLS: dict[str, list[str]] = {
     "operation.wallets.change_owner": ["wallets.usecases.rotate_owner_key.on_changed"],
     # customers -> wallets: kwargs `user_id`, `now`.
     "customers.access_ended": ["wallets.usecases.revoke_session_key.on_access_ended"],
+    # customers -> wallets: kwargs `sign_in_id`, `now`.
+    "customers.sign_in_ended": ["wallets.usecases.revoke_session_key.on_sign_in_ended"],
     # customers -> wallets: kwargs `customer_id`, `account_id`, `now`.
     "customers.account_claimed": ["wallets.usecases.welcome_customer.on_account_claimed"],
     # wallets -> sharing: what a person allowed on the consent page, see `allow`; and `authorization_id`, `now`.

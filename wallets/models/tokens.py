@@ -1,5 +1,7 @@
 """Codes, tokens and what proves them, as the authorization server keeps them."""
 
+import uuid
+
 from django.db import models
 from oauth2_provider import models as oauth_models
 
@@ -21,6 +23,7 @@ class Grant(oauth_models.AbstractGrant):
     )
     redeemed_at = models.DateTimeField(null=True)
     token_family = models.UUIDField(null=True, help_text="Family of the tokens that it was redeemed for.")
+    sign_in = models.ForeignKey("customers.SignIn", on_delete=models.SET_NULL, null=True, related_name="+")
 
 
 class AccessToken(oauth_models.AbstractAccessToken):
@@ -30,6 +33,12 @@ class AccessToken(oauth_models.AbstractAccessToken):
         grants.SessionKeyGrant, on_delete=models.CASCADE, null=True, related_name="access_tokens"
     )
     dpop_jkt = models.CharField(max_length=43, blank=True, help_text="Thumbprint of the key that it is bound to.")
+
+    @property
+    def sign_in_id(self) -> uuid.UUID | None:
+        """Where its person was signed in when they let the application in, if that is known."""
+        refresh: RefreshToken | None = getattr(self, "refresh_token", None)
+        return None if refresh is None else refresh.sign_in_id
 
 
 class RefreshToken(oauth_models.AbstractRefreshToken):
@@ -41,6 +50,13 @@ class RefreshToken(oauth_models.AbstractRefreshToken):
     dpop_jkt = models.CharField(max_length=43, blank=True, help_text="Thumbprint of the key that it is bound to.")
     sealed_answer = models.BinaryField(
         null=True, help_text="What it was exchanged for, readable only with the token itself."
+    )
+    sign_in = models.ForeignKey(
+        "customers.SignIn",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="Where its person was signed in when they let the application in; it ends with that.",
     )
 
 

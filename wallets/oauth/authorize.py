@@ -18,6 +18,7 @@ from oauth2_provider.views import base
 from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 
 from customers import models as customer_models
+from customers import queries as customer_queries
 from openvpp.core import clock, db, errors
 from wallets import models
 from wallets.domain import authorization_details
@@ -189,6 +190,8 @@ class Authorize(base.BaseAuthorizationView):
 
     def _allow(self, *, consent: consents.Consent, application: models.Application) -> http.HttpResponseBase:
         credentials = dict(consent.credentials)
+        sign_in = customer_queries.get_sign_in_of(session=self.request.session)
+        credentials["sign_in_id"] = sign_in.pk if sign_in is not None else None
         try:
             if consent.terms is not None and consent.wallet_id is not None:
                 credentials["session_key_grant"] = self._grant(consent=consent, application=application)

@@ -39,7 +39,8 @@ class Validator(oauth2_validators.OAuth2Validator):
         """Store the code's hash, with the spending grant that the consent page put on the request."""
         row = self._create_authorization_code(request, {**code, "code": _digest(code["code"])})
         row.dpop_jkt = _own(request, "dpop_jkt") or ""
-        row.save(update_fields=["dpop_jkt"])
+        row.sign_in_id = _own(request, "sign_in_id")
+        row.save(update_fields=["dpop_jkt", "sign_in"])
         _carry_spending_grant(row=row, request=request)
 
     @db.transaction_required
@@ -69,6 +70,7 @@ class Validator(oauth2_validators.OAuth2Validator):
         request.scopes = row.scope.split()
         request.user = row.user
         request.session_key_grant = spending_grant
+        request.sign_in_id = row.sign_in_id
         if row.nonce:
             request.nonce = row.nonce
         if row.claims:
@@ -138,6 +140,7 @@ class Validator(oauth2_validators.OAuth2Validator):
             return False
         request.user = row.user
         request.session_key_grant = row.session_key_grant
+        request.sign_in_id = row.sign_in_id
         request.refresh_token = refresh_token
         request.refresh_token_instance = row
         return True
@@ -218,6 +221,8 @@ class Validator(oauth2_validators.OAuth2Validator):
     def _create_refresh_token(self, request: Any, code: str, access_token: Any, previous: Any) -> Any:
         row = super()._create_refresh_token(request, code, access_token, previous)
         request.token_family = row.token_family
+        row.sign_in_id = _own(request, "sign_in_id")
+        row.save(update_fields=["sign_in"])
         _bind(row=row, request=request)
         return _carry_spending_grant(row=row, request=request)
 

@@ -59,6 +59,19 @@ def on_access_ended(*, user_id: int, now: datetime.datetime) -> None:
 
 
 @db.transaction_required
+def on_sign_in_ended(*, sign_in_id: uuid.UUID, now: datetime.datetime) -> None:
+    """End every grant, code and token that was given where a person was signed in."""
+    codes = models.Grant.objects.filter(sign_in_id=sign_in_id)
+    refreshed = models.RefreshToken.objects.filter(sign_in_id=sign_in_id)
+    given = [*codes.values_list("session_key_grant_id", flat=True)]
+    given += refreshed.values_list("session_key_grant_id", flat=True).distinct()
+    _revoke_all(grants=models.SessionKeyGrant.objects.filter(pk__in=given), now=now)
+    codes.filter(redeemed_at__isnull=True).delete()
+    models.AccessToken.objects.filter(refresh_token__in=refreshed).delete()
+    refreshed.filter(revoked__isnull=True).update(revoked=now, updated=now, sealed_answer=None)
+
+
+@db.transaction_required
 def on_application_disabled(*, application_id: int, now: datetime.datetime) -> None:
     """End every grant that an application was given."""
     _revoke_all(grants=models.SessionKeyGrant.objects.filter(application_id=application_id), now=now)
