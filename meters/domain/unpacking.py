@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import zoneinfo
 from collections.abc import Sequence
 
@@ -50,7 +51,7 @@ def unpack(
     lengths = sizes // widths
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
-    begins = _midnights(dates=days["day"], zone=zone) + days["offset"]
+    begins = _midnights(dates=days["day"].tobytes(), zone=zone) + days["offset"]
     lengths_of = np.repeat(seconds, lengths)
     starts = np.repeat(begins - (ends - lengths) * seconds, lengths) + lengths_of * np.arange(total, dtype=np.int64)
     values = _values(text=b"".join(counts), sizes=sizes, widths=widths, lengths=lengths)
@@ -65,8 +66,10 @@ def unpack(
     return Unpacked(intervals=found, dates=days["day"].astype(np.int64), places=places)
 
 
-def _midnights(*, dates: npt.NDArray[np.int16], zone: zoneinfo.ZoneInfo) -> packing.Int64s:
-    known, place = np.unique(dates, return_inverse=True)
+@functools.lru_cache(maxsize=64)
+def _midnights(*, dates: bytes, zone: zoneinfo.ZoneInfo) -> packing.Int64s:
+    """Return the midnights of days; the same month of one point after the other is reckoned once."""
+    known, place = np.unique(np.frombuffer(dates, dtype=">i2"), return_inverse=True)
     firsts = [packing.midnight(day=_EPOCH + datetime.timedelta(days=int(day)), zone=zone) for day in known]
     return np.array(firsts, dtype=np.int64)[place]
 

@@ -179,7 +179,7 @@ def _read(*, channel_ids: Sequence[int], first: datetime.date, after: datetime.d
             # Days lie in the order of the key: to sort or hash tens of thousands would cost more than to read them.
             cursor.execute(_PLAN, ["off"] * 4)
             rows: list[tuple[Any, ...]] = cursor.execute(
-                _READ, [db.array_of(channel_ids), first, after], binary=True
+                _READ, [db.array_of(channel_ids), first, after], binary=True, prepare=False
             ).fetchall()
             cursor.execute(_PLAN, ["on"] * 4)
     return rows

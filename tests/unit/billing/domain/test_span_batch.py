@@ -23,7 +23,7 @@ from billing.domain import (
 from tests.unit.billing.domain import test_properties as properties
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100"))
-SPANS = 3
+SPANS = 2
 
 
 def any_memory(seed: int) -> list[rating.History]:
@@ -46,7 +46,7 @@ def any_memory(seed: int) -> list[rating.History]:
     tariff=properties.any_tariff(),
     zone=st.sampled_from(properties.ZONES),
     first=st.dates(datetime.date(2025, 1, 1), datetime.date(2025, 10, 31)),
-    days=st.integers(1, 70),
+    days=st.integers(1, 45),
     seconds=st.sampled_from([900, 1800, 3600]),
     reading=st.builds(
         terms.Terms,
@@ -148,7 +148,7 @@ def test_packed_days_add_up_as_their_intervals_do(  # noqa: PLR0917 - given by n
     numbers = np.random.default_rng(seed)
     counts = numbers.integers(0, 32768, (SPANS, len(grid.starts))).astype(kind)
     by_day = numbers.choice(scales, (SPANS, grid.days)).astype(np.int64)
-    factors = np.array([1, 40, 3])
+    factors = np.array([1, 40])
     energy = counts.astype(np.int64) * np.repeat(by_day, np.diff(grid.places), axis=1) * factors[:, None]
 
     packed = span_cells.of_packed(grid=grid, counts=counts, scales=by_day, factors=factors)
