@@ -3,18 +3,22 @@
 import datetime
 import itertools
 import uuid
+import zoneinfo
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
 from django.db import models as db_models
+from django.db.models import F, Sum
 from psycopg import sql
 
 from billing import models
 from billing.domain import ledger, proof
 from contracts.bindings import words
-from openvpp.core import db
+from openvpp.core import db, money
 from relayer.domain import receipts
+
+NANO_PER_CENT = 10**7
 
 
 @db.transaction_required
@@ -26,12 +30,14 @@ def book(
     postings: Sequence[ledger.Posting],
     bill: models.Bill | None = None,
     payment: models.Payment | None = None,
+    credit: models.AccountCredit | None = None,
+    deposit: models.PrepaidDeposit | None = None,
     operation_id: uuid.UUID | None = None,
     now: datetime.datetime,
 ) -> models.LedgerTransaction | None:
     """Book postings together, once for each cause; None when there is nothing to book.
 
-    `account_id` is the customer account of postings to receivables.
+    `account_id` is the customer account of postings to `ledger.OF_CUSTOMERS`.
 
     The database refuses a booking that does not balance in every commodity, and any later change.
 
@@ -40,7 +46,14 @@ def book(
     if not postings:
         return None
     booking: models.LedgerTransaction = models.LedgerTransaction.objects.create(
-        utility_id=utility_id, kind=kind, bill=bill, payment=payment, operation_id=operation_id, booked_at=now
+        utility_id=utility_id,
+        kind=kind,
+        bill=bill,
+        payment=payment,
+        credit=credit,
+        deposit=deposit,
+        operation_id=operation_id,
+        booked_at=now,
     )
     models.LedgerEntry.objects.bulk_create(
         models.LedgerEntry(
@@ -54,29 +67,28 @@ def book(
 
 
 @db.transaction_required
-def book_bills(*, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
+def book_bills(*, bills: Sequence[models.Bill], billed: Sequence[ledger.Billed], now: datetime.datetime) -> None:
     """Book many bills of one utility at once, each as `book` would; a bill of nothing books nothing.
 
     :raises django.db.IntegrityError: one of them is booked already.
     """
-    due = [bill for bill in bills if bill.amount_due_cents]
-    if not due:
-        return
-    utility_id, currency = due[0].utility_id, due[0].currency
     postings = [
         (bill.pk, bill.account_id, posting)
-        for bill in due
-        for posting in ledger.bill_issued(currency=currency, amount_cents=bill.amount_due_cents)
+        for bill, amounts in zip(bills, billed, strict=True)
+        for posting in ledger.bill_issued(currency=bill.currency, billed=amounts)
     ]
+    if not postings:
+        return
+    utility_id, currency = bills[0].utility_id, bills[0].currency
     values: dict[str, Any] = {
         "utility_id": utility_id,
         "commodity": currency,
         "kind": models.LedgerTransaction.Kind.BILL.value,
-        "bills": [bill.pk for bill in due],
+        "bills": list(dict.fromkeys(bill_id for bill_id, _, _ in postings)),
         "of_bills": [bill_id for bill_id, _, _ in postings],
         "codes": [posting.code.value for _, _, posting in postings],
         "amounts": [posting.amount for _, _, posting in postings],
-        "of_owners": [owner if posting.code is ledger.Code.RECEIVABLE else None for _, owner, posting in postings],
+        "of_owners": [owner if posting.code in ledger.OF_CUSTOMERS else None for _, owner, posting in postings],
         "now": now,
     }
     with connection.cursor() as cursor:
@@ -142,6 +154,73 @@ def reverse_bill(*, bill: models.Bill, now: datetime.datetime) -> None:
     models.LedgerEntry.objects.bulk_create(
         models.LedgerEntry(transaction=reversal, account_id=entry.account_id, amount=-entry.amount)
         for entry in booking.entries.all()
+    )
+
+
+@db.transaction_required
+def leave_credits(*, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
+    """Leave what bills came to below zero to their accounts, as credit for later bills."""
+    models.AccountCredit.objects.bulk_create(
+        models.AccountCredit(
+            account_id=bill.account_id,
+            from_bill=bill,
+            label=f"Credit of bill {bill.number}",
+            amount=money.from_units(units=-bill.total_cents, decimals=2),
+            given_on=now.astimezone(zoneinfo.ZoneInfo(bill.time_zone)).date(),
+            reason=f"Bill {bill.number} came to less than nothing.",
+            entered_at=now,
+        )
+        for bill in bills
+        if bill.total_cents < 0
+    )
+
+
+@db.transaction_required
+def withdraw_credit(*, bill: models.Bill) -> None:
+    """Take back what is not used of the credit that a bill left, if it left any."""
+    used_cents = get_used_nano(bill=bill) // NANO_PER_CENT
+    models.AccountCredit.objects.filter(from_bill=bill).update(
+        withdrawn=F("amount") - money.from_units(units=used_cents, decimals=2)
+    )
+
+
+def get_used_nano(*, bill: models.Bill) -> int:
+    """Return what standing bills used of the credit that a bill left."""
+    uses = models.CreditUse.objects.filter(credit__from_bill=bill).exclude(bill__state=models.Bill.State.CANCELLED)
+    return int(uses.aggregate(used=Sum("amount_nano"))["used"] or 0)
+
+
+@db.transaction_required
+def book_credit(*, credit: models.AccountCredit, now: datetime.datetime) -> None:
+    """Book a credit that the utility gives, once.
+
+    :raises django.db.IntegrityError: it is booked already.
+    """
+    utility = credit.account.utility
+    book(
+        account_id=credit.account_id,
+        utility_id=utility.pk,
+        kind=models.LedgerTransaction.Kind.CREDIT,
+        postings=ledger.credit_given(currency=utility.currency, amount_cents=int(credit.amount * 100)),
+        credit=credit,
+        now=now,
+    )
+
+
+@db.transaction_required
+def book_deposit(*, deposit: models.PrepaidDeposit, now: datetime.datetime) -> None:
+    """Book what an account paid in advance, once.
+
+    :raises django.db.IntegrityError: it is booked already.
+    """
+    utility = deposit.account.utility
+    book(
+        account_id=deposit.account_id,
+        utility_id=utility.pk,
+        kind=models.LedgerTransaction.Kind.DEPOSIT,
+        postings=ledger.deposit_taken(currency=utility.currency, amount_cents=int(deposit.amount * 100)),
+        deposit=deposit,
+        now=now,
     )
 
 
@@ -268,7 +347,7 @@ def _end_payment(
 
 
 def _account(*, utility_id: int, account_id: int | None, posting: ledger.Posting) -> models.LedgerAccount:
-    owner = account_id if posting.code is ledger.Code.RECEIVABLE else None
+    owner = account_id if posting.code in ledger.OF_CUSTOMERS else None
     key = {
         "utility_id": utility_id,
         "code": posting.code.value,

@@ -1,12 +1,13 @@
 """Reading bills, payments and the books; and the locks under which they change."""
 
+import dataclasses
 import datetime
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from django.db import models as db_models
-from django.db.models import Sum
+from django.db.models import F, Q, Sum
 
 from billing import models
 from billing.domain import statements
@@ -17,6 +18,9 @@ from customers import queries as customer_queries
 from openvpp.core import db, errors
 from relayer import models as relayer_models
 from wallets import models as wallet_models
+
+NANO_PER_CENT = 10**7
+OWED = (models.LedgerAccount.Code.RECEIVABLE, models.LedgerAccount.Code.CUSTOMER_CREDIT)
 
 
 class UnableToFindBill(errors.NotFound):
@@ -187,7 +191,7 @@ def get_amounts_before(*, account_ids: Sequence[int], day: datetime.date) -> dic
         .order_by("account_id", "-starts_on", "-issued_at")
         .distinct("account_id")
     )
-    return dict(rows.values_list("account_id", "amount_due_cents"))
+    return dict(rows.values_list("account_id", "total_cents"))
 
 
 def get_remainders(*, account_ids: Sequence[int]) -> dict[int, list[statements.Remainder]]:
@@ -215,6 +219,94 @@ def get_balances(*, utility_id: int) -> dict[tuple[str, str], int]:
     return {(code, commodity): int(balance) for code, commodity, balance in rows}
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRow:
+    """One account of the books in one commodity over some time: debits less credits change opening to closing."""
+
+    code: str
+    commodity: str
+    opening: int
+    debits: int
+    credits: int
+
+    @property
+    def closing(self) -> int:
+        """Return the balance at the end."""
+        return self.opening + self.debits - self.credits
+
+
+def get_trial_balance(*, utility_id: int, starts_at: datetime.datetime, ends_at: datetime.datetime) -> list[TrialRow]:
+    """Return a utility's trial balance over `[starts_at, ends_at)`; each column sums to zero in each commodity."""
+    inside = Q(transaction__booked_at__gte=starts_at)
+    rows = (
+        models.LedgerEntry.objects.of_utility(utility_id)
+        .filter(transaction__booked_at__lt=ends_at)
+        .values_list("account__code", "account__commodity")
+        .annotate(
+            opening=Sum("amount", filter=~inside, default=0),
+            debits=Sum("amount", filter=inside & Q(amount__gt=0), default=0),
+            credited=Sum(-F("amount"), filter=inside & Q(amount__lt=0), default=0),
+        )
+        .order_by("account__code", "account__commodity")
+    )
+    return [
+        TrialRow(code=code, commodity=commodity, opening=int(opening), debits=int(debits), credits=int(credited))
+        for code, commodity, opening, debits, credited in rows
+    ]
+
+
+def get_booked_by_account(*, utility_id: int, code: str, currency: str) -> dict[int, int]:
+    """Return the balance of each customer account's own account of the books, in cents."""
+    rows = (
+        models.LedgerEntry.objects.of_utility(utility_id)
+        .filter(account__code=code, account__commodity=currency)
+        .order_by()
+        .values_list("account__customer_account_id")
+        .annotate(Sum("amount"))
+    )
+    return {account_id: int(amount) for account_id, amount in rows}
+
+
+def get_asked_by_account(*, utility_id: int) -> dict[int, int]:
+    """Return what standing bills of each account ask for that is not paid, in cents."""
+    states = (models.Bill.State.ISSUED, models.Bill.State.PENDING)
+    rows = models.Bill.objects.of_utility(utility_id).filter(state__in=states).order_by().values_list("account_id")
+    return {account_id: int(cents) for account_id, cents in rows.annotate(Sum("amount_due_cents"))}
+
+
+def get_lines_by_account(*, utility_id: int, kinds: Sequence[str]) -> dict[int, int]:
+    """Return what the lines of some kinds on each account's standing bills sum to, in cents."""
+    rows = (
+        models.BillLine.objects.filter(bill__utility_id=utility_id, kind__in=kinds)
+        .exclude(bill__state=models.Bill.State.CANCELLED)
+        .order_by()
+        .values_list(F("bill__account_id"))
+        .annotate(Sum("amount_nano"))
+    )
+    return {account_id: int(nano) // NANO_PER_CENT for account_id, nano in rows}
+
+
+def get_used_by_account(*, utility_id: int) -> dict[int, int]:
+    """Return what standing bills used of each account's credits, in cents."""
+    rows = (
+        models.CreditUse.objects.filter(bill__utility_id=utility_id)
+        .exclude(bill__state=models.Bill.State.CANCELLED)
+        .order_by()
+        .values_list(F("credit__account_id"))
+        .annotate(Sum("amount_nano"))
+    )
+    return {account_id: int(nano) // NANO_PER_CENT for account_id, nano in rows}
+
+
+def get_given_by_account(*, utility_id: int, model: type[db_models.Model]) -> dict[int, int]:
+    """Return the credits (less what is withdrawn) or deposits of each account, in cents."""
+    amount = F("amount") - F("withdrawn") if model is models.AccountCredit else F("amount")
+    rows = model._default_manager.filter(account__utility_id=utility_id).order_by()  # noqa: SLF001 - documented
+    return {
+        account_id: int(given * 100) for account_id, given in rows.values_list("account_id").annotate(given=Sum(amount))
+    }
+
+
 def get_paying_addresses(*, utility_id: int) -> list[str]:
     """Return the addresses of the wallets from which a utility's customers pay."""
     return list(wallet_models.Wallet.objects.of_utility(utility_id).values_list("address", flat=True))
@@ -227,8 +319,8 @@ def get_treasury_addresses(*, utility_id: int) -> list[str]:
 
 
 def get_owed_cents(*, account_id: int, currency: str) -> int:
-    """Return what a customer account owes, in cents; negative when it is in credit."""
+    """Return what a customer account owes less what it is owed, in cents; negative when it is in credit."""
     owed = models.LedgerEntry.objects.filter(
-        account__customer_account_id=account_id, account__commodity=currency
+        account__customer_account_id=account_id, account__commodity=currency, account__code__in=OWED
     ).aggregate(owed=Sum("amount"))["owed"]
     return int(owed or 0)

@@ -133,6 +133,18 @@ class _Allocations(tenant_admin.ReadOnlyTenantInline):
     show_change_link = False
 
 
+class _CreditUses(tenant_admin.ReadOnlyTenantInline):
+    model = models.CreditUse
+    viewed_by = VIEWERS
+    fields = ("credit", "amount")
+    readonly_fields = ("amount",)
+    show_change_link = False
+
+    @admin.display(description="Amount")
+    def amount(self, use: models.CreditUse) -> str:
+        return f"{money.from_units(units=use.amount_nano, decimals=9):.2f}"
+
+
 class _Transfers(tenant_admin.ReadOnlyTenantInline):
     model = models.ProvenTransfer
     viewed_by = VIEWERS
@@ -149,8 +161,9 @@ class BillAdmin(understanding.UnderstandingMixin, runs.CorrectingMixin, _FormMix
     search_fields = ("number", "account__number", "account__accesses__customer__name")
     date_hierarchy = "issued_at"
     ordering = ("-issued_at",)
-    readonly_fields = ("amount_due", "not_charged")
-    inlines = (_Lines, _Allocations)
+    readonly_fields = ("total", "brought_forward", "amount_due", "carried_forward", "not_charged")
+    exclude = ("total_cents", "brought_forward_cents", "amount_due_cents", "carried_forward_cents")
+    inlines = (_Lines, _Allocations, _CreditUses)
     actions_list = ("go_to_understand", "go_to_issue")
 
     def get_urls(self) -> list[urls.URLPattern]:
@@ -159,7 +172,19 @@ class BillAdmin(understanding.UnderstandingMixin, runs.CorrectingMixin, _FormMix
 
     @admin.display(description="Amount due", ordering="amount_due_cents")
     def amount_due(self, bill: models.Bill) -> str:
-        return f"{money.from_units(units=bill.amount_due_cents, decimals=2):f} {bill.currency}"
+        return _cents(bill.amount_due_cents, bill)
+
+    @admin.display(description="Total")
+    def total(self, bill: models.Bill) -> str:
+        return _cents(bill.total_cents, bill)
+
+    @admin.display(description="Credit brought forward")
+    def brought_forward(self, bill: models.Bill) -> str:
+        return _cents(bill.brought_forward_cents, bill)
+
+    @admin.display(description="Credit carried forward")
+    def carried_forward(self, bill: models.Bill) -> str:
+        return _cents(bill.carried_forward_cents, bill)
 
     @admin.display(description="Not charged")
     def not_charged(self, bill: models.Bill) -> str:
@@ -214,12 +239,16 @@ class _Entries(tenant_admin.ReadOnlyTenantInline):
 @admin.register(models.LedgerTransaction)
 class LedgerTransactionAdmin(tenant_admin.ReadOnlyTenantAdmin):
     viewed_by = BOOKKEEPERS
-    list_display = ("id", "kind", "bill", "payment", "operation", "booked_at", "utility")
+    list_display = ("id", "kind", "bill", "payment", "credit", "deposit", "operation", "booked_at", "utility")
     list_filter = ("kind",)
-    list_select_related = ("bill", "payment", "operation", "utility")
+    list_select_related = ("bill", "payment", "credit", "deposit", "operation", "utility")
     search_fields = ("bill__number", "payment__id", "operation__id")
     ordering = ("-booked_at",)
     inlines = (_Entries,)
+
+
+def _cents(cents: int, bill: models.Bill) -> str:
+    return f"{money.from_units(units=cents, decimals=2):f} {bill.currency}"
 
 
 def _tokens(units: int, token: customer_models.AcceptedToken) -> str:

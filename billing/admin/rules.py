@@ -12,7 +12,7 @@ from django.contrib import admin
 from django.core import exceptions
 from unfold import widgets as unfold_widgets
 
-from billing import models
+from billing import models, operations
 from billing.domain import rules
 from billing.usecases import adjust_bill, preview_rules
 from openvpp.core import admin as tenant_admin
@@ -198,7 +198,7 @@ class PrepayPlanAdmin(OfAccountAdmin):
 @admin.register(models.AccountCredit)
 class AccountCreditAdmin(EnteredAdmin):
     changeable = ()
-    list_display = ("account", "label", "amount", "left", "given_on")
+    list_display = ("account", "label", "amount", "withdrawn", "left", "given_on", "from_bill")
     list_select_related = ("account",)
     search_fields = ("account__number", "label")
     raw_id_fields = ("account",)
@@ -207,7 +207,14 @@ class AccountCreditAdmin(EnteredAdmin):
     def left(self, credit: models.AccountCredit) -> decimal.Decimal:
         standing = credit.uses.exclude(bill__state=models.Bill.State.CANCELLED)
         used = sum(standing.values_list("amount_nano", flat=True))
-        return credit.amount - money.from_units(units=used, decimals=9).quantize(decimal.Decimal("0.01"))
+        used_amount = money.from_units(units=used, decimals=9).quantize(decimal.Decimal("0.01"))
+        return credit.amount - credit.withdrawn - used_amount
+
+    def save_model(self, request: http.HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        """Save with who and when, and book it."""
+        super().save_model(request, obj, form, change)
+        if not change:
+            operations.book_credit(credit=obj, now=obj.entered_at)
 
 
 @admin.register(models.PrepaidDeposit)
@@ -217,6 +224,12 @@ class PrepaidDepositAdmin(EnteredAdmin):
     list_select_related = ("account",)
     search_fields = ("account__number",)
     raw_id_fields = ("account",)
+
+    def save_model(self, request: http.HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        """Save with who and when, and book it."""
+        super().save_model(request, obj, form, change)
+        if not change:
+            operations.book_deposit(deposit=obj, now=obj.entered_at)
 
 
 def _utility_of(value: Any) -> Any:

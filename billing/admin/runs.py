@@ -137,7 +137,7 @@ class BillRunAdmin(OneRowForm):
 
     @admin.display(description="Total")
     def total(self, run: models.BillRun) -> str:
-        cents = run.drafts.aggregate(total=Sum("amount_due_cents"))["total"]
+        cents = run.drafts.aggregate(total=Sum(functions.Greatest("total_cents", 0)))["total"]
         return _money(int(cents or 0), run.utility.currency)
 
     @admin.display(description="Rated alone")
@@ -149,7 +149,7 @@ class BillRunAdmin(OneRowForm):
     def by_tariff(self, run: models.BillRun) -> str:
         rows = (
             run.drafts.values_list("tariff__code", "tariff__effective_from")
-            .annotate(count=Count("pk"), total=Sum("amount_due_cents"))
+            .annotate(count=Count("pk"), total=Sum(functions.Greatest("total_cents", 0)))
             .order_by("tariff__code")
         )
         return _table(
@@ -160,9 +160,9 @@ class BillRunAdmin(OneRowForm):
     def largest_changes(self, run: models.BillRun) -> str:
         rows = (
             run.drafts.filter(previous_cents__isnull=False)
-            .annotate(change=functions.Abs(F("amount_due_cents") - F("previous_cents")))
+            .annotate(change=functions.Abs(F("total_cents") - F("previous_cents")))
             .order_by("-change")
-            .values_list("account__number", "previous_cents", "amount_due_cents")[:LARGEST]
+            .values_list("account__number", "previous_cents", "total_cents")[:LARGEST]
         )
         return _table(
             (number, _money(before, run.utility.currency), _money(now, run.utility.currency))
@@ -181,7 +181,7 @@ class BillDraftAdmin(tenant_admin.ReadOnlyTenantAdmin):
     fields = ("account", "run", "amount_due", "previous", "rated_alone", "bill", "lines", "omissions")
     readonly_fields = ("amount_due", "previous", "lines", "omissions")
 
-    @admin.display(description="Amount due", ordering="amount_due_cents")
+    @admin.display(description="Amount due", ordering="total_cents")
     def amount_due(self, draft: models.BillDraft) -> str:
         return _money(draft.amount_due_cents, draft.run.utility.currency)
 

@@ -21,6 +21,9 @@ BILL_EXAMPLE = {
     "starts_on": "2026-10-01",
     "ends_on": "2026-11-01",
     "time_zone": "America/New_York",
+    "total": "84.12",
+    "credit_brought_forward": "0.00",
+    "credit_carried_forward": "0.00",
     "amount_due": "84.12",
     "amount_due_cents": 8412,
     "currency": "USD",
@@ -47,6 +50,10 @@ LINE_EXAMPLE = {
 }
 
 
+def _cents(cents: int) -> str:
+    return f"{money.from_units(units=cents, decimals=CENTS):f}"
+
+
 class BillOutput(serializers.Serializer[models.Bill]):
     """A bill without its lines."""
 
@@ -60,7 +67,14 @@ class BillOutput(serializers.Serializer[models.Bill]):
     starts_on = serializers.DateField(help_text="First local day of the period.")
     ends_on = serializers.DateField(help_text="First local day after the period.")
     time_zone = serializers.CharField()
-    amount_due = serializers.SerializerMethodField(help_text="In the currency; negative for a credit.")
+    total = serializers.SerializerMethodField(help_text="What the lines sum to; below zero is a credit.")
+    credit_brought_forward = serializers.SerializerMethodField(
+        help_text="How much credit of earlier bills is taken off, on a line of its own."
+    )
+    credit_carried_forward = serializers.SerializerMethodField(
+        help_text="How much credit was left for later bills when this one was issued."
+    )
+    amount_due = serializers.SerializerMethodField(help_text="What is asked: the total, or nothing. In the currency.")
     amount_due_cents = serializers.IntegerField()
     currency = serializers.CharField()
     due_on = serializers.DateField()
@@ -73,8 +87,17 @@ class BillOutput(serializers.Serializer[models.Bill]):
         source="corrects.number", default=None, allow_null=True, help_text="Number of the bill that this one corrects."
     )
 
+    def get_total(self, bill: models.Bill) -> str:
+        return _cents(bill.total_cents)
+
+    def get_credit_brought_forward(self, bill: models.Bill) -> str:
+        return _cents(bill.brought_forward_cents)
+
+    def get_credit_carried_forward(self, bill: models.Bill) -> str:
+        return _cents(bill.carried_forward_cents)
+
     def get_amount_due(self, bill: models.Bill) -> str:
-        return f"{money.from_units(units=bill.amount_due_cents, decimals=CENTS):f}"
+        return _cents(bill.amount_due_cents)
 
 
 class LineOutput(serializers.Serializer[models.BillLine]):

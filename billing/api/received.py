@@ -46,7 +46,10 @@ class ReceiveBill(views.APIView):
     @schema.extend_schema(
         operation_id="bills_receive",
         summary="Send a bill",
-        description="The same bill sent again is the same bill. The customer is told as soon as it stands.",
+        description=(
+            "The same bill sent again is the same bill. The customer is told as soon as it stands. Send what the "
+            "period charges: credit that earlier bills left is taken off here; bring no balance forward yourself."
+        ),
         tags=["Utility systems"],
         parameters=[
             schema.OpenApiParameter(

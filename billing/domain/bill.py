@@ -29,6 +29,8 @@ class LineKind(enum.StrEnum):
     CREDIT = "credit"
     BUDGET = "budget"
     PREPAID = "prepaid"
+    BROUGHT_FORWARD = "brought_forward"
+    CREDIT_USED = "credit_used"
     PAID_BEFORE = "paid_before"
     ROUNDING = "rounding"
 

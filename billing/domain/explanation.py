@@ -19,6 +19,8 @@ _AFTER_CHARGES = {
     bill.LineKind.BUDGET,
     bill.LineKind.PREPAID,
     bill.LineKind.PAID_BEFORE,
+    bill.LineKind.BROUGHT_FORWARD,
+    bill.LineKind.CREDIT_USED,
 }
 _BY_THE_DAY = {
     bill.LineKind.ENERGY,

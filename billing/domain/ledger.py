@@ -13,6 +13,12 @@ class Code(enum.StrEnum):
 
     RECEIVABLE = "receivable"
     REVENUE = "revenue"
+    TAX_PAYABLE = "tax_payable"
+    CUSTOMER_CREDIT = "customer_credit"
+    CREDITS_GIVEN = "credits_given"
+    DEPOSIT = "deposit"
+    RECEIPTS = "receipts"
+    BUDGET = "budget"
     TREASURY = "treasury"
     CONVERSION = "conversion"
     FEE_INCOME = "fee_income"
@@ -22,9 +28,12 @@ class Code(enum.StrEnum):
     PROGRAM_TREASURY = "program_treasury"
 
 
+OF_CUSTOMERS = frozenset({Code.RECEIVABLE, Code.CUSTOMER_CREDIT, Code.DEPOSIT, Code.BUDGET})
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Posting:
-    """A debit (positive) or credit (negative) of one account; receivables are kept for each customer account."""
+    """A debit (positive) or credit (negative) of one account; `OF_CUSTOMERS` are kept for each customer account."""
 
     code: Code
     commodity: str
@@ -41,10 +50,47 @@ def native_commodity(*, chain_id: int) -> str:
     return f"{chain_id}:wei"
 
 
-def bill_issued(*, currency: str, amount_cents: int) -> tuple[Posting, ...]:
-    """Return what a bill books: the account owes it, the utility has earned it. A credit books the reverse."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Billed:
+    """What a bill comes to, in cents, and what of it is not revenue; signs as on the bill's lines.
+
+    A bill below zero leaves a credit. `credits_cents` are used credits (below zero) and those of a cancelled bill that
+    are used already (above), `deposit_cents` what is drawn from a deposit (below zero), `budget_cents` what budget
+    billing adds, `paid_before_cents` what was paid for the bill that this one corrects (below zero).
+    """
+
+    total_cents: int
+    tax_cents: int = 0
+    credits_cents: int = 0
+    deposit_cents: int = 0
+    budget_cents: int = 0
+    paid_before_cents: int = 0
+
+
+def bill_issued(*, currency: str, billed: Billed) -> tuple[Posting, ...]:
+    """Return what a bill books: the account owes what is asked, the utility has earned the rest of the lines."""
+    debits = {
+        Code.RECEIVABLE: max(0, billed.total_cents) - billed.paid_before_cents,
+        Code.CUSTOMER_CREDIT: min(0, billed.total_cents) - billed.credits_cents,
+        Code.DEPOSIT: -billed.deposit_cents,
+        Code.BUDGET: -billed.budget_cents,
+        Code.TAX_PAYABLE: -billed.tax_cents,
+    }
+    debits[Code.REVENUE] = -sum(debits.values())
+    return _without_zeros(*(Posting(code, currency, amount) for code, amount in debits.items()))
+
+
+def credit_given(*, currency: str, amount_cents: int) -> tuple[Posting, ...]:
+    """Return what a credit books that the utility gives: it costs the utility, and is owed to the account."""
     return _without_zeros(
-        Posting(Code.RECEIVABLE, currency, amount_cents), Posting(Code.REVENUE, currency, -amount_cents)
+        Posting(Code.CREDITS_GIVEN, currency, amount_cents), Posting(Code.CUSTOMER_CREDIT, currency, -amount_cents)
+    )
+
+
+def deposit_taken(*, currency: str, amount_cents: int) -> tuple[Posting, ...]:
+    """Return what a deposit books: it is received outside of the chain, and stays the account's until it is drawn."""
+    return _without_zeros(
+        Posting(Code.RECEIPTS, currency, amount_cents), Posting(Code.DEPOSIT, currency, -amount_cents)
     )
 
 

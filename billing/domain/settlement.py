@@ -11,15 +11,17 @@ _NANO_PER_UNIT = 10**9
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """An amount that the utility gives an account; `left_nano` of it is not used yet, whole minor units.
+    """An amount that an account is owed; `left_nano` of it is not used yet, whole minor units.
 
     It takes a bill down to zero and the rest waits for the next, unless `is_refunded`: then the bill may go below.
+    One that `is_balance` was left by an earlier bill: it is used after what budget billing makes of the charges.
     """
 
     reference: int
     label: str
     left_nano: int
     is_refunded: bool = False
+    is_balance: bool = False
 
     def __post_init__(self) -> None:
         if self.left_nano < 0:
@@ -43,26 +45,38 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What settling adds to a bill: its lines, what each credit gave, and what is left for later."""
+    """What settling adds to a bill: its lines, what each credit gave, and what is left for later.
+
+    `brought_nano` is what was used of earlier bills' credits, `carried_nano` all credit that later bills may use; what
+    this bill leaves, if it comes to less than nothing, is in it.
+    """
 
     lines: tuple[bill.Line, ...]
     used: tuple[tuple[int, int], ...]
     deferred_nano: int
     prepaid_left_nano: int
+    brought_nano: int = 0
+    carried_nano: int = 0
 
 
 def settle(
-    *, charged_nano: int, credits_left: Sequence[Credit] = (), budget: Budget | None = None, prepaid_nano: int = 0
+    *,
+    charged_nano: int,
+    credits_left: Sequence[Credit] = (),
+    budget: Budget | None = None,
+    taken_over: Sequence[bill.Line] = (),
+    prepaid_nano: int = 0,
 ) -> Settled:
-    """Return what becomes of a bill's charges: credits first, oldest first as given, then budget, then prepayment.
+    """Return what becomes of a bill's charges: given credits, budget, `taken_over`, balances, prepayment.
 
-    What is due is `charged_nano` and the lines' amounts. Nothing is lost: credits used, what is deferred and what
-    prepayment is left change by exactly the amounts of the lines.
+    Credits are used in the order given. `taken_over` is what stands for a bill that this one corrects. The bill comes
+    to `charged_nano` and the lines' amounts. Nothing is lost: credits used, what is deferred and what prepayment is
+    left change by exactly the amounts of the lines.
     """
     due = charged_nano
     lines: list[bill.Line] = []
     used: list[tuple[int, int]] = []
-    for credit in credits_left:
+    for credit in (each for each in credits_left if not each.is_balance):
         taken = credit.left_nano if credit.is_refunded else max(0, min(credit.left_nano, due))
         if taken:
             lines.append(_line(kind=bill.LineKind.CREDIT, label=credit.label, amount_nano=-taken))
@@ -77,10 +91,30 @@ def settle(
             lines.append(_line(kind=bill.LineKind.BUDGET, label=label, amount_nano=change))
         deferred -= change
         due += change
+    lines += taken_over
+    due += sum(line.amount_nano for line in taken_over)
+    brought = 0
+    for credit in (each for each in credits_left if each.is_balance):
+        taken = max(0, min(credit.left_nano, due))
+        if taken:
+            used.append((credit.reference, taken))
+            due -= taken
+            brought += taken
+    if brought:
+        label = "Credit brought forward"
+        lines.append(_line(kind=bill.LineKind.BROUGHT_FORWARD, label=label, amount_nano=-brought))
     drawn = max(0, min(prepaid_nano, due))
     if drawn:
         lines.append(_line(kind=bill.LineKind.PREPAID, label="Paid in advance", amount_nano=-drawn))
-    return Settled(lines=tuple(lines), used=tuple(used), deferred_nano=deferred, prepaid_left_nano=prepaid_nano - drawn)
+    left = sum(credit.left_nano for credit in credits_left) - sum(amount for _, amount in used)
+    return Settled(
+        lines=tuple(lines),
+        used=tuple(used),
+        deferred_nano=deferred,
+        prepaid_left_nano=prepaid_nano - drawn,
+        brought_nano=brought,
+        carried_nano=left + max(0, drawn - due),
+    )
 
 
 def propose_instalment(*, charged_nano: Sequence[int]) -> int:

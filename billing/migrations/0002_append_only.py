@@ -1,7 +1,8 @@
 """The ledger and what proves it are only added to, and every booking sums to zero in each commodity.
 
 A statement that writes entries leaves every booking that it touches balanced, checked once for all its rows: a run
-books hundreds of bills by one. That a booking has entries is checked at the end of the transaction.
+books hundreds of bills by one. That a booking has entries is checked at the end of the transaction. Standing bills use
+no more of a credit than it is: whoever uses one locks it.
 """
 
 from django.db import migrations
@@ -51,6 +52,23 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION billing_check_credit_use() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    owed numeric;
+BEGIN
+    SELECT (amount - withdrawn) * 1000000000 INTO owed FROM billing_accountcredit WHERE id = NEW.credit_id FOR UPDATE;
+    IF (
+        SELECT sum(use.amount_nano) FROM billing_credituse use JOIN billing_bill bill ON bill.id = use.bill_id
+        WHERE use.credit_id = NEW.credit_id AND bill.state <> 'cancelled'
+    ) > owed THEN
+        RAISE EXCEPTION 'credit % is used beyond what it is', NEW.credit_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'credit_is_used_once';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER credit_use_within_credit AFTER INSERT ON billing_credituse
+    FOR EACH ROW EXECUTE FUNCTION billing_check_credit_use();
 CREATE CONSTRAINT TRIGGER ledger_transaction_balances AFTER INSERT ON billing_ledgertransaction
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION billing_check_booking();
 CREATE TRIGGER ledger_entry_balances AFTER INSERT ON billing_ledgerentry
@@ -58,6 +76,8 @@ CREATE TRIGGER ledger_entry_balances AFTER INSERT ON billing_ledgerentry
 """
 
 UNDO = """
+DROP TRIGGER credit_use_within_credit ON billing_credituse;
+DROP FUNCTION billing_check_credit_use();
 DROP TRIGGER ledger_entry_balances ON billing_ledgerentry;
 DROP TRIGGER ledger_transaction_balances ON billing_ledgertransaction;
 DROP FUNCTION billing_check_entries();

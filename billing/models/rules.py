@@ -270,13 +270,27 @@ class DiscountEnrollment(OfAccount):
 
 
 class AccountCredit(Entered):
-    """An amount given to an account, used by its bills from the oldest on."""
+    """An amount that an account is owed, used by its bills from the oldest on.
+
+    Given by the utility, or left by a bill that came to less than nothing. When that bill is cancelled, what of the
+    credit nobody used is `withdrawn`: the bill in its place accounts for the rest.
+    """
 
     account = models.ForeignKey("customers.CustomerAccount", on_delete=models.PROTECT, related_name="+")
     label = models.CharField(max_length=150, help_text="As the customer reads it on the bill.")
     amount = models.DecimalField(max_digits=12, decimal_places=2, validators=[validators.MinValueValidator(0)])
     is_refunded = models.BooleanField(default=False, help_text="May take a bill below zero, instead of waiting.")
     given_on = models.DateField()
+    from_bill = models.OneToOneField(
+        "billing.Bill",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="left_credit",
+        help_text="The bill that came to less than nothing; empty for what the utility gives.",
+    )
+    withdrawn = models.DecimalField(max_digits=12, decimal_places=2, default=0, editable=False)
 
     utility_path = "account__utility"
     user_path = "account__accesses__customer__user"
@@ -284,7 +298,14 @@ class AccountCredit(Entered):
 
     class Meta:
         ordering = ["given_on", "pk"]
-        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="account_credit_is_of_something")]
+        indexes = [models.Index(fields=["account"], name="credit_by_account")]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="account_credit_is_of_something"),
+            models.CheckConstraint(
+                condition=Q(withdrawn=0) | Q(withdrawn__gt=0, withdrawn__lte=F("amount"), from_bill__isnull=False),
+                name="account_credit_withdrawn_with_its_bill",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.label

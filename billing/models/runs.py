@@ -66,7 +66,7 @@ class DraftRow(NamedTuple):
     run_id: int
     account_id: int
     tariff_id: int
-    amount_due_cents: int
+    total_cents: int
     previous_cents: int | None
     rated_alone: str
     spans: bytes
@@ -92,7 +92,7 @@ class BillDraft(models.Model):
     tariff = models.ForeignKey(
         "billing.Tariff", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
-    amount_due_cents = models.BigIntegerField()
+    total_cents = models.BigIntegerField(help_text="What its lines sum to; below zero is a credit for later bills.")
     previous_cents = models.BigIntegerField(null=True, blank=True, help_text="What the bill before it came to.")
     rated_alone = models.CharField(
         max_length=32, blank=True, help_text="Why it was not rated together with others; empty if it was."
@@ -109,6 +109,11 @@ class BillDraft(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} in {self.run}"
+
+    @property
+    def amount_due_cents(self) -> int:
+        """Return what the bill would ask for."""
+        return max(0, int(self.total_cents))
 
     @classmethod
     def copy_in(cls, *, rows: Sequence[DraftRow]) -> None:

@@ -93,12 +93,20 @@ class Rulebooks:
             book=self.at(account_id=account_id, service_point_id=service_point_id, is_main=is_main),
         )
 
-    def settle(self, *, account_id: int, charged_nano: int, ends_on: datetime.date) -> settlement.Settled:
+    def settle(
+        self,
+        *,
+        account_id: int,
+        charged_nano: int,
+        ends_on: datetime.date,
+        taken_over: Sequence[bill.Line] = (),
+    ) -> settlement.Settled:
         """Return what credits, budget billing and prepayment make of an account's bill that ends before `ends_on`."""
         return settlement.settle(
             charged_nano=charged_nano,
             credits_left=self.credits_left.get(account_id, ()),
             budget=self._budget(account_id=account_id, ends_on=ends_on),
+            taken_over=taken_over,
             prepaid_nano=self.prepaid_nano.get(account_id, 0),
         )
 
@@ -170,7 +178,9 @@ def read(
         exemptions=_grouped(
             (row.account_id, to_exemption(row=row)) for row in rows(models.TaxExemption).filter(in_period)
         ),
-        credits_left=_credits(rows=rows(models.AccountCredit).filter(given_on__lt=ends_on)),
+        credits_left=_credits(
+            rows=rows(models.AccountCredit).filter(Q(given_on__lt=ends_on) | Q(from_bill__isnull=False))
+        ),
         plans=plans,
         deferred_nano={
             account_id: -amount
@@ -180,13 +190,10 @@ def read(
     )
 
 
-@db.transaction_required
-def write_used(*, issued: models.Bill, settled: settlement.Settled) -> None:
-    """Write what a bill used of its account's credits; the bill is saved already."""
-    models.CreditUse.objects.bulk_create(
-        models.CreditUse(credit_id=reference, bill=issued, amount_nano=amount_nano)
-        for reference, amount_nano in settled.used
-    )
+def read_balances(*, account_ids: Collection[int]) -> dict[int, tuple[settlement.Credit, ...]]:
+    """Return what earlier bills of accounts left them, as far as it is not used: the oldest first, by account."""
+    rows = models.AccountCredit.objects.filter(account_id__in=db.any_of(account_ids), from_bill__isnull=False)
+    return _credits(rows=rows)
 
 
 def to_rider(*, row: models.Rider) -> rules.Rider:
@@ -276,13 +283,19 @@ def _always[R: (rules.Rider, rules.Discount, rules.Tax, rules.Exemption)](rule: 
 def _credits(*, rows: Any) -> dict[int, tuple[settlement.Credit, ...]]:
     counted = Sum("uses__amount_nano", filter=~Q(uses__bill__state=models.Bill.State.CANCELLED))
     left = (
-        (row.account_id, row, _scaled(row.amount, _NANO) - (row.used_nano or 0))
+        (row.account_id, row, _scaled(row.amount - row.withdrawn, _NANO) - (row.used_nano or 0))
         for row in rows.annotate(used_nano=counted).order_by("given_on", "pk")
     )
     return _grouped(
         (
             account_id,
-            settlement.Credit(reference=row.pk, label=row.label, left_nano=left_nano, is_refunded=row.is_refunded),
+            settlement.Credit(
+                reference=row.pk,
+                label=row.label,
+                left_nano=left_nano,
+                is_refunded=row.is_refunded,
+                is_balance=row.from_bill_id is not None,
+            ),
         )
         for account_id, row, left_nano in left
         if left_nano > 0

@@ -1,10 +1,11 @@
 """The books against the chain: what customers paid is booked once, and nothing is booked that is not there."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from billing import models, queries
 from billing.adapters import chain
-from billing.domain import ledger
+from billing.domain import bill, ledger
 from customers import models as customer_models
 from openvpp.core import db
 
@@ -35,6 +36,58 @@ class Comparison:
         equal = self.booked_units == self.counted_units == self.received_units
         equal = equal and self.booked_out_units == self.paid_out_units
         return equal and not self.unbooked and not self.missing
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RowComparison:
+    """One account of the books against the rows behind it, in cents; `wrong` are accounts where they differ."""
+
+    utility: str
+    code: str
+    booked_cents: int
+    expected_cents: int
+    wrong: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Say whether books and rows are equal to the cent, account by account."""
+        return not self.wrong
+
+
+def check_rows(*, utility_id: int) -> list[RowComparison]:
+    """Compare what the books say of each customer account with its bills, credits, deposits and budget billing."""
+    utility = customer_models.Utility.objects.get(pk=utility_id)
+    codes, kinds = ledger.Code, bill.LineKind
+    credited = queries.get_given_by_account(utility_id=utility_id, model=models.AccountCredit)
+    used = queries.get_used_by_account(utility_id=utility_id)
+    deposited = queries.get_given_by_account(utility_id=utility_id, model=models.PrepaidDeposit)
+    drawn = queries.get_lines_by_account(utility_id=utility_id, kinds=[kinds.PREPAID])
+    deferred = queries.get_lines_by_account(utility_id=utility_id, kinds=[kinds.BUDGET])
+    return [
+        _compare_rows(utility, codes.RECEIVABLE, queries.get_asked_by_account(utility_id=utility_id)),
+        _compare_rows(utility, codes.CUSTOMER_CREDIT, _less(used, credited)),
+        _compare_rows(utility, codes.DEPOSIT, _less({}, _less(deposited, _less({}, drawn)))),
+        _compare_rows(utility, codes.BUDGET, _less({}, deferred)),
+    ]
+
+
+def _less(amounts: Mapping[int, int], taken: Mapping[int, int]) -> dict[int, int]:
+    return {key: amounts.get(key, 0) - taken.get(key, 0) for key in {*amounts, *taken}}
+
+
+def _compare_rows(
+    utility: customer_models.Utility, code: ledger.Code, expected_cents: Mapping[int, int]
+) -> RowComparison:
+    booked = queries.get_booked_by_account(utility_id=utility.pk, code=code.value, currency=utility.currency)
+    differing = [account_id for account_id, cents in _less(booked, expected_cents).items() if cents]
+    numbers = customer_models.CustomerAccount.objects.filter(pk__in=differing).order_by("number")
+    return RowComparison(
+        utility=utility.slug,
+        code=code.value,
+        booked_cents=sum(booked.values()),
+        expected_cents=sum(expected_cents.values()),
+        wrong=tuple(numbers.values_list("number", flat=True)),
+    )
 
 
 @db.durable

@@ -35,7 +35,7 @@ class Explanation:
     def difference_nano(self) -> int:
         """Return by how much the bill is dearer than the one before it."""
         previous = self.previous
-        cents = 0 if previous is None else self.bill.amount_due_cents - previous.amount_due_cents
+        cents = 0 if previous is None else self.bill.total_cents - previous.total_cents
         return cents * _NANO_PER_CENT
 
 

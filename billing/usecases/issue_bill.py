@@ -1,9 +1,10 @@
 """Meter data and a tariff become a bill, its lines, its booking and a notice, in one transaction."""
 
+import collections
 import dataclasses
 import datetime
 import zoneinfo
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from billing import models, operations, queries
 from billing.adapters import urdb
@@ -52,10 +53,15 @@ class RatedAccount:
     settled: settlement.Settled
 
     @property
+    def lines(self) -> tuple[rated_bills.Line, ...]:
+        """Return all its lines."""
+        charged = (line for each in self.spans for line in (*each.rated.lines, *each.added))
+        return (*charged, *self.settled.lines)
+
+    @property
     def total_nano(self) -> int:
-        """Return what is due."""
-        lines = [line for each in self.spans for line in (*each.rated.lines, *each.added)]
-        return sum(line.amount_nano for line in (*lines, *self.settled.lines))
+        """Return what the lines sum to."""
+        return sum(line.amount_nano for line in self.lines)
 
 
 @db.transaction
@@ -95,8 +101,11 @@ def rate_account(
     starts_on: datetime.date,
     ends_on: datetime.date,
     books: adjust_bill.Rulebooks,
+    taken_over: Sequence[rated_bills.Line] = (),
 ) -> RatedAccount:
     """Return what an account's bill of the local days `[starts_on, ends_on)` says; nothing is written.
+
+    `taken_over` are the lines of what stands for a bill that this one corrects.
 
     :raises UnableToIssueBill: the period is none, no service, no tariff in force.
     :raises rating.UnableToRate: meter data do not cover the period; the detail names the first gap.
@@ -111,7 +120,9 @@ def rate_account(
     for span in spans:
         rated.append((span, _rate(span=span, remainders=remainders)))
         remainders.append(remainder_of(span=span, rated=rated[-1][1]))
-    return adjusted(account_id=account.pk, starts_on=starts_on, ends_on=ends_on, rated=rated, books=books)
+    return adjusted(
+        account_id=account.pk, starts_on=starts_on, ends_on=ends_on, rated=rated, books=books, taken_over=taken_over
+    )
 
 
 def adjusted(
@@ -121,6 +132,7 @@ def adjusted(
     ends_on: datetime.date,
     rated: Sequence[tuple[Span, rated_bills.RatedBill]],
     books: adjust_bill.Rulebooks,
+    taken_over: Sequence[rated_bills.Line] = (),
 ) -> RatedAccount:
     """Return rated spans with what the utility's rules add to them, and what settles the bill."""
     spans = [span for span, _ in rated]
@@ -140,7 +152,7 @@ def adjusted(
         for span, one in rated
     )
     charged_nano = sum(line.amount_nano for item in each for line in (*item.rated.lines, *item.added))
-    settled = books.settle(account_id=account_id, charged_nano=charged_nano, ends_on=ends_on)
+    settled = books.settle(account_id=account_id, charged_nano=charged_nano, ends_on=ends_on, taken_over=taken_over)
     return RatedAccount(starts_on=starts_on, ends_on=ends_on, spans=each, settled=settled)
 
 
@@ -153,12 +165,11 @@ def remainder_of(*, span: Span, rated: rated_bills.RatedBill) -> statements.Rema
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """A bill in place of a cancelled one, for which `paid_cents` were paid already."""
+    """A bill in place of a cancelled one."""
 
     corrects: models.Bill
     reason: str
     user: customer_models.User
-    paid_cents: int
 
 
 @db.transaction_required
@@ -171,6 +182,7 @@ def write_rated(
 ) -> models.Bill:
     """Write the bill of a rated account, book it, and tell the account's people."""
     utility = account.utility
+    total_cents = to_cents(found.total_nano)
     lines = [
         _to_row(line=line, span=each.span, days=(each.span.days.starts_on, each.span.days.ends_on))
         for each in found.spans
@@ -178,9 +190,6 @@ def write_rated(
     ]
     whole = (found.starts_on, found.ends_on)
     lines += [_to_row(line=line, span=None, days=whole) for line in found.settled.lines]
-    paid_cents = correction.paid_cents if correction else 0
-    if correction and paid_cents:
-        lines.append(_to_row(line=_paid_before(correction), span=None, days=whole))
     issued = models.Bill(
         utility=utility,
         account=account,
@@ -190,7 +199,10 @@ def write_rated(
         ends_on=found.ends_on,
         time_zone=utility.time_zone,
         currency=utility.currency,
-        amount_due_cents=to_cents(found.total_nano) - paid_cents,
+        total_cents=total_cents,
+        amount_due_cents=max(0, total_cents),
+        brought_forward_cents=to_cents(found.settled.brought_nano),
+        carried_forward_cents=to_cents(found.settled.carried_nano),
         due_on=now.astimezone(zoneinfo.ZoneInfo(utility.time_zone)).date() + DUE_AFTER,
         issued_at=now,
         rating=[remainder_of(span=each.span, rated=each.rated).to_json() for each in found.spans],
@@ -198,43 +210,57 @@ def write_rated(
         correction_reason=correction.reason if correction else "",
         correction_made_by=correction.user if correction else None,
     )
-    write_issued(bill=issued, lines=lines, paid_before_cents=paid_cents, now=now)
-    adjust_bill.write_used(issued=issued, settled=found.settled)
+    write_issued(bill=issued, lines=lines, used=found.settled.used, now=now)
     return issued
 
 
 @db.transaction_required
 def write_issued(
-    *, bill: models.Bill, lines: list[models.BillLine], paid_before_cents: int = 0, now: datetime.datetime
+    *,
+    bill: models.Bill,
+    lines: list[models.BillLine],
+    used: Sequence[tuple[int, int]] = (),
+    now: datetime.datetime,
 ) -> None:
-    """Write a bill with its lines in their order, book what it charges, and tell the account's people.
+    """Write a bill with its lines in their order, book it, leave what it is below zero, and tell the account's people.
 
-    It charges what is due and what was paid before, for the bill that it corrects.
+    `used` is what it takes of which credits, in nano-units.
     """
     bill.save(force_insert=True)
     for position, line in enumerate(lines, start=1):
         line.bill, line.position = bill, position
     models.BillLine.objects.bulk_create(lines)
+    models.CreditUse.objects.bulk_create(
+        models.CreditUse(credit_id=reference, bill=bill, amount_nano=amount_nano) for reference, amount_nano in used
+    )
+    operations.leave_credits(bills=[bill], now=now)
     operations.book(
         account_id=bill.account_id,
         utility_id=bill.utility_id,
         kind=models.LedgerTransaction.Kind.BILL,
-        postings=ledger.bill_issued(currency=bill.currency, amount_cents=bill.amount_due_cents + paid_before_cents),
+        postings=ledger.bill_issued(
+            currency=bill.currency,
+            billed=billed_of(total_cents=bill.total_cents, amounts=[(line.kind, line.amount_nano) for line in lines]),
+        ),
         bill=bill,
         now=now,
     )
     notices.tell_bill_issued(bill=bill, now=now)
 
 
-def _paid_before(correction: Correction) -> rated_bills.Line:
-    nano = -correction.paid_cents * NANO_PER_CENT
-    return rated_bills.Line(
-        kind=rated_bills.LineKind.PAID_BEFORE,
-        label=f"Paid before, with bill {correction.corrects.number}",
-        quantity=rated_bills.ONE,
-        unit="bill",
-        unit_price_nano=nano,
-        amount_nano=nano,
+def billed_of(*, total_cents: int, amounts: Iterable[tuple[str, int]]) -> ledger.Billed:
+    """Return what lines come to for the books; a tax that is no whole cents is rounded, and revenue has the rest."""
+    sums: dict[str, int] = collections.defaultdict(int)
+    for kind, amount_nano in amounts:
+        sums[kind] += amount_nano
+    kinds = rated_bills.LineKind
+    return ledger.Billed(
+        total_cents=total_cents,
+        tax_cents=rated_bills.divide_half_even(sums[kinds.TAX], NANO_PER_CENT),
+        credits_cents=to_cents(sums[kinds.CREDIT] + sums[kinds.BROUGHT_FORWARD] + sums[kinds.CREDIT_USED]),
+        deposit_cents=to_cents(sums[kinds.PREPAID]),
+        budget_cents=rated_bills.divide_half_even(sums[kinds.BUDGET], NANO_PER_CENT),
+        paid_before_cents=to_cents(sums[kinds.PAID_BEFORE]),
     )
 
 

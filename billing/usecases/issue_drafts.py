@@ -97,6 +97,7 @@ def _issue_some(
     accounts = customer_queries.lock_accounts(account_ids=[draft.account_id for draft in drafts])
     overlapping = queries.get_overlapping(account_ids=list(accounts), starts_on=run.starts_on, ends_on=run.ends_on)
     covered = {row.account_id: row.number for row in overlapping}
+    credited = adjust_bill.read_balances(account_ids=list(accounts))
     settled: list[models.BillDraft] = []
     plain: list[tuple[models.BillDraft, list[packed_lines.Span]]] = []
     stale: list[draft_lots.Impossible] = []
@@ -105,7 +106,7 @@ def _issue_some(
         if draft.account_id in covered:
             detail = f"Bill {covered[draft.account_id]} covers some of these days."
             stale.append(draft_lots.Impossible(draft.account_id, "period_overlaps", detail))
-        elif any(span.layout.tariff_id is None for span in spans):
+        elif draft.account_id in credited or any(span.layout.tariff_id is None for span in spans):
             settled.append(draft)
         else:
             plain.append((draft, spans))
@@ -139,7 +140,7 @@ def _issue_settled(
         utility_id=run.utility_id, starts_on=run.starts_on, ends_on=run.ends_on, account_ids=[account.pk]
     )
     found = issue_bill.rate_account(account=account, starts_on=run.starts_on, ends_on=run.ends_on, books=books)
-    if issue_bill.to_cents(found.total_nano) != draft.amount_due_cents:
+    if issue_bill.to_cents(found.total_nano) != draft.total_cents:
         return None
     return issue_bill.write_rated(account=account, found=found, now=now)
 
@@ -164,7 +165,9 @@ def _write(
             ends_on=run.ends_on,
             time_zone=run.utility.time_zone,
             currency=run.utility.currency,
+            total_cents=draft.total_cents,
             amount_due_cents=draft.amount_due_cents,
+            carried_forward_cents=max(0, -draft.total_cents),
             due_on=due_on,
             issued_at=now,
             rating=[_remainder(span).to_json() for span in spans],
@@ -174,7 +177,18 @@ def _write(
     of_drafts = list(zip(bills, (spans for _, spans in drafts), strict=True))
     operations.copy_in(model=models.Bill, rows=map(_bill_row, bills))
     operations.copy_in(model=models.BillLine, rows=(row for bill, spans in of_drafts for row in _lines(bill, spans)))
-    operations.book_bills(bills=bills, now=now)
+    operations.leave_credits(bills=bills, now=now)
+    operations.book_bills(
+        bills=bills,
+        billed=[
+            issue_bill.billed_of(
+                total_cents=bill.total_cents,
+                amounts=((line.kind, line.amount_nano) for span in spans for line in span.lines),
+            )
+            for bill, spans in of_drafts
+        ],
+        now=now,
+    )
     notices.tell_bills_issued(bills=bills, now=now)
     return {draft.pk: bill.pk for (draft, _), bill in zip(drafts, bills, strict=True)}
 

@@ -39,6 +39,12 @@ def _bill_issued(bill: models.Bill, user_ids: Sequence[int]) -> notifications.Me
     body = f"Bill {bill.number} from {bill.utility} for {bill.starts_on} to {_last_day(bill)}, due {bill.due_on}."
     if bill.corrects is not None:
         body += f" It stands in for bill {bill.corrects.number}: {bill.correction_reason}"
+    if bill.brought_forward_cents:
+        used = _amount(cents=bill.brought_forward_cents, currency=bill.currency)
+        body += f" {used} of credit from earlier bills is taken off."
+    if bill.carried_forward_cents:
+        left = _amount(cents=bill.carried_forward_cents, currency=bill.currency)
+        body += f" {left} of credit is left for later bills."
     if bill.omissions:
         body += f" Not charged yet: {' '.join(bill.omissions)}"
     return notifications.Message(
@@ -50,6 +56,9 @@ def _bill_issued(bill: models.Bill, user_ids: Sequence[int]) -> notifications.Me
             "bill_id": str(bill.pk),
             "number": bill.number,
             "amount_due": _decimal(bill.amount_due_cents),
+            "total": _decimal(bill.total_cents),
+            "credit_brought_forward": _decimal(bill.brought_forward_cents),
+            "credit_carried_forward": _decimal(bill.carried_forward_cents),
             "currency": bill.currency,
             "due_on": bill.due_on.isoformat(),
             "omissions": bill.omissions,

@@ -6,6 +6,8 @@ import logging
 import secrets
 import uuid
 
+from django.db import models as db_models
+
 from billing import models, operations, queries
 from billing.domain import proof
 from billing.usecases import notices
@@ -126,10 +128,13 @@ def start(
     _require_funds(user=user, quote_id=quote_id)
     payment = _reserve(user=user, bill_id=bill_id, quote_id=quote_id, amount_units=amount_units, grant=grant, now=now)
     try:
-        wallet_operations.submit(operation_id=payment.operation_id, now=now)
+        wallet_operations.submit_reserved(operation=payment.operation, now=now)
     except (wallet_operations.UnableToSubmit, errors.Unreachable) as error:
         logger.warning("payment waits: payment=%s reason=%s", payment.pk, error)
-    return queries.get_payment(user=user, payment_id=payment.pk)
+    if payment.operation.state == wallet_models.Operation.State.FAILED:
+        return queries.get_payment(user=user, payment_id=payment.pk)
+    db_models.prefetch_related_objects([payment], "allocations__bill", "transfers")
+    return payment
 
 
 class UnableToFinishPayment(errors.UnableTo):
@@ -287,6 +292,7 @@ def _reserve(
         intent=wish.to_json(),
         spend_units=wish.spend_units,
         now=now,
+        is_sent_at_once=True,
     )
     tokens = {token.address: token for token in customer_models.AcceptedToken.objects.of_utility(bill.utility_id)}
     payment: models.Payment = models.Payment.objects.create(

@@ -5,11 +5,13 @@ import datetime
 from collections.abc import Sequence
 
 from billing import models
-from billing.usecases import issue_bill
+from billing.domain import settlement
+from billing.usecases import adjust_bill, issue_bill
 from customers import models as customer_models
 from openvpp.core import db, errors
 
 NANO_PER_CENT = 10**7
+KIND = "received"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ class UnableToFindAccount(errors.NotFound):
 def receive_bill(*, utility_id: int, received: Received, now: datetime.datetime) -> models.Bill:
     """Issue a bill that the utility's billing system rated; the same bill sent again is the same bill.
 
+    It is sent for its own charges: credit that earlier bills left is used here, in a line of its own.
+
     :raises UnableToFindAccount: the utility has no such account.
     :raises UnableToReceiveBill: the lines do not sum to the amount, a wrong currency, a period that runs backward, or
         another bill has this number.
@@ -65,6 +69,11 @@ def receive_bill(*, utility_id: int, received: Received, now: datetime.datetime)
         if not _is_same(existing=existing, received=received, account=account):
             raise UnableToReceiveBill("Another bill has this number.", code="bill_number_used")
         return existing  # type: ignore[no-any-return]
+    settled = settlement.settle(
+        charged_nano=received.amount_due_cents * NANO_PER_CENT,
+        credits_left=adjust_bill.read_balances(account_ids=[account.pk]).get(account.pk, ()),
+    )
+    total_cents = received.amount_due_cents - settled.brought_nano // NANO_PER_CENT
     bill = models.Bill(
         utility=utility,
         account=account,
@@ -74,24 +83,30 @@ def receive_bill(*, utility_id: int, received: Received, now: datetime.datetime)
         ends_on=received.ends_on,
         time_zone=utility.time_zone,
         currency=utility.currency,
-        amount_due_cents=received.amount_due_cents,
+        total_cents=total_cents,
+        amount_due_cents=max(0, total_cents),
+        brought_forward_cents=settled.brought_nano // NANO_PER_CENT,
+        carried_forward_cents=settled.carried_nano // NANO_PER_CENT,
         due_on=received.due_on,
         issued_at=now,
     )
     lines = [
         models.BillLine(
-            kind="received",
-            label=line.label,
+            kind=kind,
+            label=label,
             quantity=1,
             unit="bill",
-            unit_price_nano=line.amount_cents * NANO_PER_CENT,
-            amount_nano=line.amount_cents * NANO_PER_CENT,
+            unit_price_nano=amount_nano,
+            amount_nano=amount_nano,
             starts_on=received.starts_on,
             ends_on=received.ends_on,
         )
-        for line in received.lines
+        for kind, label, amount_nano in (
+            *((KIND, line.label, line.amount_cents * NANO_PER_CENT) for line in received.lines),
+            *((line.kind.value, line.label, line.amount_nano) for line in settled.lines),
+        )
     ]
-    issue_bill.write_issued(bill=bill, lines=lines, now=now)
+    issue_bill.write_issued(bill=bill, lines=lines, used=settled.used, now=now)
     return bill
 
 
@@ -110,7 +125,7 @@ def _check(*, received: Received, utility: customer_models.Utility) -> None:
 
 
 def _is_same(*, existing: models.Bill, received: Received, account: customer_models.CustomerAccount) -> bool:
-    kept = [(line.label, line.amount_nano) for line in existing.lines.all()]
+    kept = [(line.label, line.amount_nano) for line in existing.lines.filter(kind=KIND)]
     sent = [(line.label, line.amount_cents * NANO_PER_CENT) for line in received.lines]
     return (existing.account_id, existing.starts_on, existing.ends_on, existing.due_on, kept) == (
         account.pk,

@@ -27,6 +27,7 @@ class Bill(factory_django.DjangoModelFactory[models.Bill]):
     time_zone = "America/New_York"
     currency = "USD"
     amount_due_cents = 12_345
+    total_cents = factory.SelfAttribute("amount_due_cents")
     due_on = datetime.date(2026, 10, 22)
     issued_at = factory.LazyFunction(timezone.now)
 

@@ -1,4 +1,4 @@
-"""`manage.py check_books`: ends with 1 when books and chain differ by a single unit."""
+"""`manage.py check_books`: ends with 1 when the books differ from chain or rows by a single unit."""
 
 import sys
 from typing import Any
@@ -11,7 +11,7 @@ from openvpp.core import errors
 
 
 class Command(base.BaseCommand):
-    help = "Compare the ledger with the tokens' own transfers into treasuries and out of program treasuries."
+    help = "Compare the ledger with the chain's transfers, and with bills, credits and deposits."
 
     def add_arguments(self, parser: base.CommandParser) -> None:
         parser.add_argument("--utility", help="Slug of one utility; all of them if left out.")
@@ -39,5 +39,13 @@ class Command(base.BaseCommand):
                 )
             for transaction_hash, log_index in line.missing:
                 self.stderr.write(f"  not on the chain: {transaction_hash}, log {log_index}")
-        if not all(line.holds for line in found):
+        rows = [row for utility in utilities for row in check_books.check_rows(utility_id=utility.pk)]
+        for row in rows:
+            self.stdout.write(
+                f"{row.utility} {row.code}: booked {row.booked_cents}, by bills, credits and deposits "
+                f"{row.expected_cents}: {'equal' if row.holds else 'DIFFERENT'}"
+            )
+            for number in row.wrong:
+                self.stderr.write(f"  different: account {number}")
+        if not (all(line.holds for line in found) and all(row.holds for row in rows)):
             sys.exit(1)

@@ -113,7 +113,7 @@ def check_same(run: models.BillRun) -> None:
             assert (span.usage, span.carried_milliwh) == (each.rated.usage, each.rated.carried_milliwh)
             assert span.layout.omissions == each.rated.omissions
             assert (span.layout.starts_on, span.layout.ends_on) == (each.span.days.starts_on, each.span.days.ends_on)
-        assert drafted.amount_due_cents * 10**7 == alone.total_nano
+        assert drafted.total_cents * 10**7 == alone.total_nano
 
 
 def test_a_run_drafts_what_each_account_alone_would_be_billed(utility: customer_models.Utility) -> None:

@@ -31,7 +31,7 @@ def book(bill: models.Bill, *postings: ledger.Posting) -> models.LedgerTransacti
 
 
 def test_what_balances_is_booked_and_owed(bill: models.Bill) -> None:
-    book(bill, *ledger.bill_issued(currency="USD", amount_cents=12_345))
+    book(bill, *ledger.bill_issued(currency="USD", billed=ledger.Billed(total_cents=12_345)))
     assert queries.get_balances(utility_id=bill.utility_id) == {
         ("receivable", "USD"): 12_345,
         ("revenue", "USD"): -12_345,
@@ -75,7 +75,7 @@ def test_a_booking_stays_in_one_utility(bill: models.Bill) -> None:
 
 
 def test_a_bill_is_booked_once(bill: models.Bill) -> None:
-    postings = ledger.bill_issued(currency="USD", amount_cents=1)
+    postings = ledger.bill_issued(currency="USD", billed=ledger.Billed(total_cents=1))
     book(bill, *postings)
     with pytest.raises(django_db.IntegrityError, match="ledger_bill_booked_once"):
         book(bill, *postings)
@@ -83,7 +83,7 @@ def test_a_bill_is_booked_once(bill: models.Bill) -> None:
 
 
 def test_nothing_is_booked_for_nothing(bill: models.Bill) -> None:
-    assert book(bill, *ledger.bill_issued(currency="USD", amount_cents=0)) is None
+    assert book(bill, *ledger.bill_issued(currency="USD", billed=ledger.Billed(total_cents=0))) is None
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_nothing_is_booked_for_nothing(bill: models.Bill) -> None:
 )
 def test_what_is_written_stays(bill: models.Bill, statement: str) -> None:
     factories.BillLine.create(bill=bill)
-    book(bill, *ledger.bill_issued(currency="USD", amount_cents=12_345))
+    book(bill, *ledger.bill_issued(currency="USD", billed=ledger.Billed(total_cents=12_345)))
     with pytest.raises(django_db.IntegrityError, match="append only"), connection.cursor() as cursor:
         cursor.execute(statement)
     assert queries.get_owed_cents(account_id=bill.account_id, currency="USD") == 12_345

@@ -8,11 +8,38 @@ from billing.domain import ledger
 units = strategies.integers(0, 2**96)
 
 
-@hypothesis.given(cents=strategies.integers(-(10**9), 10**9))
-def test_a_bill_is_balanced(cents: int) -> None:
-    postings = ledger.bill_issued(currency="USD", amount_cents=cents)
+amounts = strategies.integers(-(10**9), 10**9)
+
+
+@hypothesis.given(
+    billed=strategies.builds(
+        ledger.Billed,
+        total_cents=amounts,
+        tax_cents=amounts,
+        credits_cents=amounts,
+        deposit_cents=amounts,
+        budget_cents=amounts,
+        paid_before_cents=amounts,
+    )
+)
+def test_a_bill_is_balanced(billed: ledger.Billed) -> None:
+    postings = ledger.bill_issued(currency="USD", billed=billed)
     assert ledger.is_balanced(postings)
-    assert sum(p.amount for p in postings if p.code is ledger.Code.RECEIVABLE) == cents
+    sums = {posting.code: posting.amount for posting in postings}
+    assert sums.get(ledger.Code.RECEIVABLE, 0) == max(0, billed.total_cents) - billed.paid_before_cents
+    assert sums.get(ledger.Code.TAX_PAYABLE, 0) == -billed.tax_cents
+    charged = billed.total_cents - billed.credits_cents - billed.deposit_cents - billed.budget_cents
+    assert sums.get(ledger.Code.REVENUE, 0) == billed.tax_cents + billed.paid_before_cents - charged
+
+
+@hypothesis.given(cents=units)
+def test_credits_and_deposits_are_balanced_and_owed_to_the_account(cents: int) -> None:
+    for postings, code in (
+        (ledger.credit_given(currency="USD", amount_cents=cents), ledger.Code.CUSTOMER_CREDIT),
+        (ledger.deposit_taken(currency="USD", amount_cents=cents), ledger.Code.DEPOSIT),
+    ):
+        assert ledger.is_balanced(postings)
+        assert sum(posting.amount for posting in postings if posting.code is code) == -cents
 
 
 @hypothesis.given(

@@ -76,6 +76,8 @@ def test_every_kind_of_line_has_a_base_or_comes_after_the_charges() -> None:
         bill.LineKind.BUDGET,
         bill.LineKind.PREPAID,
         bill.LineKind.PAID_BEFORE,
+        bill.LineKind.BROUGHT_FORWARD,
+        bill.LineKind.CREDIT_USED,
         bill.LineKind.ROUNDING,
     }
     assert set(rules.BASE_OF) == set(bill.LineKind) - after
