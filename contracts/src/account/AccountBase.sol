@@ -29,6 +29,7 @@ abstract contract AccountBase is Sessions {
     /// at which it may be made, Unix time.
     /// @param exit Announced exit.
     /// @param callKinds Hash of target and selector to whether sessions of a custodial account may make such calls.
+    /// @param guardianSince When the guardian was appointed, Unix time.
     struct AccountStorage {
         address owner;
         uint96 customerNonce;
@@ -37,6 +38,7 @@ abstract contract AccountBase is Sessions {
         mapping(bytes32 callHash => uint256 notice) notices;
         Exit exit;
         mapping(bytes32 kind => bool isAllowed) callKinds;
+        uint256 guardianSince;
     }
 
     /// @dev keccak256(abi.encode(uint256(keccak256("openvpp.storage.Account")) - 1)) & ~bytes32(uint256(0xff))

@@ -6,6 +6,7 @@ import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.s
 import {AccountBase} from "./AccountBase.sol";
 import {CallPolicies, CallPolicy, CallRule} from "./CallPolicy.sol";
 import {CallSessions} from "./CallSessions.sol";
+import {Exits} from "./Exits.sol";
 import {Passkeys} from "./Passkeys.sol";
 import {SessionSignatures} from "./SessionSignatures.sol";
 import {Signers} from "./Signers.sol";
@@ -20,22 +21,15 @@ import {Signers} from "./Signers.sol";
 /// The guardian may: stop sessions for a week, end them, and propose another owner, which waits 48 hours and can be
 /// called off by owner and customer; it never moves funds, upgrades, or touches an exit. Anybody may carry out an exit
 /// or a recovery that is ripe. The sessions of the two implementations stand in two places of storage, so that an exit
-/// ends all that a custodian let in, listed or not, and no payment reads a word more for it. An owner in self-custody
-/// who upgrades to a custodial implementation again would find the old sessions alive; they should open a new account.
-contract AccountControl is AccountBase, CallSessions {
-    /// @notice How long what is announced waits, in seconds.
-    uint256 public constant CUSTODIAN_DELAY = 48 hours;
-
+/// ends all that a custodian let in, listed or not, and no payment reads a word more for it. Therefore no upgrade leads
+/// back to a custodial implementation, which would find the old sessions alive: who wants a custodian again opens
+/// another account.
+contract AccountControl is Exits, CallSessions {
     /// @notice How long it may be made afterwards, in seconds; an exit for ever.
     uint256 public constant CHANGE_WINDOW = 14 days;
 
     /// @dev EIP-712 type of what the customer's key signs for others to bring.
     bytes32 internal constant CUSTOMER_CALL_TYPEHASH = keccak256("CustomerCall(bytes call,uint256 nonce)");
-
-    /// @notice The owner changed.
-    /// @param previousOwner Owner before.
-    /// @param newOwner Owner from now on.
-    event OwnerChanged(address indexed previousOwner, address indexed newOwner);
 
     /// @notice A change was announced.
     /// @param callHash Hash of the call.
@@ -47,40 +41,18 @@ contract AccountControl is AccountBase, CallSessions {
     /// @param callHash Hash of the call.
     event ChangeCancelled(bytes32 indexed callHash);
 
-    /// @notice The customer's own key was enrolled, or replaced by itself.
-    /// @param customer The key's address or name.
-    event CustomerEnrolled(address indexed customer);
-
-    /// @notice The guardian changed.
-    /// @param guardian Guardian from now on, or zero.
-    event GuardianChanged(address indexed guardian);
-
     /// @notice Sessions may make such calls, or no longer.
     /// @param target Whom they call.
     /// @param selector What they call.
     /// @param isAllowed Whether they may.
     event CallKindChanged(address indexed target, bytes4 indexed selector, bool isAllowed);
 
-    /// @notice An exit from custody was announced.
-    /// @param newOwner Owner afterwards.
-    /// @param readyAt First second at which anybody may carry it out, Unix time.
-    /// @param keepsGuardian Whether the guardian stays.
-    /// @param isCustomers Whether the customer's key announced it, so that nobody else can stop it.
-    event ExitAnnounced(address indexed newOwner, uint256 readyAt, bool keepsGuardian, bool isCustomers);
-
-    /// @notice An announced exit was called off.
-    event ExitCancelled();
-
-    /// @notice The account left custody: custodian, all sessions and, unless kept, the guardian are gone.
-    /// @param newOwner Owner from now on.
-    event Exited(address indexed newOwner);
+    /// @notice An account that left custody stays out.
+    error CustodyIsOver();
 
     /// @notice An implementation must say that it is one (ERC-1822).
     /// @param implementation Address that does not.
     error NotAnImplementation(address implementation);
-
-    /// @notice Owner zero would lock the account for ever.
-    error OwnerIsZero();
 
     /// @notice A change was not announced by who must, or must wait longer, or waited too long.
     /// @param callHash Hash of the call.
@@ -90,16 +62,6 @@ contract AccountControl is AccountBase, CallSessions {
     /// @notice Such a call is not announced, or not the customer's to make.
     /// @param selector What it was.
     error NotAChange(bytes4 selector);
-
-    /// @notice The customer's exit is announced; nothing may get in its way.
-    error ExitIsPending();
-
-    /// @notice No exit is announced, or it must wait longer.
-    /// @param readyAt First second at which it may be carried out, Unix time, or zero.
-    error ExitNotReady(uint256 readyAt);
-
-    /// @notice The account is not in custody.
-    error NotInCustody();
 
     /// @dev The owner's, and while that is a custodian announced 48 hours before, to the last byte; used once.
     modifier afterDelay() {
@@ -217,41 +179,7 @@ contract AccountControl is AccountBase, CallSessions {
         _setCallKind(target, selector, false);
     }
 
-    /// @notice Announces the exit from custody; for the owner and the customer. The customer's takes the place of the
-    /// owner's, and then only the customer can call it off.
-    /// @param newOwner Owner afterwards, a key that the customer holds.
-    /// @param keepsGuardian Whether the guardian stays.
-    function announceExit(address newOwner, bool keepsGuardian) external {
-        bool isCustomers = msg.sender == _accountStorage().customer;
-        if (!isCustomers && !_isOwnerCall(msg.sender)) revert NotAuthorised(msg.sender);
-        _announceExit(newOwner, keepsGuardian, isCustomers);
-    }
-
-    /// @notice Calls the announced exit off: the customer any, the owner its own.
-    function cancelExit() external {
-        AccountStorage storage stored = _accountStorage();
-        if (msg.sender != stored.customer) {
-            if (!_isOwnerCall(msg.sender)) revert NotAuthorised(msg.sender);
-            if (stored.exit.isCustomers) revert ExitIsPending();
-        }
-        _cancelExit();
-    }
-
-    /// @notice Carries out the announced exit, whoever calls: owner, sessions and guardian are gone in this one step.
-    function exit() external {
-        AccountStorage storage stored = _accountStorage();
-        Exit memory announced = stored.exit;
-        if (announced.newOwner == address(0) || block.timestamp < announced.readyAt) {
-            revert ExitNotReady(announced.readyAt);
-        }
-        delete stored.exit;
-        _changeOwner(announced.newOwner);
-        if (!announced.keepsGuardian) _setGuardian(address(0));
-        emit Exited(announced.newOwner);
-        ERC1967Utils.upgradeToAndCall(SELF_CUSTODY, "");
-    }
-
-    /// @notice Replaces the implementation.
+    /// @notice Replaces the implementation; in self-custody by none that is for custodians.
     /// @param newImplementation Contract that answers `proxiableUUID` with the ERC-1967 slot.
     /// @param data Call made to it afterwards, or empty.
     function upgradeToAndCall(address newImplementation, bytes calldata data) external payable afterDelay {
@@ -262,6 +190,10 @@ contract AccountControl is AccountBase, CallSessions {
             revert NotAnImplementation(newImplementation);
         }
         ERC1967Utils.upgradeToAndCall(newImplementation, data);
+        if (_isCustodial()) return;
+        // Whoever else's implementation does not know the question is the owner's choice.
+        (bool answered, bytes memory answer) = address(this).staticcall(abi.encodeCall(this.isSelfCustodied, ()));
+        if (answered && answer.length == 32 && bytes32(answer) == 0) revert CustodyIsOver();
     }
 
     /// @notice Makes a call for a session; reached through the EntryPoint.
@@ -323,26 +255,6 @@ contract AccountControl is AccountBase, CallSessions {
         return _validationData(policy.startsAt, policy.endsAt, genuine);
     }
 
-    /// @notice The customer's enrolled key, or zero.
-    function customer() external view returns (address) {
-        return _accountStorage().customer;
-    }
-
-    /// @notice The guardian, or zero.
-    function guardian() external view returns (address) {
-        return _accountStorage().guardian;
-    }
-
-    /// @notice Whether the owner is a key that the customer holds.
-    function isSelfCustodied() external view returns (bool) {
-        return !_isCustodial();
-    }
-
-    /// @notice The announced exit; all zero if there is none.
-    function announcedExit() external view returns (Exit memory) {
-        return _accountStorage().exit;
-    }
-
     /// @notice First second at which an announced change may be made, Unix time, or zero if none was announced.
     /// @param callHash Hash of the call.
     function changeReadyAt(bytes32 callHash) external view returns (uint256) {
@@ -362,10 +274,6 @@ contract AccountControl is AccountBase, CallSessions {
 
     function _isCallAllowed(address target, bytes4 selector) internal view override returns (bool) {
         return !_isCustodial() || _accountStorage().callKinds[keccak256(abi.encode(target, selector))];
-    }
-
-    function _isCustodial() private view returns (bool) {
-        return SELF_CUSTODY != address(0);
     }
 
     function _announce(bytes memory call, address by) private {
@@ -393,39 +301,8 @@ contract AccountControl is AccountBase, CallSessions {
         emit ChangeCancelled(callHash);
     }
 
-    function _enrolCustomer(address newCustomer) private {
-        _accountStorage().customer = newCustomer;
-        emit CustomerEnrolled(newCustomer);
-    }
-
-    function _setGuardian(address newGuardian) private {
-        _accountStorage().guardian = newGuardian;
-        emit GuardianChanged(newGuardian);
-    }
-
     function _setCallKind(address target, bytes4 selector, bool isAllowed) private {
         _accountStorage().callKinds[keccak256(abi.encode(target, selector))] = isAllowed;
         emit CallKindChanged(target, selector, isAllowed);
-    }
-
-    function _announceExit(address newOwner, bool keepsGuardian, bool isCustomers) private {
-        AccountStorage storage stored = _accountStorage();
-        if (!_isCustodial()) revert NotInCustody();
-        if (newOwner == address(0)) revert OwnerIsZero();
-        if (stored.exit.isCustomers && !isCustomers) revert ExitIsPending();
-        uint256 readyAt = block.timestamp + CUSTODIAN_DELAY;
-        stored.exit = Exit(newOwner, uint40(readyAt), keepsGuardian, isCustomers);
-        emit ExitAnnounced(newOwner, readyAt, keepsGuardian, isCustomers);
-    }
-
-    function _cancelExit() private {
-        delete _accountStorage().exit;
-        emit ExitCancelled();
-    }
-
-    function _changeOwner(address newOwner) private {
-        if (newOwner == address(0)) revert OwnerIsZero();
-        emit OwnerChanged(owner(), newOwner);
-        _accountStorage().owner = newOwner;
     }
 }

@@ -7,9 +7,10 @@ import {AccountBase} from "../../src/account/AccountBase.sol";
 import {AccountControl} from "../../src/account/AccountControl.sol";
 import {CallRule} from "../../src/account/CallPolicy.sol";
 import {CallSessions} from "../../src/account/CallSessions.sol";
+import {Exits} from "../../src/account/Exits.sol";
 import {OpenVPPAccount} from "../../src/account/OpenVPPAccount.sol";
 import {Sessions} from "../../src/account/Sessions.sol";
-import {CallWorld, Program} from "../account/CallSessions.t.sol";
+import {CallWorld, Program} from "../support/CallWorld.sol";
 import {Phones} from "../support/Phones.sol";
 import {Policies} from "../support/Policies.sol";
 
@@ -104,7 +105,7 @@ contract ControlAttacks is CallWorld {
             AccountControl.cancelChange.selector,
             AccountControl.setGuardian.selector,
             AccountControl.allowCalls.selector,
-            AccountControl.announceExit.selector,
+            Exits.announceExit.selector,
             AccountControl.validateCallSession.selector,
             account.execute.selector
         ];
@@ -139,7 +140,7 @@ contract ControlAttacks is CallWorld {
     function test_griefingTheCustomersNonce() public {
         asOwner();
         control.enrolCustomer(Phones.nameOf(PHONE));
-        bytes memory call = abi.encodeCall(AccountControl.announceExit, (NEXT, false));
+        bytes memory call = abi.encodeCall(Exits.announceExit, (NEXT, false));
         bytes memory signature = Phones.assertion(PHONE, control.customerCallDigest(call), 0x05);
         bytes memory forged = Phones.assertion(PHONE + 1, control.customerCallDigest(call), 0x05);
         vm.expectRevert(abi.encodeWithSelector(Sessions.NotSignedBy.selector, Phones.nameOf(PHONE)));
@@ -161,24 +162,28 @@ contract ControlAttacks is CallWorld {
         vm.warp(START + 6 days);
         vm.prank(CUSTOMER);
         control.announceExit(NEXT, false);
-        vm.expectRevert(AccountControl.ExitIsPending.selector);
+        vm.expectRevert(Exits.ExitIsPending.selector);
         asOwner();
         control.changeOwner(PAYEE);
-        vm.expectRevert(abi.encodeWithSelector(AccountControl.ExitNotReady.selector, START + 8 days));
+        vm.expectRevert(abi.encodeWithSelector(Exits.ExitNotReady.selector, START + 8 days));
         control.exit();
         vm.warp(START + 8 days);
         control.exit();
         equal(account.owner(), NEXT, "owner");
     }
 
-    /// @dev An exit that keeps the guardian keeps none who came after it was announced.
+    /// @dev An exit that keeps the guardian keeps none who came after it was announced, or just before.
     function test_slippingAGuardianIntoTheCustomersExit() public {
         _custody();
-        vm.prank(CUSTOMER);
-        control.announceExit(NEXT, true);
-        vm.expectRevert(AccountControl.ExitIsPending.selector);
         asOwner();
         control.setGuardian(PAYEE);
+        vm.prank(CUSTOMER);
+        control.announceExit(NEXT, true);
+        vm.expectRevert(Exits.ExitIsPending.selector);
+        asOwner();
+        control.setGuardian(GUARDIAN);
+        vm.warp(vm.getBlockTimestamp() + 48 hours);
+        control.exit();
         equal(control.guardian(), address(0), "guardian");
     }
 
@@ -203,6 +208,7 @@ contract ControlAttacks is CallWorld {
     /// @dev What the custodian announced before an exit serves nobody after it, whoever is owner and implementation then.
     function test_announcementsOutliveAnExit() public {
         _guarded();
+        vm.warp(START + 5 days);
         vm.prank(GUARDIAN);
         control.scheduleRecovery(PAYEE);
         bytes memory change = abi.encodeCall(AccountControl.upgradeToAndCall, (address(implementation), ""));
@@ -210,8 +216,9 @@ contract ControlAttacks is CallWorld {
         control.scheduleChange(change);
         vm.prank(CUSTOMER);
         control.announceExit(NEXT, true);
-        vm.warp(START + 5 days);
+        vm.warp(START + 7 days);
         control.exit();
+        equal(control.guardian(), GUARDIAN, "guardian");
         vm.expectRevert(abi.encodeWithSelector(AccountBase.NotAuthorised.selector, vm.addr(OWNER)));
         asOwner();
         control.upgradeToAndCall(address(implementation), "");

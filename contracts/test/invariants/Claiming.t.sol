@@ -3,9 +3,10 @@ pragma solidity ^0.8.28;
 
 import {PayoutClaims} from "../../src/PayoutClaims.sol";
 import {World} from "../support/World.sol";
+import {Game, Player} from "./Game.sol";
 
 /// @dev Opens rounds of two leaves, claims, claims again, lets time pass, takes back what is left; and keeps books.
-contract Claimant is World {
+contract Claimant is World, Player {
     address public constant PAID = address(0xADA);
     bytes32[] private _rounds;
     mapping(bytes32 => uint96[2]) private _amounts;
@@ -13,7 +14,7 @@ contract Claimant is World {
     uint256 private _paid;
     uint256 public minted;
 
-    function openRound(uint64 first, uint64 second, uint64 missing, uint32 life) external {
+    function openRound(uint64 first, uint64 second, uint64 missing, uint32 life) external plays {
         uint96[2] memory amounts = [uint96(first), uint96(second)];
         bytes16 ref = bytes16(uint128(_rounds.length + 1));
         bytes32 id = claims.roundIdOf(address(this), ref);
@@ -27,9 +28,10 @@ contract Claimant is World {
         claims.open(ref, address(usd), uint96(held), root, uint48(block.timestamp + bound(life, 1, 10 days)));
         _rounds.push(id);
         _amounts[id] = amounts;
+        success();
     }
 
-    function claim(uint8 which, bool second, uint96 other, bool lies) external {
+    function claim(uint8 which, bool second, uint96 other, bool lies) external plays {
         if (_rounds.length == 0) return;
         bytes32 id = _rounds[which % _rounds.length];
         uint256 index = second ? 1 : 0;
@@ -42,16 +44,20 @@ contract Claimant is World {
             isTrue(_claimed[id] & (1 << index) == 0, "a leaf was paid twice");
             _claimed[id] |= 1 << index;
             _paid += amount;
+            success();
         } catch {}
     }
 
-    function pass(uint32 time) external {
+    function pass(uint32 time) external plays {
         vm.warp(block.timestamp + bound(time, 1, 5 days));
+        success();
     }
 
-    function takeBack(uint8 which) external {
+    function takeBack(uint8 which) external plays {
         if (_rounds.length == 0) return;
-        try claims.returnLeft(_rounds[which % _rounds.length]) {} catch {}
+        try claims.returnLeft(_rounds[which % _rounds.length]) {
+            success();
+        } catch {}
     }
 
     /// @dev What is held, what the rounds say is left, what was paid by the books and by the token, what was returned.
@@ -72,34 +78,18 @@ contract Claimant is World {
     }
 }
 
-contract ClaimingInvariants {
+contract ClaimingInvariants is Game {
     Claimant private claimant;
-    address[] private _targets;
-    FuzzSelector[] private _selectors;
-
-    struct FuzzSelector {
-        address addr;
-        bytes4[] selectors;
-    }
 
     function setUp() public {
         claimant = new Claimant();
         claimant.setUp();
-        _targets.push(address(claimant));
         bytes4[] memory selectors = new bytes4[](4);
         selectors[0] = Claimant.openRound.selector;
         selectors[1] = Claimant.claim.selector;
         selectors[2] = Claimant.pass.selector;
         selectors[3] = Claimant.takeBack.selector;
-        _selectors.push(FuzzSelector(address(claimant), selectors));
-    }
-
-    function targetContracts() external view returns (address[] memory) {
-        return _targets;
-    }
-
-    function targetSelectors() external view returns (FuzzSelector[] memory) {
-        return _selectors;
+        play(claimant, selectors, new bytes4[](0));
     }
 
     /// @dev Escrow holds what its rounds say, and every unit is held, paid once to whom it was meant for, or back home.

@@ -6,12 +6,12 @@ import {OpenVPPAccount} from "../../src/account/OpenVPPAccount.sol";
 import {SessionPolicy} from "../../src/account/SessionPolicy.sol";
 import {DevStablecoin} from "../../src/dev/DevStablecoin.sol";
 import {OVPP} from "../../src/token/OVPP.sol";
-import {Checks} from "../support/Checks.sol";
 import {Policies} from "../support/Policies.sol";
 import {World} from "../support/World.sol";
+import {Game, Player} from "./Game.sol";
 
 /// @dev Does to an account whatever anybody may try, over both paths and two sessions, and keeps books of its own.
-contract Spender is Checks {
+contract Spender is Player {
     uint256 public constant SESSIONS = 2;
     uint256 private constant KEY = 0xB0B;
     uint256 private constant OWNER = 0xA11CE;
@@ -55,16 +55,20 @@ contract Spender is Checks {
         return Policies.pack(_policies[which]);
     }
 
-    function payByEntryPoint(uint256 which, uint96 amount, uint96 fee, bool inFeeToken, bytes16 ref) external {
+    function payByEntryPoint(uint256 which, uint96 amount, uint96 fee, bool inFeeToken, bytes16 ref) external plays {
         which %= SESSIONS;
         (uint256 sum, uint256 boundedFee) = _amounts(which, amount, fee);
         vm.prank(ENTRY_POINT);
         try ACCOUNT.payBill(words(which), ref, sum, boundedFee, inFeeToken) {
             _book(which, sum, boundedFee, inFeeToken);
+            success();
         } catch {}
     }
 
-    function payByLane(uint256 which, uint96 amount, uint96 fee, bool inFeeToken, bytes16 ref, uint8 skew) external {
+    function payByLane(uint256 which, uint96 amount, uint96 fee, bool inFeeToken, bytes16 ref, uint8 skew)
+        external
+        plays
+    {
         which %= SESSIONS;
         (uint256 sum, uint256 boundedFee) = _amounts(which, amount, fee);
         (,,,, uint256 sequence) = ACCOUNT.session(Policies.id(words(which)));
@@ -78,6 +82,7 @@ contract Spender is Checks {
         BillSessions.Payment memory payment = BillSessions.Payment(ref, sum, boundedFee, inFeeToken);
         try ACCOUNT.payBillSigned(words(which), payment, deadline, signature) {
             _book(which, sum, boundedFee, inFeeToken);
+            success();
             // The same intent again must not pay.
             try ACCOUNT.payBillSigned(words(which), payment, deadline, signature) {
                 _book(which, sum, boundedFee, inFeeToken);
@@ -86,7 +91,7 @@ contract Spender is Checks {
         } catch {}
     }
 
-    function payByStranger(uint256 which, uint96 amount, uint256 secret) external {
+    function payByStranger(uint256 which, uint96 amount, uint256 secret) external plays {
         which %= SESSIONS;
         secret = bound(secret, 1, 1e30);
         if (secret == KEY || secret == OWNER) return;
@@ -104,28 +109,32 @@ contract Spender is Checks {
         try ACCOUNT.execute(bytes32(uint256(1) << 248), "") {
             paidByStranger = true;
         } catch {}
+        success();
     }
 
-    function freeze(uint256 which, bool frozen) external {
+    function freeze(uint256 which, bool frozen) external plays {
         which %= SESSIONS;
         vm.prank(vm.addr(OWNER));
         if (frozen) ACCOUNT.freezeSessions(_one(which));
         else ACCOUNT.unfreezeSessions(_one(which));
         (uint256 flags,,,,) = ACCOUNT.session(Policies.id(words(which)));
         _stopped[which] = flags != 1;
+        success();
     }
 
     /// @dev Rarely, as nothing pays afterwards.
-    function revoke(uint256 which, uint256 chance) external {
+    function revoke(uint256 which, uint256 chance) external plays {
         if (chance % 64 != 0) return;
         which %= SESSIONS;
         vm.prank(vm.addr(OWNER));
         ACCOUNT.revokeSessions(_one(which));
         _stopped[which] = true;
+        success();
     }
 
-    function pass(uint32 time) external {
+    function pass(uint32 time) external plays {
         vm.warp(block.timestamp + bound(time, 1, 20 days));
+        success();
     }
 
     function _amounts(uint256 which, uint96 amount, uint96 fee) private view returns (uint256, uint256) {
@@ -158,9 +167,8 @@ contract Spender is Checks {
     }
 }
 
-contract SpendingInvariants is World {
+contract SpendingInvariants is World, Game {
     Spender private spender;
-    address[] private _targets;
 
     function setUp() public override {
         super.setUp();
@@ -174,11 +182,15 @@ contract SpendingInvariants is World {
         bytes32[5] memory words = Policies.pack(second);
         account.installSession(words, installSignature(words));
         spender = new Spender(account, address(entryPoint), usd, ovpp, [policyOf(), second]);
-        _targets.push(address(spender));
-    }
-
-    function targetContracts() external view returns (address[] memory) {
-        return _targets;
+        bytes4[] memory needed = new bytes4[](5);
+        needed[0] = Spender.payByEntryPoint.selector;
+        needed[1] = Spender.payByLane.selector;
+        needed[2] = Spender.payByStranger.selector;
+        needed[3] = Spender.freeze.selector;
+        needed[4] = Spender.pass.selector;
+        bytes4[] memory rare = new bytes4[](1);
+        rare[0] = Spender.revoke.selector;
+        play(spender, needed, rare);
     }
 
     /// @dev The rules below, checked together, as each would be played on its own otherwise.

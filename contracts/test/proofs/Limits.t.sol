@@ -48,18 +48,25 @@ contract LimitProofs is Checks {
         return keccak256(abi.encode(keccak256(abi.encode(words)), SESSIONS_SLOT));
     }
 
-    /// @dev Whatever was spent before: a payment that goes through is within every limit and its books are right.
+    function _holdSlot(bytes32[5] memory words) private pure returns (bytes32) {
+        return keccak256(abi.encode(keccak256(abi.encode(words)), uint256(SESSIONS_SLOT) + 2));
+    }
+
+    /// @dev Whatever was spent before: a payment that goes through is within every limit, its books are right, and the
+    /// session was live or had been held until now at most.
     function check_paymentKeepsEveryLimit(
         uint96 maxPayment,
         uint96 maxPeriod,
         uint96 maxTotal,
         uint96 maxFee,
         uint256 state,
+        uint256 heldUntil,
         uint256 amount,
         uint256 fee
     ) external {
         bytes32[5] memory words = _policy(maxPayment, maxPeriod, maxTotal, maxFee, 999_999_000, 1_000_100_000);
         vm.store(address(account), _slot(words), bytes32(state));
+        vm.store(address(account), _holdSlot(words), bytes32(heldUntil));
         vm.prank(ENTRY_POINT);
         (bool done,) =
             address(account).call(abi.encodeCall(OpenVPPAccount.payBill, (words, bytes16("r"), amount, fee, false)));
@@ -68,13 +75,14 @@ contract LimitProofs is Checks {
             assert(later == state);
             return;
         }
-        assert(state & 0xff == 1);
+        assert(state & 0xff == 1 || (state & 0xff == 9 && heldUntil <= 1_000_000_000));
         assert(fee <= maxFee);
         assert(amount + fee <= maxPayment);
         assert(later >> 160 == (state >> 160) + amount + fee);
         assert(later >> 160 <= maxTotal);
         assert((later >> 64) & type(uint96).max <= maxPeriod);
-        assert(later & type(uint40).max == state & type(uint40).max);
+        assert(later & 0xff == 1);
+        assert(uint32(later >> 8) == uint32(state >> 8));
     }
 
     function check_wrong_noPaymentGoesThrough(uint256 amount) external {
