@@ -1,0 +1,140 @@
+"""Writing an operation that is to be sent, and counting it against its grant."""
+
+import datetime
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Case, F, Q, When
+
+from controls import operations as controls
+from openvpp.core import db, errors, fields
+from relayer import models as relayer_models
+from wallets import models, queries
+from wallets.domain import grant_period, limits, operation_states
+from wallets.operations import ending
+
+SUBMIT_LEASE = datetime.timedelta(seconds=30)
+
+
+class UnableToReserve(errors.UnableTo):
+    """The grant does not allow it; `code` says which of its limits stands against it."""
+
+
+@db.transaction_required
+def reserve(
+    *,
+    wallet: models.Wallet,
+    grant: models.SessionKeyGrant | None,
+    quote: relayer_models.FeeQuote | None,
+    kind: models.Operation.Kind,
+    reference: str,
+    intent: Mapping[str, Any],
+    spend_units: int,
+    now: datetime.datetime,
+    is_sent_at_once: bool = False,
+) -> models.Operation:
+    """Write an operation that is to be sent, and count `spend_units` against the grant's limits.
+
+    With `is_sent_at_once` the caller takes the lease to send it, and owes `submit_reserved` after the commit; while
+    another operation of the wallet is on its way there is no lease.
+
+    Without a quote the utility pays the network fee, whatever it is when the operation is sent.
+
+    :raises UnableToReserve: the grant is another wallet's, not alive, not started, expired, or a limit stands against
+        it: nothing is written.
+    :raises controls.RefusedByPolicy: a spending policy of the utility, program or customer refuses it, or the wallet is
+        frozen.
+    """
+    period_started_at = None
+    if grant is not None:
+        period_started_at = _count(wallet=wallet, grant=grant, spend_units=spend_units, now=now)
+    if kind in queries.SPENDING:
+        case = queries.get_spending_case(wallet=wallet, kind=kind, intent=intent, spend_units=spend_units, now=now)
+        controls.require_allowed(layers=case.layers, request=case.request, facts=case.facts)
+    is_leased = is_sent_at_once and not is_wallet_busy(wallet_id=wallet.pk)
+    operation: models.Operation = models.Operation.objects.create(
+        wallet=wallet,
+        grant=grant,
+        quote=quote,
+        kind=kind,
+        reference=reference,
+        intent=dict(intent),
+        spend_units=spend_units,
+        spend_period_started_at=period_started_at,
+        attempts=1 if is_leased else 0,
+        leased_until=now + SUBMIT_LEASE if is_leased else None,
+        created_at=now,
+        updated_at=now,
+    )
+    models.OperationTransition.objects.create(operation=operation, state=operation.state, made_at=now)
+    return operation
+
+
+def _count(
+    *, wallet: models.Wallet, grant: models.SessionKeyGrant, spend_units: int, now: datetime.datetime
+) -> datetime.datetime:
+    if grant.wallet_id != wallet.pk:
+        raise UnableToReserve("This app's permission is for another wallet.", code="grant_of_another_wallet")
+    if now < grant.starts_at:
+        raise UnableToReserve("This app's permission to pay has not started.", code="grant_not_started")
+    started_at = grant_period.started_at(starts_at=grant.starts_at, period_seconds=grant.period_seconds, now=now)
+    spend = ending.units_of(spend_units)
+    taken = (
+        models.SessionKeyGrant.objects.filter(
+            pk=grant.pk, state__in=models.SessionKeyGrant.LIVE_STATES, ends_at__gt=now
+        )
+        .filter(limit_per_payment_units__gte=spend_units)
+        .filter(reserved_total_units__lte=F("limit_total_units") - spend)
+        .filter(
+            Q(period_started_at=started_at, reserved_in_period_units__lte=F("limit_per_period_units") - spend)
+            | Q(period_started_at__lt=started_at, limit_per_period_units__gte=spend_units)
+        )
+        .update(
+            reserved_in_period_units=Case(
+                When(period_started_at=started_at, then=F("reserved_in_period_units") + spend),
+                default=spend,
+                output_field=fields.Uint256Field(),
+            ),
+            reserved_total_units=F("reserved_total_units") + spend,
+            period_started_at=started_at,
+        )
+    )
+    if taken != 1:
+        grant.refresh_from_db()
+        raise _refusal(grant=grant, spend_units=spend_units, period_started_at=started_at, now=now)
+    return started_at
+
+
+def _refusal(
+    *, grant: models.SessionKeyGrant, spend_units: int, period_started_at: datetime.datetime, now: datetime.datetime
+) -> UnableToReserve:
+    if grant.ends_at <= now or grant.state == models.SessionKeyGrant.State.EXPIRED:
+        return UnableToReserve(
+            "This app's permission to pay has expired. Agree to it again in the app.",
+            code="grant_expired",
+            extra={"expired_at": grant.ends_at.isoformat()},
+        )
+    if grant.state not in models.SessionKeyGrant.LIVE_STATES:
+        return UnableToReserve(
+            "This app's permission to pay was withdrawn. Agree to it again in the app.",
+            code="grant_not_active",
+            extra={"grant_state": grant.state},
+        )
+    limit = limits.first_against(spend_units=spend_units, limits=grant.limits(period_started_at=period_started_at))
+    if limit is not None:
+        return UnableToReserve(
+            f"This is more than the limit {limit.words} that you agreed to.",
+            code=limit.code,
+            extra={
+                "needed_units": str(spend_units),
+                "limit_units": str(limit.limit_units),
+                "left_units": str(limit.left_units),
+            },
+        )
+    return UnableToReserve("Another payment was counted at the same moment. Try again.", code="grant_busy")
+
+
+def is_wallet_busy(*, wallet_id: uuid.UUID) -> bool:
+    """Say whether an operation of a wallet is on its way to the chain."""
+    return models.Operation.objects.filter(wallet_id=wallet_id, state__in=operation_states.IN_FLIGHT).exists()

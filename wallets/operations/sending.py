@@ -1,0 +1,234 @@
+"""Sending an operation: built, sponsored, signed and queued under a lease."""
+
+import datetime
+import uuid
+
+from django.db.models import F
+
+from contracts.bindings import user_operations
+from controls import operations as controls
+from openvpp.core import db, errors
+from relayer import operations as relayer
+from wallets import models, queries
+from wallets.adapters import submission
+from wallets.domain import prepared as prepared_operations
+from wallets.operations import ending, reserving
+
+State = models.Operation.State
+GrantState = models.SessionKeyGrant.State
+SEND_WITHIN = datetime.timedelta(minutes=5)
+SIGN_WITHIN = datetime.timedelta(minutes=2)
+MOST_ATTEMPTS = 100
+WITHDRAWN = "The permission to pay was withdrawn before the operation could be sent."
+
+
+class UnableToSubmit(errors.UnableTo):
+    """It is not to be sent, or not now."""
+
+
+@db.durable
+def submit(*, operation_id: uuid.UUID, now: datetime.datetime) -> None:
+    """Build, sponsor, sign and queue a reserved operation; one that can never be sent is ended as failed.
+
+    Where the customer's phone keeps the key, what it is to sign is written down for it, and it is queued when the
+    signature comes.
+
+    Safe to run twice and by several at once: a lease admits one, and only what is still reserved is queued.
+
+    :raises UnableToSubmit: `already_submitted`, `being_submitted`, `wallet_busy` while another operation of the wallet
+        is on its way, or `screening_held` while nobody can say whether an address is listed.
+    :raises errors.Unreachable: node, signer or price source did not answer; the operation stays reserved.
+    """
+    lease = _lease(operation_id=operation_id, now=now)
+    if lease is None:
+        return
+    operation, leased_until = lease
+    _send(operation=operation, leased_until=leased_until, now=now)
+
+
+@db.durable
+def submit_reserved(*, operation: models.Operation, now: datetime.datetime) -> None:
+    """Do the same for an operation that was reserved a moment ago to be sent at once; its state is that of its row.
+
+    :raises UnableToSubmit: as `submit`.
+    :raises errors.Unreachable: as `submit`.
+    """
+    if operation.leased_until is None:
+        raise _busy()
+    _send(operation=operation, leased_until=operation.leased_until, now=now)
+
+
+def _send(*, operation: models.Operation, leased_until: datetime.datetime, now: datetime.datetime) -> None:
+    try:
+        _screen(operation=operation, now=now)
+        signed = submission.prepare(operation=operation, expires_at=now + SEND_WITHIN)
+    except controls.UnableToCheckYet as error:
+        _release(operation_id=operation.pk, leased_until=leased_until, counted=1)
+        raise UnableToSubmit(error.detail, code=error.code) from error
+    except (errors.UnableTo, errors.Refused) as error:
+        _give_up(operation=operation, leased_until=leased_until, reason=str(error), now=now)
+        return
+    except errors.Unreachable:
+        _release(operation_id=operation.pk, leased_until=leased_until, counted=1)
+        raise
+    except Exception:
+        _release(operation_id=operation.pk, leased_until=leased_until, counted=0)
+        raise
+    _go_on(operation=operation, leased_until=leased_until, prepared=signed, now=now)
+
+
+@db.transaction_required
+def queue(
+    *,
+    operation: models.Operation,
+    signed: user_operations.UserOperation,
+    expires_at: datetime.datetime,
+    now: datetime.datetime,
+) -> None:
+    """Hand a locked operation's signed user operation to the relayer, or end it if its permission was withdrawn.
+
+    `expires_at` is what the sponsor signed for.
+
+    :raises UnableToSubmit: `wallet_busy` while another operation of the wallet is on its way.
+    """
+    if _end_if_withdrawn(operation=operation, now=now):
+        return
+    _require_free_wallet(operation)
+    operation.user_operation = relayer.queue(
+        operation=signed,
+        quote=operation.quote,
+        utility_id=operation.wallet.utility_id,
+        chain_id=operation.wallet.chain_id,
+        expires_at=expires_at,
+        now=now,
+    )
+    ending.move(operation=operation, state=State.QUEUED, detail="", now=now)
+    ending.move_grant(operation=operation, before=GrantState.PENDING, after=GrantState.INSTALLING)
+
+
+def _screen(*, operation: models.Operation, now: datetime.datetime) -> None:
+    """Check whom an operation pays, and who pays."""
+    if operation.kind in queries.SPENDING:
+        controls.screen(
+            utility_id=operation.wallet.utility_id,
+            direction="payout",
+            reference=f"operation:{operation.pk}",
+            addresses=[operation.wallet.address, *queries.get_payees(operation.intent)],
+            now=now,
+        )
+
+
+@db.transaction
+def _lease(*, operation_id: uuid.UUID, now: datetime.datetime) -> tuple[models.Operation, datetime.datetime] | None:
+    operation = queries.lock_operation(operation_id=operation_id)
+    _require_unsent(operation)
+    if operation.leased_until is not None and operation.leased_until >= now:
+        raise UnableToSubmit("The operation is being sent.", code="being_submitted")
+    reason = _never(operation=operation, now=now)
+    if reason:
+        ending.end(operation=operation, result=operation.ended(succeeded=False, reason=reason, receipt=None), now=now)
+        return None
+    _require_free_wallet(operation)
+    operation.leased_until = now + reserving.SUBMIT_LEASE
+    operation.attempts += 1
+    operation.save(update_fields=["leased_until", "attempts"])
+    return operation, operation.leased_until
+
+
+def _never(*, operation: models.Operation, now: datetime.datetime) -> str:
+    if operation.quote is not None and operation.quote.expires_at <= now:
+        return "The quoted network fee expired before the operation could be sent."
+    if operation.grant is not None and operation.grant.state not in models.SessionKeyGrant.LIVE_STATES:
+        return WITHDRAWN
+    if operation.attempts >= MOST_ATTEMPTS:
+        return f"It could not be sent in {MOST_ATTEMPTS} attempts."
+    return queries.get_freeze_reason(operation=operation)
+
+
+def _require_unsent(operation: models.Operation) -> None:
+    if operation.state != State.RESERVED:
+        raise UnableToSubmit(f"The operation is {operation.state} already.", code="already_submitted")
+
+
+def _require_free_wallet(operation: models.Operation) -> None:
+    _lock_wallet(wallet_id=operation.wallet_id)
+    if reserving.is_wallet_busy(wallet_id=operation.wallet_id):
+        raise _busy()
+
+
+def _busy() -> UnableToSubmit:
+    return UnableToSubmit("Another operation of this wallet is on its way; this one follows it.", code="wallet_busy")
+
+
+def _release(*, operation_id: uuid.UUID, leased_until: datetime.datetime, counted: int) -> None:
+    """Give the lease back; an attempt that reached nobody is not counted."""
+    leased = models.Operation.objects.filter(pk=operation_id, leased_until=leased_until)
+    leased.update(leased_until=None, attempts=F("attempts") - counted)
+
+
+@db.transaction
+def _go_on(
+    *,
+    operation: models.Operation,
+    leased_until: datetime.datetime,
+    prepared: user_operations.UserOperation,
+    now: datetime.datetime,
+) -> None:
+    _lock_again(operation=operation, leased_until=leased_until)
+    if prepared.signature:
+        queue(operation=operation, signed=prepared, expires_at=now + SEND_WITHIN, now=now)
+    elif not _end_if_withdrawn(operation=operation, now=now):
+        models.SignatureRequest.objects.create(
+            operation=operation,
+            user_operation=prepared_operations.to_json(prepared),
+            user_operation_hash="0x" + submission.hash_of(prepared, chain_id=operation.wallet.chain_id).hex(),
+            sign_by=now + SIGN_WITHIN,
+            lands_by=now + SEND_WITHIN,
+        )
+        ending.move(operation=operation, state=State.AWAITING_SIGNATURE, detail="", now=now)
+
+
+def _lock_again(*, operation: models.Operation, leased_until: datetime.datetime) -> None:
+    """Lock the row of an operation that was read before, and see that it is still ours to send."""
+    operation.state, until = _lock_state(operation_id=operation.pk)
+    _require_unsent(operation)
+    if until != leased_until:
+        raise UnableToSubmit("Another process is sending the operation.", code="being_submitted")
+
+
+def _end_if_withdrawn(*, operation: models.Operation, now: datetime.datetime) -> bool:
+    if operation.grant_id is None:
+        return False
+    if _lock_life(grant_id=operation.grant_id).is_live(now=now):
+        return False
+    ending.end(operation=operation, result=operation.ended(succeeded=False, reason=WITHDRAWN, receipt=None), now=now)
+    return True
+
+
+@db.transaction
+def _give_up(
+    *, operation: models.Operation, leased_until: datetime.datetime, reason: str, now: datetime.datetime
+) -> None:
+    _lock_again(operation=operation, leased_until=leased_until)
+    ending.end(operation=operation, result=operation.ended(succeeded=False, reason=reason, receipt=None), now=now)
+
+
+def _lock_state(*, operation_id: uuid.UUID) -> tuple[str, datetime.datetime | None]:
+    """Lock an operation until the open transaction ends; return its state and until when it is leased."""
+    row: tuple[str, datetime.datetime | None] = (
+        models.Operation.objects.select_for_update().values_list("state", "leased_until").get(pk=operation_id)
+    )
+    return row
+
+
+def _lock_wallet(*, wallet_id: uuid.UUID) -> None:
+    """Lock a wallet until the open transaction ends: one operation of it is queued at a time."""
+    models.Wallet.objects.select_for_update(no_key=True).values_list("pk").get(pk=wallet_id)
+
+
+def _lock_life(*, grant_id: uuid.UUID) -> models.SessionKeyGrant:
+    """Lock a grant until the open transaction ends, and read of it only whether it is alive."""
+    grant: models.SessionKeyGrant = (
+        models.SessionKeyGrant.objects.select_for_update(no_key=True).only("state", "ends_at").get(pk=grant_id)
+    )
+    return grant
