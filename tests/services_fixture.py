@@ -6,6 +6,7 @@ inherit the addresses of the process that started them and make databases of the
 
 import atexit
 import ctypes
+import functools
 import os
 import pathlib
 import shutil
@@ -19,6 +20,7 @@ from collections.abc import Callable
 import pytest
 
 from openvpp.stack import embedded, layout
+from tests import template_database
 
 ANSWERS_WITHIN_S = 30.0
 _PR_SET_PDEATHSIG = 1
@@ -41,15 +43,18 @@ def _start_what_is_missing() -> None:
         postgres = embedded.Postgres(
             directory=directory / "postgres", port=layout.free_port(), password="tests", durable=False
         )
+        template_database.prepare(postgres, running=_serve)
         _serve(postgres)
         os.environ["DATABASE_URL"] = postgres.url()
+        os.environ["TEST_DATABASE_TEMPLATE"] = template_database.NAME
     if "REDIS_URL" not in os.environ:
         redis = embedded.Redis(directory=directory / "redis", port=layout.free_port(), password="tests", durable=False)
         _serve(redis)
         os.environ["REDIS_URL"] = redis.url
 
 
-def _serve(service: embedded.Postgres | embedded.Redis) -> None:
+def _serve(service: embedded.Postgres | embedded.Redis) -> Callable[[], None]:
+    """Start a service and wait until it answers; returns what stops it, which the end of this process does too."""
     service.prepare()
     process = subprocess.Popen(
         service.command,
@@ -65,6 +70,7 @@ def _serve(service: embedded.Postgres | embedded.Redis) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.exit(f"{type(service).__name__} for the tests did not start: {' '.join(service.command)}", 1)
         time.sleep(0.05)
+    return functools.partial(_end, process, service.stop_signal)
 
 
 def _end(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:

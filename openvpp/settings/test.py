@@ -25,3 +25,6 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+
+if template := os.environ.get("TEST_DATABASE_TEMPLATE"):
+    DATABASES["default"].setdefault("TEST", {})["TEMPLATE"] = template
