@@ -113,6 +113,33 @@ def screen(
         raise UnableToCheckYet("The addresses cannot be checked now; this waits until they can.", code="screening_held")
 
 
+@db.durable
+def find_listed(*, utility_id: int, reference: str, addresses: Iterable[str], now: datetime.datetime) -> set[str]:
+    """Return those of the addresses that are listed, once that is written down.
+
+    While nobody can say none is returned: whatever is sent is checked again by `screen`, by the utility's rule.
+    """
+    wanted = sorted(set(addresses))
+    try:
+        listed = screening.check(addresses=wanted) if wanted else set()
+    except errors.Unreachable as error:
+        logger.warning("addresses not checked: reference=%s reason=%s", reference, error)
+        return set()
+    if listed:
+        models.Screening.objects.create(
+            utility_id=utility_id,
+            reference=reference,
+            direction=models.Screening.Direction.PAYOUT,
+            addresses=wanted,
+            listed=sorted(listed),
+            outcome=models.Screening.Outcome.LISTED,
+            decision=models.Screening.Decision.HELD,
+            provider=screening.name(),
+            made_at=now,
+        )
+    return listed
+
+
 def _decide(*, outcome: models.Screening.Outcome, when_down: str) -> models.Screening.Decision:
     if outcome == models.Screening.Outcome.CLEAR:
         return models.Screening.Decision.PASSED

@@ -124,14 +124,16 @@ class UnableToApplyChange(errors.UnableTo):
 
 
 @db.durable
-def apply_change(*, change_id: str, now: datetime.datetime) -> None:
+def apply_change(*, change_id: str, now: datetime.datetime, key_id: int | None = None) -> None:
     """Have the signer seal a key as two people decided; safe to run twice.
+
+    A change of a treasury's caps names its key; one of a utility's treasury is for each customer's, given as `key_id`.
 
     :raises errors.Unreachable: the signer does not answer.
     :raises UnableToApplyChange: there is no such decision, or the key has changed since.
     """
     try:
-        signer.apply_change(change_id=change_id)
+        signer.apply_change(change_id=change_id, key_id=key_id)
     except signer.SignerRefused as refusal:
         logger.error("change not applied: change=%s code=%s at=%s", change_id, refusal.code, now)  # noqa: TRY400
         raise UnableToApplyChange(refusal.reason, code=refusal.code) from None

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from django.db.models import Q, QuerySet
+
 from contracts.bindings import sessions, words
 from custody import models
 from custody.domain import chain, policies
@@ -49,6 +51,30 @@ def session_policy(*, key: models.SealedKey) -> sessions.SessionPolicy:
     return policy.on_chain(key=words.parse_address(str(key.address)))
 
 
+_CUSTOMERS = "wallet:customer:"
+
+
+def owner_keys_sealed_for(*, customer_id: int, payee: str) -> list[int]:
+    """Return the ids of the keys that own, or are to own, a customer's wallet and let it pay this address."""
+    subject = f"{_CUSTOMERS}{customer_id}"
+    keys = _sealed_for(payee=payee).filter(Q(subject=subject) | Q(subject__startswith=f"{subject}:"))
+    return list(keys.order_by("pk").values_list("pk", flat=True))
+
+
+def customers_sealed_for(*, utility_id: int, payee: str) -> list[int]:
+    """Return the ids of a utility's customers the keys of whose wallets let them pay this address."""
+    subjects = _sealed_for(payee=payee).filter(subject__startswith=_CUSTOMERS).values_list("subject", flat=True)
+    found = {int(subject.split(":")[2]) for subject in subjects}
+    rows = customer_models.Customer.objects.of_utility(utility_id).values_list("pk", flat=True)
+    return sorted(found & set(rows))
+
+
+def _sealed_for(*, payee: str) -> "QuerySet[models.SealedKey]":
+    return models.SealedKey.objects.filter(
+        purpose=models.SealedKey.Purpose.WALLET_OWNER, disabled_at__isnull=True, policy__payee=payee.lower()
+    )
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Whose account it is: a customer's, or a program's treasury by its label."""
@@ -80,7 +106,7 @@ def lock_key(*, key_id: int) -> models.SealedKey:
 
     :raises UnableToFindKey: there is none.
     """
-    key = models.SealedKey.objects.select_for_update(no_key=True).filter(pk=key_id).first()
+    key = models.SealedKey.objects.select_related("secret").select_for_update(of=("self",), no_key=True).filter(pk=key_id).first()
     if key is None:
         raise UnableToFindKey("No such key.")
     return key

@@ -233,6 +233,35 @@ class PayoutAdmin(tenant_admin.ReadOnlyTenantAdmin):
     search_fields = ("event_device__device__name", "settlement__event__name", "recipient_wallet__customer__name")
 
 
+@admin.register(models.HeldPayout)
+class HeldPayoutAdmin(tenant_admin.ReadOnlyTenantAdmin):
+    """Payouts that were set aside, and why. Two administrators release one."""
+
+    viewed_by = EVERYBODY
+    list_display = ("payout", "state", "reason", "held_at", "failure", "change")
+    list_filter = ("state",)
+    list_select_related = ("payout__event_device__device", "change")
+    search_fields = ("payout__event_device__device__name", "payout__settlement__event__name")
+    ordering = ("-held_at",)
+    exclude = ("operation",)
+    actions = ("ask_for_release",)
+
+    @admin.action(description="Ask for the release of the selected payout", permissions=["propose"])
+    def ask_for_release(
+        self, request: http.HttpRequest, holds: "django_models.QuerySet[models.HeldPayout]"
+    ) -> http.HttpResponse | None:
+        """Go to where one administrator asks and another decides."""
+        chosen = list(holds[:2])
+        if len(chosen) != 1:
+            messages.error(request, "Choose one payout.")
+            return None
+        return shortcuts.redirect("admin:controls_changerequest_propose", "release_payout", str(chosen[0].pk))
+
+    def has_propose_permission(self, request: http.HttpRequest) -> bool:
+        """Say whether the person may ask for changes anywhere."""
+        return self._may(request, {tenant_admin.Roles.ADMINISTRATOR}, None)
+
+
 @admin.register(models.Settlement)
 class SettlementAdmin(tenant_admin.ReadOnlyTenantAdmin):
     """What events earned, and the transaction that paid it."""

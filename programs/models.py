@@ -196,6 +196,7 @@ class Settlement(models.Model):
         PAYING = "paying", "Paying"
         PAID = "paid", "Paid"
         FAILED = "failed", "Failed; may be tried again"
+        SET_ASIDE = "set_aside", "All of it set aside"
         NOTHING_DUE = "nothing_due", "Nothing due"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -234,6 +235,7 @@ class Payout(models.Model):
         NONE = "none", "Nothing due"
         PENDING = "pending", "Pending"
         PAID = "paid", "Paid"
+        HELD = "held", "Set aside"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     settlement = models.ForeignKey(Settlement, on_delete=models.PROTECT, related_name="payouts")
@@ -256,7 +258,8 @@ class Payout(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(state="none", amount_units=0) | Q(state__in=["pending", "paid"], amount_units__gt=0),
+                condition=Q(state="none", amount_units=0)
+                | Q(state__in=["pending", "paid", "held"], amount_units__gt=0),
                 name="payout_pays_something_or_nothing",
             ),
         ]
@@ -275,6 +278,50 @@ class Payout(models.Model):
     def alone(self) -> "list[Payout]":
         """This payout as a list of one."""
         return [self]
+
+
+class HeldPayout(models.Model):
+    """A payout that was set aside, because its wallet is on a list; its neighbours are paid without it.
+
+    Two people release it. It is then checked again, and paid under a reference of its own, which the chain pays once.
+    """
+
+    class State(models.TextChoices):
+        HELD = "held", "Set aside"
+        RELEASED = "released", "Released, not yet paid"
+        PAID = "paid", "Paid"
+
+    payout = models.OneToOneField(Payout, on_delete=models.PROTECT, primary_key=True, related_name="hold")
+    reason = models.CharField(max_length=300)
+    held_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=State, default=State.HELD)
+    change = models.ForeignKey(
+        "controls.ChangeRequest",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="By which two people released it.",
+    )
+    reference = fields.ReferenceField(unique=True)
+    operation = models.ForeignKey(
+        "wallets.Operation", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    failure = models.CharField(max_length=500, blank=True, help_text="Why it was not paid when it was released.")
+
+    utility_path = "payout__settlement__event__program__utility"
+    user_path = ""
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="held") | Q(change__isnull=False), name="held_payout_released_by_change"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.payout}: {self.get_state_display()}"
 
 
 class PayoutTransfer(models.Model):

@@ -122,6 +122,19 @@ def get_event_days(*, device_id: uuid.UUID, event: models.Event, zone: zoneinfo.
     return days
 
 
+def get_event(*, event_id: uuid.UUID) -> models.Event:
+    """Return an event with its program and utility.
+
+    :raises UnableToFindProgram: there is none.
+    """
+    event: models.Event | None = (
+        models.Event.objects.select_related("program__utility", "program__treasury_wallet").filter(pk=event_id).first()
+    )
+    if event is None:
+        raise UnableToFindProgram("There is no such event.", code="not_found")
+    return event
+
+
 @db.transaction_required
 def lock_event(*, event_id: uuid.UUID) -> models.Event:
     """Return an event that nobody else changes until the transaction ends.

@@ -128,6 +128,17 @@ class WalletAdmin(tenant_admin.ReadOnlyTenantAdmin):
         return self._may(request, FREEZERS, None)
 
 
+@admin.register(models.TreasuryMove)
+class TreasuryMoveAdmin(tenant_admin.ReadOnlyTenantAdmin):
+    """How far wallets have followed a utility's treasury."""
+
+    viewed_by = VIEWERS
+    list_display = ("wallet", "change", "state", "attempts", "failure", "created_at", "ended_at")
+    list_filter = ("state",)
+    list_select_related = ("wallet", "change")
+    ordering = ("-created_at", "-pk")
+
+
 @admin.register(models.Operation)
 class OperationAdmin(tenant_admin.ReadOnlyTenantAdmin):
     viewed_by = VIEWERS

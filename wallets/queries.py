@@ -346,6 +346,16 @@ def get_freeze_reason(*, operation: models.Operation) -> str:
     return f"The wallet is frozen: {freeze.reason}" if freeze is not None else ""
 
 
+def get_treasury_reason(*, operation: models.Operation) -> str:
+    """Return why a bill payment may not be sent because its utility's treasury moved; empty when it may."""
+    if operation.kind != models.Operation.Kind.BILL_PAYMENT:
+        return ""
+    treasury = customer_models.Utility.objects.values_list("treasury_address", flat=True)
+    if operation.intent.get("payee") in (None, treasury.get(pk=operation.wallet.utility_id)):
+        return ""
+    return "The utility's treasury moved since this was agreed to. Agree to pay the new one in the app."
+
+
 def get_payees(intent: Mapping[str, Any]) -> list[str]:
     """Return whom an operation pays."""
     return [*intent.get("recipients", ()), *([intent["payee"]] if intent.get("payee") else ())]

@@ -9,7 +9,7 @@ from django.core import exceptions
 from contracts.bindings import words
 from controls import models
 from customers import models as customer_models
-from openvpp.core import errors
+from openvpp.core import errors, upcalls
 
 FIELDS = (
     "treasury_address",
@@ -59,8 +59,11 @@ def require_sound(*, subject: str, after: Mapping[str, Any]) -> None:
 
 
 def apply(*, subject: str, after: Mapping[str, Any], change: models.ChangeRequest, now: datetime.datetime) -> None:
-    """Write the terms. Customers' owner keys follow a new treasury by `manage.py change_payee`."""
-    _sound(subject, after).save(update_fields=[*FIELDS])
+    """Write the terms. From here on the old treasury is paid nothing; customers' keys follow to a new one."""
+    utility = _sound(subject, after)
+    utility.save(update_fields=[*FIELDS])
+    if utility.treasury_address != change.before["treasury_address"]:
+        upcalls.call(event="controls.treasury_changed", change_id=str(change.pk), now=now)
 
 
 def _sound(subject: str, after: Mapping[str, Any]) -> customer_models.Utility:

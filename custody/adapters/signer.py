@@ -40,13 +40,13 @@ def sign(*, key_id: int, intent: Mapping[str, Any]) -> bytes:
     return bytes.fromhex(str(answer["signature"]).removeprefix("0x"))
 
 
-def apply_change(*, change_id: str) -> None:
+def apply_change(*, change_id: str, key_id: int | None) -> None:
     """Have a key sealed as two people decided.
 
     :raises errors.Unreachable: no answer.
     :raises SignerRefused: a final no.
     """
-    _post("/v1/changes", {"change_id": change_id})
+    _post("/v1/changes", {"change_id": change_id} if key_id is None else {"change_id": change_id, "key_id": key_id})
 
 
 def health() -> Mapping[str, Any]:

@@ -10,12 +10,26 @@ BEGIN
 END $$;
 CREATE TRIGGER custody_consent_append_only BEFORE UPDATE OR DELETE ON custody_consent
     FOR EACH ROW EXECUTE FUNCTION custody_refuse_change();
+CREATE FUNCTION custody_record_closing_now() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.recorded_at < now() - interval '10 minutes' THEN
+        RAISE EXCEPTION 'the wish to close an account counts from now'
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'closing_counts_from_now';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER custody_consent_counts_from_now BEFORE INSERT ON custody_consent
+    FOR EACH ROW WHEN (NEW.terms ->> 'type' = 'ovpp_closing') EXECUTE FUNCTION custody_record_closing_now();
 CREATE TRIGGER custody_signaturelog_append_only BEFORE UPDATE OR DELETE ON custody_signaturelog
     FOR EACH ROW EXECUTE FUNCTION custody_refuse_change();
+"""
+DROP = """
+DROP FUNCTION custody_refuse_change() CASCADE;
+DROP FUNCTION custody_record_closing_now() CASCADE;
 """
 
 
 class Migration(migrations.Migration):
     dependencies = [("custody", "0001_initial")]
 
-    operations = [migrations.RunSQL(REFUSE, "DROP FUNCTION custody_refuse_change() CASCADE;")]
+    operations = [migrations.RunSQL(REFUSE, DROP)]

@@ -117,7 +117,13 @@ class Application:
             change_id = uuid.UUID(str(body.get("change_id")))
         except ValueError:
             raise UnableToAnswer("Send change_id.", code="malformed") from None
-        key = apply_change.apply_change(change_id=change_id, ring=self._ring)
+        key_id = body.get("key_id")
+        if key_id is None:
+            key = apply_change.apply_change(change_id=change_id, ring=self._ring)
+        elif isinstance(key_id, int) and not isinstance(key_id, bool):
+            key = apply_change.apply_payee(change_id=change_id, key_id=key_id, ring=self._ring)
+        else:
+            raise UnableToAnswer("A key_id is a number.", code="malformed")
         return 200, {"key_id": key.pk, "policy": key.policy}
 
 

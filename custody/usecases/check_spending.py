@@ -13,6 +13,8 @@ from controls.domain import conditions, spending
 from custody import models, queries
 from custody.domain import caps, intents, policies
 
+BILL_PAYMENT = "billing.payment"
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Spend:
@@ -47,7 +49,7 @@ def _read(*, policy: policies.Policy, call_data: bytes) -> _Spend | None:
         except accounts.UnableToReadCall:
             return None
         return _Spend(
-            action="billing.payment",
+            action=BILL_PAYMENT,
             token=payment.policy.token,
             payees=(payment.policy.payee,),
             units=payment.leaving_units,
@@ -69,6 +71,9 @@ def _check_policies(*, account: bytes, chain_id: int, spend: _Spend, now: dateti
     place = queries.get_place(account=account)
     if place is None:
         return _check_frozen(account=account, chain_id=chain_id)
+    treasury = words.parse_address(str(place.utility.treasury_address))
+    if spend.action == BILL_PAYMENT and any(payee != treasury for payee in spend.payees):
+        return policies.Denied("other_treasury", "The utility's treasury moved; agree to pay the new one.")
     verdict = spending.decide(
         layers=controls.get_layers(utility_id=place.utility.pk, customer_id=place.customer_id, program=place.program),
         request=conditions.Request(

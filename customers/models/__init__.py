@@ -1,6 +1,7 @@
 """Utilities (the tenants), people, accounts, premises and the service they take, by subject."""
 
 from customers.models.accounts import AccountAccess, ClaimAttempt, CustomerAccount
+from customers.models.closings import Closing
 from customers.models.people import Customer, SignIn, User, UserManager
 from customers.models.service import MeterInstallation, Premise, ServiceAgreement, ServicePoint
 from customers.models.tenants import AcceptedToken, FeeMode, StaffRole, TenantQuerySet, Utility
@@ -9,6 +10,7 @@ __all__ = [
     "AcceptedToken",
     "AccountAccess",
     "ClaimAttempt",
+    "Closing",
     "Customer",
     "CustomerAccount",
     "FeeMode",

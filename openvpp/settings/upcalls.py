@@ -6,13 +6,15 @@ UPCALLS: dict[str, list[str]] = {
     "user_operation.changed": ["wallets.usecases.follow_operation.follow"],
     # wallets -> the app that asked: kwargs `outcome` (wallets.domain.outcome.Outcome), `now`.
     "operation.billing.payment": ["billing.usecases.pay_bill.finish"],
-    "operation.programs.payout": ["programs.usecases.settle_event.finish"],
+    "operation.programs.payout": ["programs.usecases.finish_payouts.finish"],
     "operation.wallets.revoke_session": ["wallets.usecases.revoke_session_key.finish"],
     "operation.wallets.announce_exit": ["wallets.usecases.leave_custody.on_announced"],
     "operation.wallets.cancel_exit": ["wallets.usecases.leave_custody.on_cancelled"],
     "operation.wallets.exit": ["wallets.usecases.leave_custody.on_exited"],
     "operation.wallets.announce_owner": ["wallets.usecases.rotate_owner_key.on_announced"],
     "operation.wallets.change_owner": ["wallets.usecases.rotate_owner_key.on_changed"],
+    # controls -> wallets: kwargs `change_id`, `now`.
+    "controls.treasury_changed": ["wallets.usecases.follow_treasury.on_treasury_changed"],
     # customers -> wallets: kwargs `user_id`, `now`.
     "customers.access_ended": ["wallets.usecases.revoke_session_key.on_access_ended"],
     # customers -> wallets: kwargs `sign_in_id`, `now`.
@@ -38,6 +40,7 @@ JOBS: dict[str, str] = {
     "wallets.ask_exit": "wallets.usecases.leave_custody.ask_for_customer",
     "wallets.carry_out_exit": "wallets.usecases.leave_custody.carry_out",
     "wallets.announce_owner": "wallets.usecases.rotate_owner_key.announce",
+    "wallets.follow_treasury": "wallets.usecases.follow_treasury.follow",
     "wallets.renew_leaves": "wallets.usecases.rotate_owner_key.renew_leaves",
     "wallets.change_owner": "wallets.usecases.rotate_owner_key.carry_out",
     "billing.issue_drafts": "billing.usecases.issue_drafts.issue_drafts",
@@ -46,6 +49,7 @@ JOBS: dict[str, str] = {
     "ders.register_device": "ders.usecases.add_device.register",
     "ders.deliver_command": "ders.usecases.deliver_command.deliver",
     "ders.expire_command": "ders.usecases.deliver_command.expire",
+    "programs.pay_held": "programs.usecases.pay_held.start",
     "programs.advance_event": "programs.usecases.dispatch_event.advance",
 }
 
@@ -60,5 +64,6 @@ CHANGES: dict[str, str] = {
     "treasury_caps": "custody.usecases.change_treasury_caps",
     "custody_exit": "wallets.usecases.change_custody_exit",
     "owner_key": "wallets.usecases.change_owner_key",
+    "release_payout": "programs.usecases.change_hold",
     "program_treasury": "programs.usecases.change_treasury",
 }

@@ -12,18 +12,14 @@ import logging
 import secrets
 import uuid
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Collection
 
-from billing import operations as billing
-from contracts.bindings import events, words
 from customers import models as customer_models
 from ders import queries as ders
-from notifications import models as notice_models
-from notifications import operations as notifications
-from openvpp.core import db, errors, money, period
+from openvpp.core import db, errors, period
 from programs import models, queries
 from programs.domain import baseline, earnings, proof
-from relayer.domain import receipts
+from programs.usecases import prove_payouts, set_aside
 from wallets import models as wallet_models
 from wallets import operations as wallets
 from wallets.domain import intents
@@ -53,7 +49,11 @@ def start(
     :raises UnableToSettleEvent: `already_settled`, `event_not_dispatched`, `window_not_over` or `telemetry_missing`;
         nothing is written and nothing is paid.
     """
-    settlement = _compute(event_id=event_id, by=by, accept_gaps=accept_gaps, now=now)
+    event = queries.get_event(event_id=event_id)
+    queries.require_manager(user=by, utility_id=event.program.utility_id)
+    wallets_due = [part.device.customer.wallet for part in event.devices.select_related("device__customer__wallet")]
+    listed = set_aside.find(event=event, wallets=wallets_due, now=now)
+    settlement = _compute(event_id=event_id, by=by, accept_gaps=accept_gaps, listed=listed, now=now)
     _submit(settlement=settlement, now=now)
     return models.Settlement.objects.get(pk=settlement.pk)
 
@@ -72,15 +72,23 @@ class UnableToRetrySettlement(errors.UnableTo):
 def retry(*, event_id: uuid.UUID, by: customer_models.User, now: datetime.datetime) -> models.Settlement:
     """Send the payouts of a settlement that failed again, with the same amounts and the same reference.
 
+    Whose wallet has come onto a list since is set aside.
+
     :raises queries.UnableToManageProgram: `by` is not a program manager of the utility.
     :raises UnableToRetrySettlement: `settlement_not_failed`.
     """
+    event = queries.get_event(event_id=event_id)
+    queries.require_manager(user=by, utility_id=event.program.utility_id)
+    failed = models.Settlement.objects.filter(event=event, state=State.FAILED).first()
+    waiting = list(_pending_by_wallet(settlement=failed)) if failed is not None else []
+    listed = set_aside.find(event=event, wallets=waiting, now=now)
     with db.transaction():
         event = queries.lock_event(event_id=event_id)
         queries.require_manager(user=by, utility_id=event.program.utility_id)
         settlement = models.Settlement.objects.filter(event=event, state=State.FAILED).first()
         if settlement is None:
             raise UnableToRetrySettlement("The settlement did not fail.", code="settlement_not_failed")
+        set_aside.hold(settlement=settlement, listed=listed, now=now)
         _reserve(settlement=settlement, event=event, now=now)
     _submit(settlement=settlement, now=now)
     return models.Settlement.objects.get(pk=settlement.pk)
@@ -107,40 +115,43 @@ def finish(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
         raise UnableToFinishSettlement(f"The settlement is {settlement.state} already.")
     if not outcome.succeeded or outcome.receipt is None:
         _fail(settlement=settlement, reason=outcome.reason or "There is no receipt.")
-        _book(event=event, settlement=settlement, outcome=outcome, paid_units=0, now=now)
+        prove_payouts.book(event=event, settlement=settlement, outcome=outcome, paid_units=0, now=now)
         return
     pending = _pending_by_wallet(settlement=settlement)
-    verdict = _prove(settlement=settlement, event=event, pending=pending, receipt=outcome.receipt)
+    verdict = prove_payouts.prove(settlement=settlement, event=event, pending=pending, receipt=outcome.receipt)
     if isinstance(verdict, proof.NotProven):
         logger.error("payouts not proven: settlement=%s reason=%s", settlement.pk, verdict.reason)
         _fail(settlement=settlement, reason=verdict.reason)
-        _book(event=event, settlement=settlement, outcome=outcome, paid_units=0, now=now)
+        prove_payouts.book(event=event, settlement=settlement, outcome=outcome, paid_units=0, now=now)
         return
-    models.PayoutTransfer.objects.bulk_create(
-        models.PayoutTransfer(
-            settlement=settlement,
-            recipient_wallet=wallet,
-            amount_units=units,
-            chain_id=wallet.chain_id,
-            transaction_hash=outcome.receipt.transaction_hash,
-            log_index=verdict.log_indexes[words.parse_address(wallet.address)],
-        )
-        for wallet, units in pending.items()
-    )
+    prove_payouts.count(settlement=settlement, pending=pending, verdict=verdict, receipt=outcome.receipt)
     settlement.payouts.filter(state=PayoutState.PENDING).update(state=PayoutState.PAID, paid_at=now)
     settlement.state, settlement.paid_at, settlement.failure = State.PAID, now, ""
     settlement.transaction_hash = outcome.receipt.transaction_hash
     settlement.block_number = outcome.receipt.block_number
     settlement.save(update_fields=["state", "paid_at", "failure", "transaction_hash", "block_number"])
     models.Event.objects.filter(pk=event.pk).update(state=EventState.SETTLED)
-    _book(event=event, settlement=settlement, outcome=outcome, paid_units=sum(pending.values()), now=now)
+    prove_payouts.book(event=event, settlement=settlement, outcome=outcome, paid_units=sum(pending.values()), now=now)
     for wallet, units in pending.items():
-        _tell_paid(settlement=settlement, event=event, wallet=wallet, units=units, now=now)
+        prove_payouts.tell_paid(
+            settlement=settlement,
+            event=event,
+            wallet=wallet,
+            units=units,
+            transaction_hash=outcome.receipt.transaction_hash,
+            key=str(settlement.pk),
+            now=now,
+        )
 
 
 @db.transaction
 def _compute(
-    *, event_id: uuid.UUID, by: customer_models.User, accept_gaps: bool, now: datetime.datetime
+    *,
+    event_id: uuid.UUID,
+    by: customer_models.User,
+    accept_gaps: bool,
+    listed: Collection[str],
+    now: datetime.datetime,
 ) -> models.Settlement:
     event = queries.lock_event(event_id=event_id)
     queries.require_manager(user=by, utility_id=event.program.utility_id)
@@ -172,6 +183,7 @@ def _compute(
     event.state = EventState.SETTLING if settlement.total_units else EventState.SETTLED
     event.save(update_fields=["state"])
     if settlement.total_units:
+        set_aside.hold(settlement=settlement, listed=listed, now=now)
         _reserve(settlement=settlement, event=event, now=now)
     return settlement
 
@@ -250,6 +262,11 @@ def _milli(value: fractions.Fraction) -> decimal.Decimal:
 @db.transaction_required
 def _reserve(*, settlement: models.Settlement, event: models.Event, now: datetime.datetime) -> None:
     pending = _pending_by_wallet(settlement=settlement)
+    if not pending:
+        settlement.state, settlement.failure, settlement.operation = State.SET_ASIDE, "", None
+        settlement.save(update_fields=["state", "failure", "operation"])
+        models.Event.objects.filter(pk=event.pk).update(state=EventState.SETTLED)
+        return
     intent = intents.ProgramPayout(
         reference=settlement.reference,
         token=settlement.token,
@@ -265,7 +282,7 @@ def _reserve(*, settlement: models.Settlement, event: models.Event, now: datetim
         # Each attempt has its own name here; the chain knows them all by the settlement's reference.
         reference="0x" + secrets.token_hex(16),
         intent=intent.to_json(),
-        spend_units=settlement.total_units,
+        spend_units=sum(pending.values()),
         now=now,
     )
     settlement.state, settlement.failure = State.PAYING, ""
@@ -290,90 +307,6 @@ def _pending_by_wallet(*, settlement: models.Settlement) -> dict[wallet_models.W
     return dict(due)
 
 
-def _prove(
-    *,
-    settlement: models.Settlement,
-    event: models.Event,
-    pending: Mapping[wallet_models.Wallet, int],
-    receipt: receipts.Receipt,
-) -> proof.Proven | proof.NotProven:
-    counted = set(
-        models.PayoutTransfer.objects.filter(
-            chain_id=event.program.treasury_wallet.chain_id, transaction_hash=receipt.transaction_hash
-        ).values_list("log_index", flat=True)
-    )
-    logs = [
-        events.decode_log(
-            address=_raw(log.address),
-            topics=[_raw(topic) for topic in log.topics],
-            data=_raw(log.data),
-            log_index=log.log_index,
-        )
-        for log in receipt.logs
-    ]
-    return proof.prove(
-        due=proof.Due(
-            treasury=words.parse_address(event.program.treasury_wallet.address),
-            token=words.parse_address(settlement.token),
-            amounts_units={words.parse_address(wallet.address): units for wallet, units in pending.items()},
-        ),
-        logs=[log for log in logs if log is not None and log.log_index not in counted],
-    )
-
-
-def _raw(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))
-
-
 def _fail(*, settlement: models.Settlement, reason: str) -> None:
     settlement.state, settlement.failure = State.FAILED, reason[:500]
     settlement.save(update_fields=["state", "failure"])
-
-
-def _book(
-    *,
-    event: models.Event,
-    settlement: models.Settlement,
-    outcome: outcomes.Outcome,
-    paid_units: int,
-    now: datetime.datetime,
-) -> None:
-    if outcome.receipt is None:
-        return
-    billing.book_payouts(
-        utility_id=event.program.utility_id,
-        operation_id=outcome.operation_id,
-        chain_id=event.program.treasury_wallet.chain_id,
-        token=settlement.token,
-        paid_units=paid_units,
-        receipt=outcome.receipt,
-        now=now,
-    )
-
-
-def _tell_paid(
-    *,
-    settlement: models.Settlement,
-    event: models.Event,
-    wallet: wallet_models.Wallet,
-    units: int,
-    now: datetime.datetime,
-) -> None:
-    if wallet.customer is None or wallet.customer.user_id is None:
-        return
-    amount = money.from_units(units=units, decimals=settlement.token_decimals)
-    notifications.tell(
-        user_ids=[wallet.customer.user_id],
-        utility_id=event.program.utility_id,
-        kind=notice_models.Notice.Kind.PAYOUT_PAID,
-        key=f"payout.paid:{settlement.pk}",
-        title=f"You earned {amount} {settlement.token_symbol}",
-        body=f"{event.program.name}, {event.name}: your devices helped and you were paid.",
-        data={
-            "event_id": str(event.pk),
-            "amount_units": str(units),
-            "token": settlement.token,
-            "transaction_hash": settlement.transaction_hash,
-        },
-        now=now,
-    )

@@ -2,7 +2,7 @@
 
 from wallets.models.accounts import Wallet
 from wallets.models.applications import Application
-from wallets.models.control import CustodyExit, OwnerRotation
+from wallets.models.control import CustodyExit, OwnerRotation, TreasuryMove
 from wallets.models.grants import SessionKeyGrant
 from wallets.models.operations import Operation, OperationTransition, SignatureRequest
 from wallets.models.tokens import (
@@ -32,5 +32,6 @@ __all__ = [
     "SessionKeyGrant",
     "SignatureRequest",
     "SocketTicket",
+    "TreasuryMove",
     "Wallet",
 ]

@@ -99,3 +99,36 @@ class OwnerRotation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_state_display()}: {self.wallet_id}"
+
+
+class TreasuryMove(models.Model):
+    """A wallet follows its utility's new treasury: its owner key is sealed for it, and what may pay the old one ends.
+
+    One row a wallet and a change; what is not done is tried again.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        DONE = "done", "Done"
+        FAILED = "failed", "Given up"
+
+    wallet = models.ForeignKey(accounts.Wallet, on_delete=models.PROTECT, related_name="treasury_moves")
+    change = models.ForeignKey("controls.ChangeRequest", on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    failure = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    utility_path = "wallet__utility"
+    user_path = ""
+    objects = customer_models.TenantQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["change"], name="treasury_move_waiting", condition=Q(state="waiting"))]
+        constraints = [
+            models.UniqueConstraint(fields=["wallet", "change"], name="treasury_move_once_per_wallet"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.wallet_id}: {self.get_state_display()}"

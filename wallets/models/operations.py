@@ -24,6 +24,7 @@ class Operation(models.Model):
         EXIT = "wallets.exit", "Exit from custody"
         ANNOUNCE_OWNER = "wallets.announce_owner", "New owner key announced"
         CHANGE_OWNER = "wallets.change_owner", "New owner key"
+        SEND_BALANCE = "wallets.send_balance", "Balance of a wallet that closes"
 
     class State(models.TextChoices):
         RESERVED = "reserved", "Reserved"

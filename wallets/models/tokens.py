@@ -1,8 +1,9 @@
 """Codes, tokens and what proves them, as the authorization server keeps them."""
 
+import datetime
 import uuid
 
-from django.db import models
+from django.db import connection, models
 from oauth2_provider import models as oauth_models
 
 from wallets.models import applications, grants
@@ -76,6 +77,16 @@ class ProofUse(models.Model):
 
     digest = models.CharField(max_length=64, primary_key=True, help_text="SHA-256 of the key's thumbprint and `jti`.")
     expires_at = models.DateTimeField(db_index=True)
+
+    @classmethod
+    def use(cls, *, digest: str, expires_at: datetime.datetime) -> bool:
+        """Say whether a proof is used for the first time, in one statement: every request that changes things asks."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO wallets_proofuse (digest, expires_at) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                [digest, expires_at],
+            )
+            return bool(cursor.rowcount)
 
 
 class SocketTicket(models.Model):
