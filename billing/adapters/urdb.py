@@ -4,13 +4,12 @@ https://openei.org/services/doc/rest/util_rates/?version=8 names the fields. Eve
 kept as information, or refused by name: nothing is dropped in silence.
 """
 
-import datetime
 import decimal
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from billing.adapters import urdb_values
 from billing.domain import tariffs
-from openvpp.core import errors
 
 MAX_BYTES = 1_000_000
 
@@ -92,12 +91,25 @@ _METERING = {
     "Buy All Sell All": tariffs.Metering.BUY_ALL_SELL_ALL,
 }
 _PER = {"$/day": tariffs.ChargePer.DAY, "$/month": tariffs.ChargePer.MONTH, "$/year": tariffs.ChargePer.YEAR}
+_CHARGES = frozenset(
+    {
+        "annualmincharge",
+        "demandreactivepowercharge",
+        "fixedchargeeaaddl",
+        "fixedchargefirstmeter",
+        "fixedmonthlycharge",
+        "fueladjustmentsmonthly",
+        "mincharge",
+        "minmonthlycharge",
+    }
+)
+_STRUCTURES = ("energyratestructure", "flatdemandstructure", "demandratestructure", "coincidentratestructure")
+_PRICES = frozenset({"rate", "adj", "sell"})
 _ENERGY_TIER_FIELDS = frozenset({"max", "rate", "unit", "adj", "sell"})
 _DEMAND_TIER_FIELDS = frozenset({"max", "rate", "unit", "adj"})
 
 
-class UnableToReadTariff(errors.Invalid):
-    """The file is not a rate that this engine can price; the detail names the field."""
+UnableToReadTariff = urdb_values.UnableToReadTariff
 
 
 def read(*, text: str, currency: str = "USD") -> tariffs.Tariff:
@@ -108,9 +120,9 @@ def read(*, text: str, currency: str = "USD") -> tariffs.Tariff:
     if len(text) > MAX_BYTES:
         raise UnableToReadTariff(f"The document is longer than {MAX_BYTES} characters.")
     try:
-        document = json.loads(text, parse_float=decimal.Decimal, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_float=decimal.Decimal, parse_constant=urdb_values.refuse_constant)
         if isinstance(document, str):
-            document = json.loads(document, parse_float=decimal.Decimal, parse_constant=_refuse_constant)
+            document = json.loads(document, parse_float=decimal.Decimal, parse_constant=urdb_values.refuse_constant)
     except (json.JSONDecodeError, RecursionError) as error:
         raise UnableToReadTariff(f"Not JSON: {error}.") from error
     if isinstance(document, dict) and "items" in document:
@@ -128,45 +140,70 @@ def to_tariff(*, rate: Mapping[str, object], currency: str = "USD") -> tariffs.T
 
     Prices beyond nine decimals are rounded half to even to the nano-unit.
 
-    :raises UnableToReadTariff: a field is unknown, missing or beyond what is priced.
+    :raises UnableToReadTariff: a field is unknown, missing or beyond what is priced, or there is no price at all.
     """
     unknown = sorted(set(rate) - _INFORMATION - _FREE_TEXT - _NOT_PRICED - _PRICED)
     if unknown:
         raise UnableToReadTariff(f"Unknown field: {', '.join(unknown)}.")
     try:
-        return _build(rate=rate, currency=currency)
+        found = _build(rate=rate, currency=currency)
     except ValueError as error:
         raise UnableToReadTariff(str(error)) from error
+    if not _names_a_price(rate):
+        raise UnableToReadTariff(
+            "The rate names no price, so it is not rated as free. Missing is at least one of: "
+            f"{', '.join(sorted(_CHARGES))}, or a `rate` in {', '.join(_STRUCTURES)}. "
+            "If it is explicitly free, say so: a `fixedchargefirstmeter` of 0."
+        )
+    return found
+
+
+def _names_a_price(rate: Mapping[str, object]) -> bool:
+    """Say whether any price stands in a rate, be it zero; a tier without one is none."""
+    if any(rate.get(field) is not None for field in _CHARGES):
+        return True
+    return any(
+        isinstance(tier, Mapping) and not _PRICES.isdisjoint(tier)
+        for field in _STRUCTURES
+        for tiers in urdb_values.items(rate.get(field, ()), field)
+        for tier in urdb_values.items(tiers, field)
+    )
 
 
 def _build(*, rate: Mapping[str, object], currency: str) -> tariffs.Tariff:
     warnings = [f"`{field}` is free text and is not priced." for field in sorted(_FREE_TEXT & set(rate))]
-    warnings += [f"`{field}` is not priced." for field in sorted(_NOT_PRICED & set(rate)) if _is_something(rate[field])]
+    warnings += [
+        f"`{field}` is not priced."
+        for field in sorted(_NOT_PRICED & set(rate))
+        if urdb_values.is_something(rate[field])
+    ]
     # Sheets older than `dgrules` say with `usenetmetering` whether a month is netted; SAM takes silence for yes.
-    rules = rate.get("dgrules", "Net Billing Instantaneous" if rate.get("usenetmetering") is False else "Net Metering")
+    rules = rate.get(
+        "dgrules", "Net Billing Instantaneous" if urdb_values.flag(rate, "usenetmetering") is False else "Net Metering"
+    )
     if not isinstance(rules, str) or rules not in _METERING:
         raise UnableToReadTariff(f"`dgrules` is {rules!r}; known are {', '.join(_METERING)}.")
     reactive = rate.get("demandreactivepowercharge")
     return tariffs.Tariff(
-        label=_text(rate, "label"),
-        name=_text(rate, "name"),
-        utility=_text(rate, "utility"),
+        label=urdb_values.text(rate, "label"),
+        name=urdb_values.text(rate, "name"),
+        utility=urdb_values.text(rate, "utility"),
         currency=currency,
         energy=_energy(rate),
         flat_demand=_flat_demand(rate),
         tou_demand=_tou_demand(rate),
         coincident_demand=_coincident(rate),
-        reactive_nano_per_kvar=None if reactive is None else _nano(reactive, "demandreactivepowercharge"),
+        reactive_nano_per_kvar=None if reactive is None else urdb_values.nano(reactive, "demandreactivepowercharge"),
         demand_window_minutes=_window(rate, warnings),
         ratchet=_ratchet(rate),
         fixed=_fixed(rate),
         minimums=_minimums(rate),
         fuel_adjustments_nano=_fuel_adjustments(rate),
         metering=_METERING[rules],
-        sector=_text(rate, "sector"),
-        effective_from=_date(rate, "startdate"),
-        effective_until=_date(rate, "enddate"),
-        source=_text(rate, "source") or _text(rate, "uri"),
+        sector=urdb_values.text(rate, "sector"),
+        effective_from=urdb_values.date(rate, "startdate"),
+        effective_until=urdb_values.date(rate, "enddate"),
+        source=urdb_values.text(rate, "source") or urdb_values.text(rate, "uri"),
         warnings=tuple(warnings),
     )
 
@@ -175,8 +212,11 @@ def _energy(rate: Mapping[str, object]) -> tariffs.EnergyCharge | None:
     if "energyratestructure" not in rate:
         return None
     structure = tuple(
-        tuple(_energy_tier(tier, f"energyratestructure[{p}][{t}]") for t, tier in enumerate(_list(tiers, "tiers")))
-        for p, tiers in enumerate(_list(rate["energyratestructure"], "energyratestructure"))
+        tuple(
+            _energy_tier(tier, f"energyratestructure[{p}][{t}]")
+            for t, tier in enumerate(urdb_values.items(tiers, "tiers"))
+        )
+        for p, tiers in enumerate(urdb_values.items(rate["energyratestructure"], "energyratestructure"))
     )
     return tariffs.EnergyCharge(tiers=structure, schedule=_time_of_use(rate, "energy"))
 
@@ -191,9 +231,9 @@ def _energy_tier(value: object, where: str) -> tariffs.EnergyTier:
     return tariffs.EnergyTier(
         upper_micro=_upper(tier, where),
         unit=known,
-        price_nano=_nano(tier.get("rate", 0), f"{where}.rate"),
-        adjustment_nano=_nano(tier.get("adj", 0), f"{where}.adj"),
-        sell_nano=_nano(tier["sell"], f"{where}.sell") if "sell" in tier else None,
+        price_nano=urdb_values.nano(tier.get("rate", 0), f"{where}.rate"),
+        adjustment_nano=urdb_values.nano(tier.get("adj", 0), f"{where}.adj"),
+        sell_nano=urdb_values.nano(tier["sell"], f"{where}.sell") if "sell" in tier else None,
     )
 
 
@@ -201,7 +241,10 @@ def _flat_demand(rate: Mapping[str, object]) -> tariffs.FlatDemandCharge | None:
     if "flatdemandstructure" not in rate:
         return None
     unit, daily = _demand_unit(rate.get("flatdemandunit", "kW"), "flatdemandunit")
-    months = [_whole(month, "flatdemandmonths") for month in _list(rate.get("flatdemandmonths", [0] * 12), "months")]
+    months = [
+        urdb_values.whole(month, "flatdemandmonths")
+        for month in urdb_values.items(rate.get("flatdemandmonths", [0] * 12), "months")
+    ]
     return tariffs.FlatDemandCharge(
         tiers=_demand_tiers(rate, "flatdemandstructure"), months=tuple(months), unit=unit, daily=daily
     )
@@ -231,16 +274,16 @@ def _coincident(rate: Mapping[str, object]) -> tariffs.TimeOfUseDemandCharge | N
 
 def _demand_tiers(rate: Mapping[str, object], field: str) -> tuple[tuple[tariffs.DemandTier, ...], ...]:
     periods: list[tuple[tariffs.DemandTier, ...]] = []
-    for p, tiers in enumerate(_list(rate[field], field)):
+    for p, tiers in enumerate(urdb_values.items(rate[field], field)):
         steps: list[tariffs.DemandTier] = []
-        for t, value in enumerate(_list(tiers, f"{field}[{p}]")):
+        for t, value in enumerate(urdb_values.items(tiers, f"{field}[{p}]")):
             where = f"{field}[{p}][{t}]"
             tier = _tier(value, where, _DEMAND_TIER_FIELDS)
             steps.append(
                 tariffs.DemandTier(
                     upper_micro=_upper(tier, where),
-                    price_nano=_nano(tier.get("rate", 0), f"{where}.rate"),
-                    adjustment_nano=_nano(tier.get("adj", 0), f"{where}.adj"),
+                    price_nano=urdb_values.nano(tier.get("rate", 0), f"{where}.rate"),
+                    adjustment_nano=urdb_values.nano(tier.get("adj", 0), f"{where}.adj"),
                 )
             )
         periods.append(tuple(steps))
@@ -263,9 +306,9 @@ def _fixed(rate: Mapping[str, object]) -> tuple[tariffs.FixedCharge, ...]:
         return ()
     return (
         tariffs.FixedCharge(
-            amount_nano=_nano(amount or 0, "fixedchargefirstmeter"),
+            amount_nano=urdb_values.nano(amount or 0, "fixedchargefirstmeter"),
             per=_per(rate, "fixedchargeunits"),
-            additional_nano=_nano(additional, "fixedchargeeaaddl"),
+            additional_nano=urdb_values.nano(additional, "fixedchargeeaaddl"),
         ),
     )
 
@@ -277,7 +320,7 @@ def _minimums(rate: Mapping[str, object]) -> tuple[tariffs.MinimumCharge, ...]:
         ("minmonthlycharge", tariffs.ChargePer.MONTH),
         ("annualmincharge", tariffs.ChargePer.YEAR),
     ):
-        amount = _nano(rate.get(field, 0), field)
+        amount = urdb_values.nano(rate.get(field, 0), field)
         if amount:
             found.append(tariffs.MinimumCharge(amount_nano=amount, per=per))
     return tuple(found)
@@ -293,30 +336,33 @@ def _per(rate: Mapping[str, object], field: str) -> tariffs.ChargePer:
 def _fuel_adjustments(rate: Mapping[str, object]) -> tuple[int, ...] | None:
     if "fueladjustmentsmonthly" not in rate:
         return None
-    months = [_nano(value, "fueladjustmentsmonthly") for value in _list(rate["fueladjustmentsmonthly"], "months")]
+    months = [
+        urdb_values.nano(value, "fueladjustmentsmonthly")
+        for value in urdb_values.items(rate["fueladjustmentsmonthly"], "months")
+    ]
     if len(months) != tariffs.MONTHS:
         raise UnableToReadTariff("`fueladjustmentsmonthly` has 12 months.")
     return tuple(months)
 
 
 def _ratchet(rate: Mapping[str, object]) -> tariffs.Ratchet | None:
-    percent = _number(rate.get("lookbackpercent", 0), "lookbackpercent")
+    percent = urdb_values.number(rate.get("lookbackpercent", 0), "lookbackpercent")
     if not percent:
         return None
-    months = [bool(month) for month in _list(rate.get("lookbackmonths", [True] * 12), "lookbackmonths")]
+    months = [bool(month) for month in urdb_values.items(rate.get("lookbackmonths", [True] * 12), "lookbackmonths")]
     if len(months) != tariffs.MONTHS:
         raise UnableToReadTariff("`lookbackmonths` has 12 months.")
     return tariffs.Ratchet(
         percent_micro=int(percent * tariffs.MICRO),
         months=tuple(months),
-        range_months=_whole(rate.get("lookbackrange", 0), "lookbackrange"),
+        range_months=urdb_values.whole(rate.get("lookbackrange", 0), "lookbackrange"),
     )
 
 
 def _window(rate: Mapping[str, object], warnings: list[str]) -> int | None:
     if "demandwindow" not in rate:
         return None
-    minutes = _number(rate["demandwindow"], "demandwindow")
+    minutes = urdb_values.number(rate["demandwindow"], "demandwindow")
     if minutes != minutes.to_integral_value() or minutes <= 0:
         warnings.append(f"`demandwindow` is {minutes} minutes, which is none; demand is taken per interval.")
         return None
@@ -332,7 +378,10 @@ def _time_of_use(rate: Mapping[str, object], kind: str) -> tariffs.TimeOfUse:
 def _schedule(rate: Mapping[str, object], field: str) -> tariffs.Schedule:
     if field not in rate:
         raise UnableToReadTariff(f"`{field}` is missing.")
-    return tuple(tuple(_whole(hour, field) for hour in _list(row, field)) for row in _list(rate[field], field))
+    return tuple(
+        tuple(urdb_values.whole(hour, field) for hour in urdb_values.items(row, field))
+        for row in urdb_values.items(rate[field], field)
+    )
 
 
 def _tier(value: object, where: str, known: frozenset[str]) -> Mapping[str, object]:
@@ -347,53 +396,7 @@ def _tier(value: object, where: str, known: frozenset[str]) -> Mapping[str, obje
 def _upper(tier: Mapping[str, object], where: str) -> int | None:
     if tier.get("max") is None:
         return None
-    upper = _number(tier["max"], f"{where}.max")
+    upper = urdb_values.number(tier["max"], f"{where}.max")
     if upper < 0:
         raise UnableToReadTariff(f"`{where}.max` is negative.")
     return None if upper >= decimal.Decimal("1e37") else int(upper * tariffs.MICRO)
-
-
-def _nano(value: object, where: str) -> int:
-    return int((_number(value, where) * tariffs.NANO).to_integral_value(rounding=decimal.ROUND_HALF_EVEN))
-
-
-def _number(value: object, where: str) -> decimal.Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | decimal.Decimal):
-        raise UnableToReadTariff(f"`{where}` is {value!r}, not a number.")
-    number = decimal.Decimal(repr(value)) if isinstance(value, float) else decimal.Decimal(value)
-    if not number.is_finite() or abs(number) > decimal.Decimal("1e38"):
-        raise UnableToReadTariff(f"`{where}` is {value!r}, not a finite number.")
-    return number
-
-
-def _whole(value: object, where: str) -> int:
-    if type(value) is int:
-        return value
-    number = _number(value, where)
-    if number != number.to_integral_value():
-        raise UnableToReadTariff(f"`{where}` holds {value!r}, not a whole number.")
-    return int(number)
-
-
-def _list(value: object, where: str) -> Sequence[object]:
-    if not isinstance(value, list | tuple):
-        raise UnableToReadTariff(f"`{where}` is not a list.")
-    return value
-
-
-def _text(rate: Mapping[str, object], field: str) -> str:
-    return str(rate.get(field) or "")
-
-
-def _date(rate: Mapping[str, object], field: str) -> datetime.date | None:
-    if rate.get(field) is None:
-        return None
-    return datetime.datetime.fromtimestamp(_whole(rate[field], field), tz=datetime.UTC).date()
-
-
-def _is_something(value: object) -> bool:
-    return any(map(_is_something, value)) if isinstance(value, list | tuple) else bool(value)
-
-
-def _refuse_constant(name: str) -> object:
-    raise UnableToReadTariff(f"{name} is not a number.")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from billing.adapters import urdb
-from billing.domain import loads, tariffs
+from billing.domain import bill, loads, tariffs
 
 DATA = pathlib.Path(__file__).parents[1] / "data"
 UTC = zoneinfo.ZoneInfo("UTC")
@@ -73,3 +73,8 @@ def _with_decimals(rate: Any) -> Any:
 def _numbers(found: dict[str, Any]) -> dict[str, Any]:
     names = {"rate", "adj", "max", "sell"}
     return {k: decimal.Decimal(v) if k in names and isinstance(v, str) else v for k, v in found.items()}
+
+
+def lines_of(rated: bill.RatedBill, kind: bill.LineKind) -> list[tuple[str, str, int]]:
+    """Return label, quantity and amount of the lines of a kind."""
+    return [(line.label, str(line.quantity), line.amount_nano) for line in rated.lines if line.kind is kind]

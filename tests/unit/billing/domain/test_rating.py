@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from billing.domain import bill, demand, loads, rating, tariffs, terms
+from billing.domain import bill, loads, rating, tariffs, terms
 from tests.factories import rating as factory
 
 NEW_YORK = factory.NEW_YORK
@@ -23,10 +23,6 @@ def month(first: datetime.date, after: datetime.date, zone: zoneinfo.ZoneInfo = 
 
 
 JUNE = month(datetime.date(2026, 6, 1), datetime.date(2026, 7, 1))
-
-
-def line_of(rated: bill.RatedBill, kind: bill.LineKind) -> list[tuple[str, str, int]]:
-    return [(line.label, str(line.quantity), line.amount_nano) for line in rated.lines if line.kind is kind]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +55,7 @@ def test_peak_hours_stand_still_on_the_clock_when_the_sun_does_not() -> None:
         period=week,
     )
 
-    assert line_of(rated, bill.LineKind.ENERGY) == [
+    assert factory.lines_of(rated, bill.LineKind.ENERGY) == [
         ("Energy, weekdays 0-17 and 21-24 h, weekends all day", "295", 295 * DOLLAR // 10),
         ("Energy, weekdays 17-21 h", "40", 20 * DOLLAR),
     ]
@@ -113,17 +109,6 @@ def test_bounds_per_day_follow_the_days() -> None:
     assert rated.total == 30 + 84
 
 
-def test_hours_of_use_follow_the_demand() -> None:
-    tiers = [[{"rate": "0.10", "max": "200", "unit": "kWh/kW"}, {"rate": "0.05", "unit": "kWh/kW"}]]
-
-    rated = rating.rate(
-        tariff=factory.make_tariff(energy=tiers), load=factory.flat_load(period=JUNE, watt_hours=2000), period=JUNE
-    )
-
-    # 2 kW for 720 h: the first 200 h x 2 kW, then the rest.
-    assert rated.total == 40 + 52
-
-
 def test_kwh_steps_end_with_their_block_and_the_rest_stays_priced() -> None:
     tiers = [[{"rate": "9", "max": "100", "unit": "kWh/kW"}, {"rate": "0.10", "max": "50"}, {"rate": "0.05"}]]
     load = factory.flat_load(period=JUNE, watt_hours=1000)
@@ -135,72 +120,6 @@ def test_kwh_steps_end_with_their_block_and_the_rest_stays_priced() -> None:
 
     assert worded.total == 5 + decimal.Decimal("33.50")
     assert reference.total == 5 + decimal.Decimal("2.50")
-
-
-def test_demand_is_the_highest_quarter_hour_or_window() -> None:
-    load = factory.flat_load(period=JUNE, watt_hours=250, interval_seconds=900)
-    energy = load.import_milliwh.copy()
-    energy[1000], energy[1001] = 3_000_000, 1_000_000  # 12 kW, then 4 kW, in one half hour
-    peaky = loads.IntervalSeries(starts=load.starts, seconds=load.seconds, import_milliwh=energy)
-    fields: dict[str, Any] = {"flatdemandstructure": [[{"rate": "10"}]], "flatdemandmonths": [0] * 12}
-
-    quarter = rating.rate(tariff=factory.make_tariff(energy=[[{"rate": "0"}]], **fields), load=peaky, period=JUNE)
-    half = rating.rate(
-        tariff=factory.make_tariff(energy=[[{"rate": "0"}]], demandwindow=30, **fields), load=peaky, period=JUNE
-    )
-
-    assert (quarter.total, half.total) == (120, 80)
-    assert quarter.usage.peak_milliw == 12_000_000
-
-
-def test_demand_steps_and_time_of_use_demand() -> None:
-    load = factory.flat_load(period=JUNE, watt_hours=10_000)
-    energy = load.import_milliwh.copy()
-    energy[17 + 24] = 25_000_000  # 17:00 on Tuesday the 2nd
-    fields: dict[str, Any] = {
-        "flatdemandstructure": [[{"rate": "1", "max": "20"}, {"rate": "2"}]],
-        "flatdemandmonths": [0] * 12,
-        "demandratestructure": [[{"rate": "3"}], [{"rate": "4", "adj": "1"}]],
-        "demandweekdayschedule": [PEAK_HOURS] * 12,
-        "demandweekendschedule": [[0] * 24] * 12,
-    }
-
-    rated = rating.rate(
-        tariff=factory.make_tariff(energy=[[{"rate": "0"}]], **fields),
-        load=loads.IntervalSeries(starts=load.starts, seconds=load.seconds, import_milliwh=energy),
-        period=JUNE,
-    )
-
-    assert line_of(rated, bill.LineKind.DEMAND_FLAT) == [
-        ("Demand, step 1", "20", 20 * DOLLAR),
-        ("Demand, step 2", "5", 10 * DOLLAR),
-    ]
-    assert line_of(rated, bill.LineKind.DEMAND_TOU) == [
-        ("Demand, period 1", "10", 30 * DOLLAR),
-        ("Demand, period 2", "25", 125 * DOLLAR),
-    ]
-
-
-def test_ratchet_bills_at_least_its_percentage_of_the_highest_month_before() -> None:
-    fields: dict[str, Any] = {
-        "flatdemandstructure": [[{"rate": "10"}]],
-        "flatdemandmonths": [0] * 12,
-        "lookbackpercent": 0.8,
-        "lookbackmonths": [True] * 12,
-        "lookbackrange": 0,
-    }
-    tariff = factory.make_tariff(energy=[[{"rate": "0"}]], **fields)
-    load = factory.flat_load(period=JUNE, watt_hours=10_000)
-
-    alone = rating.rate(tariff=tariff, load=load, period=JUNE)
-    after = rating.rate(
-        tariff=tariff,
-        load=load,
-        period=JUNE,
-        history=rating.History(peaks=(demand.PastPeak(2025, 7, 20_000_000), demand.PastPeak(2025, 6, 90_000_000))),
-    )
-
-    assert (alone.total, after.total) == (100, 160)
 
 
 def test_period_over_two_months_is_one_month_of_charges_in_shares() -> None:
@@ -218,7 +137,7 @@ def test_period_over_two_months_is_one_month_of_charges_in_shares() -> None:
         period=period,
     )
 
-    assert line_of(rated, bill.LineKind.FIXED) == [("Customer charge", "1", 30 * DOLLAR)]
+    assert factory.lines_of(rated, bill.LineKind.FIXED) == [("Customer charge", "1", 30 * DOLLAR)]
     assert [(line.factor, line.amount_nano) for line in rated.lines if line.kind is bill.LineKind.DEMAND_FLAT] == [
         (fractions.Fraction(2, 3), 20 * DOLLAR),
         (fractions.Fraction(1, 3), 20 * DOLLAR),
@@ -256,7 +175,7 @@ def test_fixed_charges_by_day_and_for_more_meters() -> None:
         reading=terms.Terms(meters=3),
     )
 
-    assert line_of(rated, bill.LineKind.FIXED) == [
+    assert factory.lines_of(rated, bill.LineKind.FIXED) == [
         ("Customer charge", "30", 45 * DOLLAR),
         ("Additional meters", "60", 30 * DOLLAR),
     ]
@@ -268,7 +187,7 @@ def test_minimum_adds_what_is_missing_and_no_more() -> None:
     below = rating.rate(tariff=tariff, load=factory.flat_load(period=JUNE, watt_hours=1000), period=JUNE)
     above = rating.rate(tariff=tariff, load=factory.flat_load(period=JUNE, watt_hours=2000), period=JUNE)
 
-    assert line_of(below, bill.LineKind.MINIMUM) == [("Minimum charge per month", "1", 28 * DOLLAR)]
+    assert factory.lines_of(below, bill.LineKind.MINIMUM) == [("Minimum charge per month", "1", 28 * DOLLAR)]
     assert (below.total, above.total) == (100, 144)
 
 
@@ -298,7 +217,7 @@ def test_fuel_adjustment_is_the_months() -> None:
         period=period,
     )
 
-    assert line_of(rated, bill.LineKind.FUEL_ADJUSTMENT) == [
+    assert factory.lines_of(rated, bill.LineKind.FUEL_ADJUSTMENT) == [
         ("Fuel adjustment, month 5", "384", 3_840_000_000),
         ("Fuel adjustment, month 6", "360", -7_200_000_000),
     ]
@@ -383,69 +302,6 @@ def test_charges_that_cannot_be_priced_are_named() -> None:
     ]
 
 
-def test_coincident_demand_is_taken_at_the_utilitys_peak() -> None:
-    load = factory.flat_load(period=JUNE, watt_hours=5_000)
-    energy = load.import_milliwh.copy()
-    energy[17 + 24 * 9] = 8_000_000  # 17:00 on Wednesday the 10th
-    peaks = frozenset({datetime.datetime(2026, 6, 10, 17, 30, tzinfo=NEW_YORK)})
-
-    rated = rating.rate(
-        tariff=factory.make_tariff(
-            energy=[[{"rate": "0"}]],
-            coincidentratestructure=[[{"rate": "5"}]],
-            coincidentschedule=[[0] * 24] * 12,
-        ),
-        load=loads.IntervalSeries(starts=load.starts, seconds=load.seconds, import_milliwh=energy),
-        period=JUNE,
-        reading=terms.Terms(system_peaks=peaks),
-    )
-
-    assert line_of(rated, bill.LineKind.DEMAND_COINCIDENT) == [
-        ("Demand at the system peak of 2026-06-10 17:30 EDT", "8", 40 * DOLLAR)
-    ]
-    assert rated.omissions == ()
-
-
-def test_reactive_demand_is_the_highest_of_the_period() -> None:
-    load = factory.flat_load(period=JUNE, watt_hours=5_000)
-    reactive = np.full(len(load), 1_000_000)
-    reactive[100] = 3_500_000
-
-    rated = rating.rate(
-        tariff=factory.make_tariff(energy=[[{"rate": "0"}]], demandreactivepowercharge=0.6),
-        load=loads.IntervalSeries(
-            starts=load.starts, seconds=load.seconds, import_milliwh=load.import_milliwh, reactive_millivarh=reactive
-        ),
-        period=JUNE,
-    )
-
-    assert line_of(rated, bill.LineKind.REACTIVE) == [("Reactive demand", "3.5", 2_100_000_000)]
-    assert rated.omissions == ()
-
-
-def test_ratchet_counts_the_month_in_which_a_mid_month_period_ends() -> None:
-    tariff = factory.make_tariff(
-        energy=[[{"rate": "0"}]],
-        flatdemandstructure=[[{"rate": "10"}]],
-        flatdemandmonths=[0] * 12,
-        lookbackpercent=0.8,
-        lookbackmonths=[True] * 12,
-        lookbackrange=1,
-    )
-    first = month(datetime.date(2026, 5, 12), datetime.date(2026, 6, 11))
-    second = month(datetime.date(2026, 6, 11), datetime.date(2026, 7, 11))
-    high = rating.rate(tariff=tariff, load=factory.flat_load(period=first, watt_hours=20_000), period=first)
-
-    low = rating.rate(
-        tariff=tariff,
-        load=factory.flat_load(period=second, watt_hours=10_000),
-        period=second,
-        history=rating.follow(history=rating.History(), rated=high, ends_year=False),
-    )
-
-    assert (high.total, low.total) == (200, 160)
-
-
 def test_kwh_left_over_go_to_the_same_hours_of_the_next_month() -> None:
     tariff = factory.make_tariff(
         energy=[[{"rate": "0.1"}], [{"rate": "0.2"}]],
@@ -471,13 +327,6 @@ def test_kwh_left_over_go_to_the_same_hours_of_the_next_month() -> None:
 
     assert (june_bill.total, june_bill.carried_milliwh) == (0, ((0, 360_000_000),))
     assert july_bill.total == (744 - 360) * decimal.Decimal("0.2")
-
-
-def test_a_ratchet_by_month_is_named_and_not_priced() -> None:
-    assert factory.make_tariff(demandratchetpercentage=[0.0] * 12).warnings == ()
-    assert factory.make_tariff(demandratchetpercentage=[0.0] * 11 + [0.8]).warnings == (
-        "`demandratchetpercentage` is not priced.",
-    )
 
 
 @pytest.mark.parametrize(
