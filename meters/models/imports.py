@@ -135,6 +135,7 @@ class FileImport(models.Model):
     lines_done = models.PositiveBigIntegerField(default=0)
     intervals = models.PositiveBigIntegerField(default=0, help_text="Readings found so far.")
     chunks = models.PositiveIntegerField(default=0, help_text="Chunks read and set aside.")
+    tries = models.PositiveSmallIntegerField(default=0, help_text="Begun since something of it was last done.")
     carried = models.JSONField(default=dict, help_text="What reading the next chunk needs to know of those before.")
     code = models.CharField(max_length=64, blank=True)
     failure = models.TextField(blank=True)

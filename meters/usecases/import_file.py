@@ -9,15 +9,14 @@ import hashlib
 import itertools
 import zipfile
 import zlib
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from django.db import IntegrityError
 
 from meters import models, operations, queries
 from meters.adapters import csv_readings, file_chunks
-from meters.domain import delivery, packing, staging
-from meters.usecases import ingest_readings
+from meters.domain import staging
+from meters.usecases import ingest_readings, staged
 from openvpp.core import clock, db, errors, jobs
 
 MAX_BYTES = 512 * 2**20
@@ -36,6 +35,9 @@ AT_ONCE_INTERVALS = 5_000_000
 _SLICE = datetime.timedelta(seconds=20)
 _GRACE = datetime.timedelta(minutes=1)
 """How long whoever sent a small file has it to themselves, before a worker takes it for forgotten."""
+
+MOST_TRIES = 5
+"""A file at which so many workers died one after the other is refused: it kills the next one too."""
 
 _CHANNELS = 500
 _State = models.FileImport.State
@@ -110,8 +112,8 @@ def run(*, file_import_id: int, now: datetime.datetime) -> None:
     :raises ImportIsBusy: another worker holds it.
     """
     until = now + _SLICE
-    found = models.FileImport.objects.select_related("utility", "csv_source").get(pk=file_import_id)
     try:
+        found = _begin(file_import_id)
         while found.state in {_State.RECEIVED, _State.READING}:
             if clock.get_now() >= until:
                 _enqueue_rest(found, now)
@@ -129,8 +131,8 @@ def run_at_once(*, file_import_id: int, now: datetime.datetime) -> models.FileIm
 
     :raises errors.UnableTo: it is refused; why is written down too.
     """
-    found = models.FileImport.objects.select_related("utility", "csv_source").get(pk=file_import_id)
     try:
+        found = _begin(file_import_id)
         while found.state in {_State.RECEIVED, _State.READING}:
             _read_next(found)
         if found.state == _State.STORING:
@@ -139,6 +141,29 @@ def run_at_once(*, file_import_id: int, now: datetime.datetime) -> models.FileIm
         _refuse(file_import_id=file_import_id, error=error, now=now)
         raise
     return queries.get_file_import(utility_id=found.utility_id, file_import_id=file_import_id)
+
+
+@db.transaction
+def _begin(file_import_id: int) -> models.FileImport:
+    """Count a try before it begins, since who is killed counts nothing afterwards.
+
+    :raises ImportIsBusy: another worker is storing it.
+    :raises UnableToImportFile: too many tries came to nothing.
+    """
+    rows = models.FileImport.objects.select_for_update(skip_locked=True, of=("self",))
+    found: models.FileImport | None = rows.select_related("utility", "csv_source").filter(pk=file_import_id).first()
+    if found is None:
+        raise ImportIsBusy(f"Import {file_import_id} is stored by another worker.")
+    if found.state in {_State.RECEIVED, _State.READING, _State.STORING}:
+        if found.tries >= MOST_TRIES:
+            raise UnableToImportFile(
+                f"{MOST_TRIES} workers ended over it, after {found.lines_done} of its {found.lines_total} lines. "
+                "Split it, or send it in another format.",
+                code="file_ends_its_worker",
+            )
+        found.tries += 1
+        found.save(update_fields=["tries"])
+    return found
 
 
 def preview(*, text: bytes, source: models.CsvSource, most: int = 20) -> Preview:
@@ -175,6 +200,7 @@ def _read_next(found: models.FileImport) -> None:
             intervals=found.intervals + chunk.delivered.intervals,
             chunks=found.chunks + 1,
             carried=carried,
+            tries=0,
         )
         if not moved:
             raise ImportIsBusy(f"Import {found.pk} is read by another worker.")
@@ -214,7 +240,7 @@ def _store(*, file_import_id: int, now: datetime.datetime) -> None:
         return
     if not found.intervals:
         raise UnableToImportFile(
-            "; ".join(["The file holds no electricity readings.", *_warnings(found)]), code="no_readings"
+            "; ".join(["The file holds no electricity readings.", *staged.warnings(found=found)]), code="no_readings"
         )
     points = [int(number) for number in found.carried["points"]]
     operations.refuse_unsigned(service_point_ids=points)
@@ -238,7 +264,7 @@ def _store(*, file_import_id: int, now: datetime.datetime) -> None:
     models.FileImport.objects.filter(pk=found.pk).update(
         state=_State.STORED, batch=batch, finished_at=now, bytes_done=found.bytes_total, lines_done=found.lines_total
     )
-    _forget(found.pk)
+    staged.forget(file_import_id=found.pk)
 
 
 def _store_chunks(*, found: models.FileImport, batch: models.ImportBatch, now: datetime.datetime) -> None:
@@ -250,7 +276,7 @@ def _store_chunks(*, found: models.FileImport, batch: models.ImportBatch, now: d
     done = operations.Stored()
     warnings: list[str] = []
     extents: list[tuple[datetime.datetime, datetime.datetime]] = []
-    for delivered in _parts(found):
+    for delivered in staged.deliveries(found=found, at_once=AT_ONCE_INTERVALS):
         warnings += delivered.warnings
         if not delivered.intervals:
             continue
@@ -279,56 +305,12 @@ def _store_chunks(*, found: models.FileImport, batch: models.ImportBatch, now: d
     batch.save()
 
 
-def _parts(found: models.FileImport) -> Iterator[delivery.Delivery]:
-    """Yield what was set aside; of a CSV, whose lines may be in order of time, each channel in one piece.
-
-    :raises UnableToImportFile: lines of different chunks overlap.
-    """
-    if found.format != models.ImportBatch.Format.CSV:
-        yield from (_decoded(found, number) for number in range(found.chunks))
-        return
-    turns = max(-(-found.intervals // AT_ONCE_INTERVALS), 1)
-    for turn in range(turns):
-        pieces: dict[tuple[str, str], list[delivery.ChannelReadings]] = {}
-        warnings: list[str] = []
-        for number in range(found.chunks):
-            delivered = _decoded(found, number)
-            warnings += delivered.warnings if turn == 0 else ()
-            for channel in delivered.channels:
-                if zlib.crc32(channel.usage_point.encode()) % turns == turn:
-                    pieces.setdefault((channel.usage_point, channel.flow), []).append(channel)
-        try:
-            merged = [delivery.merge(pieces=same) for same in pieces.values()]
-        except packing.Unpackable as error:
-            raise UnableToImportFile(str(error), code="csv_overlap") from error
-        warnings += [warning for _, more in merged for warning in more]
-        yield delivery.Delivery(tuple(channel for channel, _ in merged), tuple(warnings))
-
-
-def _decoded(found: models.FileImport, number: int) -> delivery.Delivery:
-    chunk = models.StagedChunk.objects.get(file_import=found, number=number)
-    return staging.decode(content=bytes(chunk.content))
-
-
-def _warnings(found: models.FileImport) -> list[str]:
-    return [
-        warning
-        for chunk in models.StagedChunk.objects.filter(file_import=found).order_by("number")
-        for warning in staging.decode(content=bytes(chunk.content)).warnings
-    ]
-
-
 @db.transaction
 def _refuse(*, file_import_id: int, error: errors.UnableTo, now: datetime.datetime) -> None:
     models.FileImport.objects.filter(pk=file_import_id).update(
         state=_State.REFUSED, code=error.code[:64], failure=error.detail, finished_at=now
     )
-    _forget(file_import_id)
-
-
-def _forget(file_import_id: int) -> None:
-    models.ImportPart.objects.filter(file_import_id=file_import_id).delete()
-    models.StagedChunk.objects.filter(file_import_id=file_import_id).delete()
+    staged.forget(file_import_id=file_import_id)
 
 
 @db.transaction
@@ -368,6 +350,8 @@ def _keep_parts(made: models.FileImport, stream: BinaryIO) -> None:
                 raise UnableToImportFile(f"The zip holds {len(members)} files, not one.", code="nem_malformed")
             with archive.open(members[0]) as file:
                 return _keep_text(made, file)
+    # zipfile raises NotImplementedError for a way of packing or ciphering that it does not know, RuntimeError for a
+    # password: both are the sender's file, not ours.
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise UnableToImportFile(f"The zip cannot be read: {error}.", code="nem_malformed") from error
 

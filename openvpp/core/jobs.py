@@ -46,9 +46,14 @@ def run_due(*, now: datetime.datetime, most: int = 50) -> int:
 
 
 def _lease_next(*, now: datetime.datetime) -> models.Job | None:
+    open_jobs = models.Job.objects.filter(finished_at__isnull=True, failed_at__isnull=True)
     with db.transaction():
+        # A worker that is killed writes nothing down; the lease it leaves behind is all that tells of it.
+        open_jobs.filter(attempts__gte=MAX_ATTEMPTS, leased_until__lt=now).update(
+            failed_at=now, leased_until=None, last_error=f"Its worker ended before it did, at attempt {MAX_ATTEMPTS}."
+        )
         job = (
-            models.Job.objects.filter(finished_at__isnull=True, failed_at__isnull=True, run_at__lte=now)
+            open_jobs.filter(run_at__lte=now)
             .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
             .order_by("run_at", "pk")
             .select_for_update(skip_locked=True)

@@ -75,6 +75,20 @@ def test_job_is_given_up_after_its_last_attempt() -> None:
     assert models.Job.objects.get().failed_at is not None
 
 
+def test_job_that_kills_its_worker_each_time_is_given_up() -> None:
+    enqueue(name="succeed")
+    now = clock.get_now()
+    models.Job.objects.update(attempts=jobs.MAX_ATTEMPTS, leased_until=now + jobs.LEASE)
+
+    assert jobs.run_due(now=now) == 0
+    assert models.Job.objects.get().failed_at is None
+    assert jobs.run_due(now=now + 2 * jobs.LEASE) == 0
+
+    job = models.Job.objects.get()
+    assert (calls, job.failed_at, job.leased_until) == ([], now + 2 * jobs.LEASE, None)
+    assert job.last_error == "Its worker ended before it did, at attempt 20."
+
+
 def test_refusal_is_final() -> None:
     enqueue(name="refuse")
     jobs.run_due(now=clock.get_now())
