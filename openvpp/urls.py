@@ -22,6 +22,7 @@ urlpatterns = [
     urls.path("admin/", admin.site.urls),
     urls.path("usage/", urls.include("meters.api.page_urls")),
     urls.path("sharing/", urls.include("sharing.api.page_urls")),
+    urls.path("", urls.include("relayer.rpc.urls")),
     urls.path("espi/1_1/resource/", urls.include("sharing.api.espi_urls")),
     urls.path("accounts/", urls.include("customers.api.page_urls")),
     urls.path("accounts/", urls.include("allauth.urls")),

@@ -1,16 +1,19 @@
-"""Operations, bundles, keys and prices, for staff to look at. Nothing here is written by hand.
+"""Operations, bundles, keys and prices, for staff to look at. Nothing of these is written by hand.
 
 Staff of a utility see its operations and quotes; keys, bundles and prices serve every utility and are the operator's.
 """
 
 from typing import Any
 
-from django import http
-from django.contrib import admin
+from django import forms, http
+from django.contrib import admin, messages
+from django.core import exceptions
 from unfold import admin as unfold_admin
 
 from openvpp.core import admin as tenant_admin
+from openvpp.core import clock
 from relayer import models
+from relayer.usecases import make_api_key
 
 VIEWERS = frozenset(
     {
@@ -112,3 +115,41 @@ class RelayerKeyAdmin(_OperatorOnly):
 @admin.register(models.TokenPrice)
 class TokenPriceAdmin(_OperatorOnly):
     list_display = ("token", "price_usd", "observed_at", "source")
+
+
+@admin.register(models.ApiKey)
+class ApiKeyAdmin(tenant_admin.TenantAdmin):
+    """Keys to the bundler: made here, their token shown once; revoked by an action."""
+
+    viewed_by = frozenset({tenant_admin.Roles.AUDITOR})
+    written_by = frozenset({tenant_admin.Roles.ADMINISTRATOR})
+    list_display = ("application", "identifier", "utility", "created_at", "revoked_at")
+    fields = ("utility", "application", "scopes", "requests_per_minute", "operations_per_day", "sponsored_per_day")
+    readonly_fields = ("created_at", "revoked_at")
+    actions = ("revoke",)
+
+    def get_fields(self, request: http.HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj is None else (*self.fields, *self.readonly_fields)
+
+    def formfield_for_dbfield(self, db_field: Any, request: http.HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "scopes":
+            return forms.MultipleChoiceField(
+                choices=models.ApiKey.Scope.choices, widget=forms.CheckboxSelectMultiple, label="Scopes"
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def save_model(self, request: http.HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        """Save; a new key's token is shown in this answer and never again."""
+        token = "" if change else make_api_key.prepare(key=obj, now=clock.get_now())
+        super().save_model(request, obj, form, change)
+        if token:
+            self.message_user(request, f"The token, shown only now: {token}", level=messages.WARNING)
+
+    @admin.action(description="Revoke")
+    def revoke(self, request: http.HttpRequest, queryset: Any) -> None:
+        """Let the chosen keys open nothing any more."""
+        if not self.has_change_permission(request):
+            raise exceptions.PermissionDenied
+        may = [key.pk for key in queryset if self.has_change_permission(request, key)]
+        count = make_api_key.revoke(key_ids=may, now=clock.get_now())
+        self.message_user(request, f"{count} keys revoked.")

@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 from django.db.models import F, Q
 
+from contracts.bindings import user_operations, words
 from customers import models as customer_models
 from openvpp.core import fields
 
@@ -262,6 +263,22 @@ class UserOperation(models.Model):
 
     def __str__(self) -> str:
         return str(self.hash)
+
+    def to_binding(self) -> user_operations.UserOperation:
+        """Return the operation as the EntryPoint takes it."""
+        return user_operations.UserOperation(
+            sender=words.parse_address(str(self.sender)),
+            nonce=int(self.nonce),
+            init_code=bytes(self.init_code),
+            call_data=bytes(self.call_data),
+            verification_gas_limit=self.verification_gas_limit,
+            call_gas_limit=self.call_gas_limit,
+            pre_verification_gas=self.pre_verification_gas,
+            max_priority_fee_per_gas=int(self.max_priority_fee_per_gas_wei),
+            max_fee_per_gas=int(self.max_fee_per_gas_wei),
+            paymaster_and_data=bytes(self.paymaster_and_data),
+            signature=bytes(self.signature),
+        )
 
 
 class UserOperationTransition(models.Model):

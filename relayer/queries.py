@@ -2,14 +2,18 @@
 
 import datetime
 import decimal
+import hashlib
+import hmac
 
 from django.conf import settings
 
+from contracts import deployments
 from openvpp.core import errors
 from relayer import models
-from relayer.domain import receipts
+from relayer.domain import codes, receipts, wire
 
 NATIVE = "0x0000000000000000000000000000000000000000"
+_HASH_BYTES = 32
 
 
 class UnableToFindReceipt(errors.NotFound):
@@ -59,3 +63,37 @@ def get_price_usd(*, chain_id: int, token: str, now: datetime.datetime) -> decim
     if price.observed_at < now - settings.PRICE_MAX_AGE:
         raise UnableToFindPrice("The token's price is out of date. Try again shortly.", code="price_stale")
     return price.price_usd
+
+
+def find_api_key(*, token: str) -> models.ApiKey | None:
+    """Return the key that is not revoked and whose token this is, None if there is none."""
+    prefix, _, rest = token.partition("_")
+    identifier, _, secret = rest.partition("_")
+    if prefix != "ovpp" or not secret:
+        return None
+    rows = models.ApiKey.objects.select_related("utility")
+    key: models.ApiKey | None = rows.filter(identifier=identifier, revoked_at__isnull=True).first()
+    digest = hashlib.sha256(secret.encode()).digest()
+    return key if key is not None and hmac.compare_digest(bytes(key.digest), digest) else None
+
+
+def check_entry_point(value: object, *, deployment: deployments.Deployment) -> None:
+    """Refuse another EntryPoint than the chain's.
+
+    :raises codes.RefusedCall: it is another, or no address.
+    """
+    if wire.parse_address(value, "entryPoint") != deployment.entry_point:
+        raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, "This EntryPoint is not served.")
+
+
+def find_operation(*, utility_id: int, chain_id: int, user_operation_hash: object) -> models.UserOperation | None:
+    """Return an operation of a utility, None if it has none of this hash.
+
+    :raises codes.RefusedCall: that is no hash.
+    """
+    hash_ = wire.bytes_of({"hash": user_operation_hash}, "hash")
+    if len(hash_) != _HASH_BYTES:
+        raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, "hash has not 32 bytes.")
+    rows = models.UserOperation.objects.of_utility(utility_id).select_related("bundle", "receipt")
+    found: models.UserOperation | None = rows.filter(chain_id=chain_id, hash="0x" + hash_.hex()).first()
+    return found

@@ -29,6 +29,9 @@ _PROXY_HEAD = bytes.fromhex(
 )
 _PROXY_TAIL = bytes.fromhex("5b5af43d5f5f3e5f3d91605257fd5bf3")
 
+# What stands on the chain before the implementation, and between that and the owner.
+PROXY_RUNTIME_HEAD, PROXY_RUNTIME_TAIL = _PROXY_HEAD[9:], _PROXY_TAIL
+
 
 class UnableToReadCall(ValueError):
     """Calldata is not of the call that was expected."""

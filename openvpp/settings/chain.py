@@ -26,3 +26,8 @@ GAS_PER_DAY_WEI = int(environment.text("GAS_PER_DAY_WEI", str(25 * 10**17)))
 GAS_PER_PROGRAM_WEI = int(environment.text("GAS_PER_PROGRAM_WEI", str(10**18)))
 # What a fee quote adds to the expected cost, for gas that rises until the operation is sent.
 FEE_MARGIN_PERCENT = 20
+# Whether the validation of accounts that are not ours is traced for what ERC-7562 forbids; off, it is only simulated.
+RELAYER_TRACES = environment.text("RELAYER_TRACES", "on") == "on"
+# What a paymaster or factory of somebody else must have at stake at the EntryPoint to count as staked (ERC-7562).
+RELAYER_LEAST_STAKE_WEI = int(environment.text("RELAYER_LEAST_STAKE_WEI", str(10**17)))
+RELAYER_LEAST_DELAY_S = 86_400

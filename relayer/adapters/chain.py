@@ -1,6 +1,8 @@
 """What the relayer asks of a chain, in its own terms."""
 
 import dataclasses
+import functools
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,6 +56,19 @@ def gas_prices() -> fees.GasPrices:
         tips_wei=tuple(int(reward[0], 16) for reward in history.get("reward") or []),
         least_tip_wei=settings.CHAIN_LEAST_TIP_WEI,
     )
+
+
+def recent_gas_prices() -> fees.GasPrices:
+    """Return what was to be offered for gas at most a second ago.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    return _gas_prices_of(int(time.monotonic()))
+
+
+@functools.lru_cache(maxsize=2)
+def _gas_prices_of(_second: int) -> fees.GasPrices:
+    return gas_prices()
 
 
 def call(*, to: bytes, data: bytes, sender: bytes | None = None, gas: int | None = None) -> bytes:

@@ -18,6 +18,11 @@ class GasPrices:
     max_priority_fee_per_gas_wei: int
     expected_wei: int
 
+    @property
+    def base_fee_wei(self) -> int:
+        """Return what the block keeps, at most."""
+        return (self.max_fee_per_gas_wei - self.max_priority_fee_per_gas_wei) // 2
+
 
 def prices_from(*, base_fee_wei: int, tips_wei: tuple[int, ...], least_tip_wei: int) -> GasPrices:
     """Return what to offer after a block of `base_fee_wei` in a chain whose median tips of late are given.

@@ -1,13 +1,15 @@
 """What a block says of bundles: mined, gone from the chain again, final."""
 
+import collections
 import datetime
 import logging
 from collections.abc import Sequence
 
+from contracts import deployments
 from openvpp.core import db
 from relayer import models
 from relayer.domain import receipts
-from relayer.usecases import change_state
+from relayer.usecases import change_state, count_reputation
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +132,7 @@ def _write(*, bundle: models.Bundle, receipt: receipts.BundleReceipt, now: datet
         unique_fields=["user_operation"],
         update_fields=_RECEIPT_FIELDS,
     )
+    _count_included(rows=rows, chain_id=bundle.chain_id)
     change_state.move(
         operations=rows,
         state=models.UserOperation.State.MINED,
@@ -139,6 +142,17 @@ def _write(*, bundle: models.Bundle, receipt: receipts.BundleReceipt, now: datet
     )
     left = [row for row in _members(bundle) if str(row.hash) not in executed]
     _step_back(rows=left, bundle=None, detail="Its bundle executed nothing.", now=now)
+
+
+def _count_included(*, rows: Sequence[models.UserOperation], chain_id: int) -> None:
+    """Count for the reputation of entities that are not ours; what came in by a key alone has any."""
+    deployment = deployments.load(chain_id=chain_id)
+    counts: collections.Counter[str] = collections.Counter()
+    for row in rows:
+        if row.api_key_id is not None and row.state != models.UserOperation.State.MINED:
+            named = {bytes(row.init_code[:20]), bytes(row.paymaster_and_data[:20])}
+            counts.update(count_reputation.strangers(named=named, deployment=deployment))
+    count_reputation.count_included(chain_id=chain_id, counts=counts)
 
 
 def _receipt(*, row: models.UserOperation, receipt: receipts.Receipt) -> models.UserOperationReceipt:

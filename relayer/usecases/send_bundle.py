@@ -15,7 +15,7 @@ from openvpp.core import db, errors
 from relayer import models
 from relayer.adapters import chain, rpc
 from relayer.domain import fees, refusals
-from relayer.usecases import change_state, hold_keys, set_aside
+from relayer.usecases import change_state, hold_keys, recheck_code, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -50,31 +50,17 @@ def send_bundle(*, key: models.RelayerKey, holder: str, now: datetime.datetime) 
     if not claimed:
         return 0
     try:
-        good, refused = _check(operations=_unexpired(claimed, now), key=key)
-        for operation, refusal in [*_expired(claimed, now), *refused]:
+        unexpired = _unexpired(claimed, now)
+        changed = recheck_code.find_refused(operations=unexpired)
+        gone = {str(operation.hash) for operation, _ in changed}
+        good, refused = _check(operations=[row for row in unexpired if str(row.hash) not in gone], key=key)
+        for operation, refusal in [*_expired(claimed, now), *changed, *refused]:
             set_aside.set_aside(operation=operation, refusal=refusal, now=now)
         if good:
             _send(key=key, holder=holder, claim=claim, operations=good, now=now)
     finally:
         models.UserOperation.objects.filter(leased_by=claim).update(leased_by="", leased_until=None)
     return len(claimed)
-
-
-def to_binding(row: models.UserOperation) -> user_operations.UserOperation:
-    """Return a stored operation as the EntryPoint takes it."""
-    return user_operations.UserOperation(
-        sender=words.parse_address(str(row.sender)),
-        nonce=int(row.nonce),
-        init_code=bytes(row.init_code),
-        call_data=bytes(row.call_data),
-        verification_gas_limit=row.verification_gas_limit,
-        call_gas_limit=row.call_gas_limit,
-        pre_verification_gas=row.pre_verification_gas,
-        max_priority_fee_per_gas=int(row.max_priority_fee_per_gas_wei),
-        max_fee_per_gas=int(row.max_fee_per_gas_wei),
-        paymaster_and_data=bytes(row.paymaster_and_data),
-        signature=bytes(row.signature),
-    )
 
 
 @db.durable
@@ -261,7 +247,7 @@ def _write(
 
 def _encode(operations: Sequence[models.UserOperation], beneficiary: bytes) -> bytes:
     return user_operations.encode_handle_ops(
-        operations=[to_binding(row) for row in operations], beneficiary=beneficiary
+        operations=[row.to_binding() for row in operations], beneficiary=beneficiary
     )
 
 

@@ -198,7 +198,7 @@ def test_an_operation_that_a_stranger_brought_to_the_chain_is_adopted(relayer: R
     operation = relayer.pay(relayer.wallet())
     models.UserOperation.objects.update(broadcast_at=clock.get_now())
     row = models.UserOperation.objects.get()
-    relayer.chain.handle_ops(send_bundle.to_binding(row), sender=chain_fixture.RELAYER.address)
+    relayer.chain.handle_ops(row.to_binding(), sender=chain_fixture.RELAYER.address)
     relayer.mine()
     relayer.finish()
     assert_paid_once(relayer, operation)
@@ -238,7 +238,7 @@ def test_a_bundle_that_reverts_in_its_block_sends_its_operations_one_by_one_agai
         row = models.UserOperation.objects.order_by("created_at").first()
         assert row is not None
         data = user_operations.encode_handle_ops(
-            operations=[send_bundle.to_binding(row)], beneficiary=chain_fixture.RELAYER.address
+            operations=[row.to_binding()], beneficiary=chain_fixture.RELAYER.address
         )
         relayer.chain.rpc(
             "eth_sendTransaction",

@@ -1,0 +1,213 @@
+"""What a node says an operation would do: the EntryPoint's verdict, its validation step by step, gas by part."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from contracts.bindings import user_operations, words
+from openvpp.core import errors
+from relayer.adapters import rpc
+from relayer.domain import own_accounts, validation_rules
+
+# Nobody's: the gas refund of a bundle that is only tried goes there.
+NOBODY = words.keccak(b"beneficiary of a simulation")[12:]
+_TRACER = pathlib.Path(__file__).with_name("tracer.js")
+_DEPOSIT_INFO = words.selector("getDepositInfo(address)")
+_VALIDATE = words.selector(
+    "validateUserOp((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes),bytes32,uint256)"
+)
+_VALIDATE_PAYMASTER = words.selector(
+    "validatePaymasterUserOp((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes),bytes32,uint256)"
+)
+_EXECUTE_USER_OP = words.selector(
+    "executeUserOp((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes),bytes32)"
+)
+_BASE_GAS = 150_000
+_INTRINSIC_GAS = 21_000
+_SUCCESS = "0x1"
+_RLP_OF_FIRST = bytes.fromhex("d694")
+
+
+class UnableToTrace(Exception):
+    """The node has no tracer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What the EntryPoint said to a bundle of one: its revert data, empty if it would land; and what the sender is."""
+
+    standing: own_accounts.Standing
+    refusal: rpc.NodeRefused | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of an operation, tried by itself: the gas it used, and its revert data where it reverted."""
+
+    gas: int
+    has_reverted: bool
+    revert_data: bytes
+
+
+def try_operation(*, entry_point: bytes, operation: user_operations.UserOperation) -> Tried:
+    """Ask in one go what the sender is and whether a bundle of the operation alone would pass.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    code, word, answer = rpc.node().batch(
+        [
+            *_standing_calls(operation.sender),
+            ("eth_call", (_bundle(entry_point=entry_point, operation=operation), "latest")),
+        ]
+    )
+    return Tried(
+        standing=_standing(code, word),
+        refusal=answer if isinstance(answer, rpc.NodeRefused) else None,
+    )
+
+
+def standings(*, addresses: Sequence[bytes]) -> list[own_accounts.Standing]:
+    """Return each address as the chain has it.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    answers = rpc.node().batch([call for address in addresses for call in _standing_calls(address)])
+    return [_standing(answers[2 * i], answers[2 * i + 1]) for i in range(len(addresses))]
+
+
+def trace_validation(*, entry_point: bytes, operation: user_operations.UserOperation) -> validation_rules.Seen:
+    """Return what the validation of an operation does, step by step, up to where execution begins.
+
+    :raises UnableToTrace: the node has no JavaScript tracer.
+    :raises errors.Unreachable: the node does not answer.
+    """
+    call = _bundle(entry_point=entry_point, operation=operation)
+    try:
+        return validation_rules.read(rpc.node().call("debug_traceCall", call, "latest", {"tracer": _tracer()}))
+    except (rpc.NodeRefused, ValueError) as error:
+        raise UnableToTrace(str(error)) from None
+
+
+def stakes(*, entry_point: bytes, addresses: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Return what each address has at stake at the EntryPoint, in wei, and the seconds it takes to get it out.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    answers = rpc.node().batch(
+        [
+            ("eth_call", ({"to": _text(entry_point), "data": _text(_DEPOSIT_INFO + words.address(each))}, "latest"))
+            for each in addresses
+        ]
+    )
+    found = []
+    for answer in answers:
+        if isinstance(answer, rpc.NodeRefused):
+            raise errors.Unreachable(f"The node refused: {answer.reason}")
+        data = bytes.fromhex(answer[2:])
+        found.append((words.read_uint(data, 64), words.read_uint(data, 96)))
+    return found
+
+
+def with_code(*, addresses: Collection[bytes]) -> dict[bytes, own_accounts.Standing]:
+    """Return those of the addresses that have code, as the chain has them.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    wanted = sorted(addresses)
+    found = zip(wanted, standings(addresses=wanted), strict=True)
+    return {address: standing for address, standing in found if standing.code}
+
+
+def measure(*, entry_point: bytes, operation: user_operations.UserOperation, hash_: bytes) -> dict[str, Part]:
+    """Try deployment, account's and paymaster's validation and execution one after another, whatever is signed.
+
+    Each part is a call of its own, so that the first access to every slot is paid in full: a little more than in a
+    bundle, never less.
+
+    :raises errors.Unreachable: the node does not answer, or has no `eth_simulateV1`.
+    """
+    packed = words.Tail(user_operations.encode_get_user_op_hash(operation=operation)[36:])
+    calls: dict[str, dict[str, str]] = {}
+    if operation.init_code:
+        calls["deployment"] = _call(
+            sender_creator(entry_point=entry_point), operation.init_code[:20], operation.init_code[20:]
+        )
+    calls["validation"] = _call(
+        entry_point, operation.sender, _VALIDATE + words.arguments((packed, hash_, words.uint(0)))
+    )
+    if operation.paymaster_and_data:
+        calls["paymaster"] = _call(
+            entry_point,
+            operation.paymaster_and_data[:20],
+            _VALIDATE_PAYMASTER + words.arguments((packed, hash_, words.uint(0))),
+        )
+    call_data = operation.call_data
+    if call_data[:4] == _EXECUTE_USER_OP:
+        call_data = _EXECUTE_USER_OP + words.arguments((packed, hash_))
+    calls["execution"] = _call(entry_point, operation.sender, call_data)
+    asked = {"blockStateCalls": [{"calls": list(calls.values())}], "validation": False}
+    try:
+        (block,) = rpc.node().call("eth_simulateV1", asked, "latest")
+    except rpc.NodeRefused as refusal:
+        raise errors.Unreachable(f"The node cannot simulate: {refusal.reason}") from None
+    return {name: _part(answer) for name, answer in zip(calls, block["calls"], strict=True)}
+
+
+def sender_creator(*, entry_point: bytes) -> bytes:
+    """Return the contract through which the EntryPoint calls factories: the first that it created."""
+    return words.keccak(_RLP_OF_FIRST + entry_point + b"\x01")[12:]
+
+
+def _part(answer: Mapping[str, Any]) -> Part:
+    data = bytes.fromhex(str(answer.get("returnData") or "0x")[2:])
+    return Part(
+        gas=max(int(answer["gasUsed"], 16) - _INTRINSIC_GAS, 0),
+        has_reverted=answer["status"] != _SUCCESS,
+        revert_data=data,
+    )
+
+
+def _call(sender: bytes, to: bytes, data: bytes) -> dict[str, str]:
+    return {"from": _text(sender), "to": _text(to), "data": _text(data)}
+
+
+def _bundle(*, entry_point: bytes, operation: user_operations.UserOperation) -> dict[str, str]:
+    paymaster_gas = operation.paymaster_and_data[20:52]
+    gas = (
+        _BASE_GAS
+        + operation.verification_gas_limit
+        + operation.call_gas_limit
+        + operation.pre_verification_gas
+        + int.from_bytes(paymaster_gas[:16])
+        + int.from_bytes(paymaster_gas[16:])
+    )
+    data = user_operations.encode_handle_ops(operations=[operation], beneficiary=NOBODY)
+    return _call(NOBODY, entry_point, data) | {"gas": rpc.quantity(gas + gas // 63)}
+
+
+def _standing_calls(address: bytes) -> list[rpc.Call]:
+    text = _text(address)
+    return [
+        ("eth_getCode", (text, "latest")),
+        ("eth_getStorageAt", (text, hex(own_accounts.IMPLEMENTATION_SLOT), "latest")),
+    ]
+
+
+def _standing(code: Any, word: Any) -> own_accounts.Standing:
+    for answer in (code, word):
+        if isinstance(answer, rpc.NodeRefused):
+            raise errors.Unreachable(f"The node refused: {answer.reason}")
+    return own_accounts.Standing(
+        code=bytes.fromhex(code[2:]), implementation_word=bytes.fromhex(word[2:]).rjust(32, b"\0")
+    )
+
+
+@functools.cache
+def _tracer() -> str:
+    return _TRACER.read_text(encoding="ascii")
+
+
+def _text(value: bytes) -> str:
+    return "0x" + value.hex()

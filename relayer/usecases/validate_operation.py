@@ -1,0 +1,100 @@
+"""Whether an operation is safe to bundle: what the EntryPoint says, and for accounts unknown here, ERC-7562's rules.
+
+Accounts of ours go a faster way, without a trace. They are known by what stands on the chain: the proxy's own code and
+the implementation in it or in its ERC-1967 slot (or our factory, for one not deployed yet). What that code does during
+validation was traced, rule by rule, for each kind of signature (tests/chain). Both words are marked down and read again
+for the bundle: whoever has upgraded in between is traced as a stranger.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from django.conf import settings
+
+from contracts import deployments
+from contracts.bindings import reverts, user_operations, words
+from openvpp.core import db
+from relayer import models
+from relayer.adapters import rpc, simulation
+from relayer.domain import codes, own_accounts, refusals, validation_rules
+
+_Validation = models.UserOperation.Validation
+_AFTER_INDEX = 4
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How an operation was found safe, and the marks of the code that this rests on, by address."""
+
+    validation: models.UserOperation.Validation
+    marks: Mapping[str, str]
+
+
+@db.durable
+def validate(*, operation: user_operations.UserOperation, deployment: deployments.Deployment) -> Verdict:
+    """Return how the operation is safe.
+
+    :raises codes.RefusedCall: the EntryPoint refuses it, or it breaks a rule.
+    :raises errors.Unreachable: the node does not answer.
+    """
+    tried = simulation.try_operation(entry_point=deployment.entry_point, operation=operation)
+    if tried.refusal is not None:
+        raise refused(tried.refusal)
+    is_known = own_accounts.is_known(
+        standing=tried.standing,
+        init_code=operation.init_code,
+        factory=deployment.account_factory,
+        implementations=(deployment.account_implementation, deployment.account_self_custody),
+    )
+    mark = {words.checksummed(operation.sender): tried.standing.mark()}
+    if is_known and operation.paymaster_and_data[:20] in (b"", deployment.paymaster):
+        return Verdict(validation=_Validation.FAST, marks=mark)
+    if not settings.RELAYER_TRACES:
+        return Verdict(validation=_Validation.SIMULATED, marks=mark)
+    return _trace(operation=operation, deployment=deployment)
+
+
+def refused(refusal: rpc.NodeRefused) -> codes.RefusedCall:
+    """Return the error that a client gets for what the EntryPoint said."""
+    reason = reverts.describe(refusal.data) if refusal.data else refusal.reason
+    if refusals.read(refusal.data).index is None:
+        return codes.RefusedCall(codes.Code.REFUSED_BY_ENTRY_POINT, reason)
+    body = refusal.data[_AFTER_INDEX:]
+    said = words.read_bytes(body, words.read_uint(body, 32)).decode(errors="replace")
+    return codes.RefusedCall(codes.of_entry_point(said), reason)
+
+
+def _trace(*, operation: user_operations.UserOperation, deployment: deployments.Deployment) -> Verdict:
+    entry_point = deployment.entry_point
+    try:
+        seen = simulation.trace_validation(entry_point=entry_point, operation=operation)
+    except simulation.UnableToTrace as error:
+        raise codes.RefusedCall(
+            codes.Code.FORBIDDEN_OPCODE, f"The node cannot trace, so only known accounts are taken: {error}"
+        ) from None
+    factory, paid_by = operation.init_code[:20] or None, operation.paymaster_and_data[:20] or None
+    taking_part = [each for each in (operation.sender, factory, paid_by) if each]
+    at_stake = simulation.stakes(entry_point=entry_point, addresses=taking_part)
+    known = {deployment.account_factory, deployment.paymaster}
+    entities = validation_rules.Entities(
+        entry_point=entry_point,
+        sender_creator=simulation.sender_creator(entry_point=entry_point),
+        sender=operation.sender,
+        factory=factory,
+        paymaster=paid_by,
+        staked=frozenset(
+            each
+            for each, (stake_wei, delay_s) in zip(taking_part, at_stake, strict=True)
+            if each in known
+            or (stake_wei >= settings.RELAYER_LEAST_STAKE_WEI and delay_s >= settings.RELAYER_LEAST_DELAY_S)
+        ),
+    )
+    standings = simulation.with_code(addresses=seen.addresses() | {operation.sender})
+    found = validation_rules.violations(seen=seen, entities=entities, with_code=standings.keys())
+    if found:
+        code = codes.Code.STAKE_TOO_LOW if found[0].needs_stake else codes.Code.FORBIDDEN_OPCODE
+        raise codes.RefusedCall(code, f"Validation breaks ERC-7562: {found[0]}.")
+    if not seen.is_complete:
+        raise codes.RefusedCall(codes.Code.REFUSED_BY_ENTRY_POINT, "The validation did not come to its end.")
+    marks = {words.checksummed(address): standing.mark() for address, standing in standings.items()}
+    return Verdict(validation=_Validation.TRACED, marks=marks)
