@@ -1,10 +1,16 @@
-"""The nudge after a commit: the Channels layer. It may be lost; the rows are the truth."""
+"""The nudge after a commit: the Channels layer. It may be lost; the rows are the truth.
+
+The layer is asynchronous: one loop in a thread of its own keeps its connection, and nobody waits for it.
+"""
 
 import asyncio
+import functools
 import logging
+import os
+import threading
 from collections.abc import Iterable
+from typing import Any
 
-import asgiref.sync
 import redis.exceptions
 from channels import layers
 
@@ -20,15 +26,23 @@ def group(*, user_id: int) -> str:
 
 
 def send(*, user_ids: Iterable[int]) -> None:
-    """Tell each person's open sockets to look for new notices; an unreachable broker only costs time."""
+    """Tell each person's open sockets to look for new notices, without waiting for the broker."""
+    layer = layers.get_channel_layer()
+    asyncio.run_coroutine_threadsafe(_send(layer, list(user_ids)), _loop(os.getpid()))
+
+
+@functools.cache
+def _loop(_pid: int, /) -> asyncio.AbstractEventLoop:
+    """Return this process's loop; a forked child has its own."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="hints", daemon=True).start()
+    return loop
+
+
+async def _send(layer: Any, user_ids: list[int]) -> None:
     try:
-        asgiref.sync.async_to_sync(_send)(list(user_ids))
+        async with asyncio.timeout(WITHIN_SECONDS):
+            for user_id in user_ids:
+                await layer.group_send(group(user_id=user_id), {"type": MESSAGE_TYPE})
     except (redis.exceptions.RedisError, OSError):
         logger.warning("channel layer unreachable; sockets find the notices by their timer")
-
-
-async def _send(user_ids: list[int]) -> None:
-    layer = layers.get_channel_layer()
-    async with asyncio.timeout(WITHIN_SECONDS):
-        for user_id in user_ids:
-            await layer.group_send(group(user_id=user_id), {"type": MESSAGE_TYPE})

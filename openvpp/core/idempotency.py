@@ -67,7 +67,6 @@ def _claim(
 ) -> tuple[models.IdempotentRequest, bool]:
     """Return the request's row, and whether nobody has begun to answer it before."""
     rows = models.IdempotentRequest.objects
-    rows.filter(application_id=application_id, user_id=user_id, key=key, created_at__lt=now - KEEP).delete()
     made = models.IdempotentRequest(
         user_id=user_id,
         application_id=application_id,
@@ -78,6 +77,10 @@ def _claim(
     )
     rows.bulk_create([made], ignore_conflicts=True)
     row = rows.select_for_update().get(application_id=application_id, user_id=user_id, key=key)
+    if row.created_at < now - KEEP:
+        row.delete()
+        made.save(force_insert=True)
+        row = made
     if row.fingerprint != fingerprint:
         raise KeyReused(
             "This Idempotency-Key was used with another body. Send a new key for a new request.",

@@ -17,6 +17,7 @@ from wallets import models as wallet_models
 from wallets import operations as wallet_operations
 from wallets.adapters import submission
 from wallets.domain import outcome
+from wallets.operations import sending
 from wallets.usecases import follow_operation, revoke_session_key, submit_waiting
 
 
@@ -73,6 +74,12 @@ def told(person: Person) -> list[str]:
     return list(rows.values_list("kind", flat=True))
 
 
+def after_the_lease() -> datetime.datetime:
+    """Return when others may send what a killed process was sending."""
+    until = max(each.leased_until for each in wallet_models.Operation.objects.all() if each.leased_until is not None)
+    return until + datetime.timedelta(milliseconds=1)
+
+
 def kill(monkeypatch: pytest.MonkeyPatch, where: object, name: str) -> None:
     def die(**_: object) -> None:
         raise Killed
@@ -84,11 +91,12 @@ def test_killed_after_the_reservation(
     town: Town, ada: Person, bill: models.Bill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        kill(patch, wallet_operations, "submit")
+        kill(patch, wallet_operations, "submit_reserved")
         with pytest.raises(Killed):
             start(ada, bill)
     assert wallet_models.Operation.objects.get().state == "reserved"
-    assert submit_waiting.submit_waiting(now=clock.get_now()) == 1
+    assert submit_waiting.submit_waiting(now=clock.get_now()) == 0
+    assert submit_waiting.submit_waiting(now=after_the_lease()) == 1
     town.finish()
     expect_paid_once(town, ada, bill)
 
@@ -97,7 +105,7 @@ def test_killed_while_it_was_signed(
     town: Town, ada: Person, bill: models.Bill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        kill(patch, wallet_operations, "queue")
+        kill(patch, sending, "queue")
         with pytest.raises(Killed):
             start(ada, bill)
     operation = wallet_models.Operation.objects.get()
@@ -132,17 +140,17 @@ def test_one_broken_operation_holds_no_other_up(
     ben = town.settle("ben")
     other = town.bill(ben)
     with monkeypatch.context() as patch:
-        kill(patch, wallet_operations, "submit")
+        kill(patch, wallet_operations, "submit_reserved")
         for person, due in ((ada, bill), (ben, other)):
             with pytest.raises(Killed):
                 start(person, due)
     wallet_models.Operation.objects.filter(wallet=ada.wallet).update(intent={"broken": True})
-    assert submit_waiting.submit_waiting(now=clock.get_now()) == 1
+    assert submit_waiting.submit_waiting(now=after_the_lease()) == 1
     town.finish()
     other.refresh_from_db()
     assert other.state == "paid"
     broken = wallet_models.Operation.objects.get(wallet=ada.wallet)
-    assert (broken.state, broken.attempts, broken.leased_until) == ("reserved", 1, None)
+    assert (broken.state, broken.attempts, broken.leased_until) == ("reserved", 2, None)
     late = clock.get_now() + datetime.timedelta(minutes=3)
     assert submit_waiting.submit_waiting(now=late) == 1
     bill.refresh_from_db()
@@ -163,7 +171,7 @@ def test_a_quote_that_expires_before_it_is_sent(
     town: Town, ada: Person, bill: models.Bill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        kill(patch, wallet_operations, "submit")
+        kill(patch, wallet_operations, "submit_reserved")
         with pytest.raises(Killed):
             start(ada, bill)
     late = clock.get_now() + datetime.timedelta(minutes=3)
@@ -182,12 +190,12 @@ def test_a_grant_that_is_withdrawn_before_it_is_sent(
     town: Town, ada: Person, bill: models.Bill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        kill(patch, wallet_operations, "submit")
+        kill(patch, wallet_operations, "submit_reserved")
         with pytest.raises(Killed):
             start(ada, bill)
     with db.transaction():
         revoke_session_key.revoke(grant_id=ada.grant.pk, now=clock.get_now())
-    assert submit_waiting.submit_waiting(now=clock.get_now()) == 1
+    assert submit_waiting.submit_waiting(now=after_the_lease()) == 1
     town.finish()
     expect_failed(town, ada, bill, "withdrawn")
 

@@ -120,5 +120,4 @@ def _use_once(*, name: str, is_reading: bool, now: datetime.datetime) -> bool:
             return is_new
     except redis.RedisError:
         logger.warning("Redis does not answer: a proof's use is kept in the database alone")
-    _, is_new = models.ProofUse.objects.get_or_create(digest=digest, defaults={"expires_at": now + kept_for})
-    return is_new
+    return models.ProofUse.use(digest=digest, expires_at=now + kept_for)

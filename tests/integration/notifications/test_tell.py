@@ -83,7 +83,7 @@ class Hanging:
     """A broker that took the connection and says nothing."""
 
     async def group_send(self, group: str, message: dict[str, str]) -> None:
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
 
 
 class Away:
