@@ -1,5 +1,6 @@
 """One page about an account: which tariff would cost less, what the running bill will be, why the last changed."""
 
+import logging
 from typing import Any
 
 from django import http, shortcuts, urls
@@ -12,6 +13,8 @@ from billing.usecases import compare_tariffs, explain_bill, forecast_bill
 from customers import models as customer_models
 from openvpp.core import admin as tenant_admin
 from openvpp.core import clock, errors
+
+logger = logging.getLogger(__name__)
 
 Roles = tenant_admin.Roles
 VIEWERS = frozenset({Roles.CSR, Roles.BILLING_ANALYST, Roles.AUDITOR, Roles.ADMINISTRATOR})
@@ -50,27 +53,44 @@ class UnderstandingMixin(tenant_admin.TenantAdmin):
 
 
 def _about(account: customer_models.CustomerAccount) -> dict[str, Any]:
-    now, currency = clock.get_now(), account.utility.currency
-    found: dict[str, Any] = {"currency": currency, "problems": []}
-    try:
-        compared = compare_tariffs.compare(account=account, now=now)
-        found |= {"comparison": compared}
-        if compared.costs:
-            found["comparison_plot"] = plotting.comparison_svg(
-                costs=compared.costs, current_code=compared.current_code, currency=currency
-            )
-        forecast = forecast_bill.forecast_bill(account=account, now=now)
-        found |= {"forecast": forecast}
-        if forecast.spread is not None:
-            found["forecast_plot"] = plotting.forecast_svg(
-                so_far_nano=forecast.so_far_nano or 0, spread=forecast.spread, currency=currency
-            )
-    except errors.UnableTo as error:
-        found["problems"].append(error.detail)
-    last = account.bills.exclude(state=models.Bill.State.CANCELLED).order_by("-ends_on").first()
-    if last is not None:
-        explained = explain_bill.explain(issued=last)
-        found |= {"explanation": explained}
-        if explained.effects:
-            found["explanation_plot"] = plotting.explanation_svg(effects=explained.effects, currency=currency)
+    found: dict[str, Any] = {"currency": account.utility.currency, "problems": []}
+    for part in (_compare, _forecast, _explain):
+        try:
+            found |= part(account)
+        except errors.UnableTo as error:
+            found["problems"].append(error.detail)
+        except (ValueError, ArithmeticError) as error:
+            logger.exception("not understood: account=%s", account.pk)
+            found["problems"].append(f"This could not be computed: {error}")
     return found
+
+
+def _compare(account: customer_models.CustomerAccount) -> dict[str, Any]:
+    compared = compare_tariffs.compare(account=account, now=clock.get_now())
+    if not compared.costs:
+        return {"comparison": compared}
+    plot = plotting.comparison_svg(
+        costs=compared.costs, current_code=compared.current_code, currency=account.utility.currency
+    )
+    return {"comparison": compared, "comparison_plot": plot}
+
+
+def _forecast(account: customer_models.CustomerAccount) -> dict[str, Any]:
+    forecast = forecast_bill.forecast_bill(account=account, now=clock.get_now())
+    if forecast.spread is None:
+        return {"forecast": forecast}
+    plot = plotting.forecast_svg(
+        so_far_nano=forecast.so_far_nano or 0, spread=forecast.spread, currency=account.utility.currency
+    )
+    return {"forecast": forecast, "forecast_plot": plot}
+
+
+def _explain(account: customer_models.CustomerAccount) -> dict[str, Any]:
+    last = account.bills.exclude(state=models.Bill.State.CANCELLED).order_by("-ends_on").first()
+    if last is None:
+        return {}
+    explained = explain_bill.explain(issued=last)
+    if not explained.effects:
+        return {"explanation": explained}
+    plot = plotting.explanation_svg(effects=explained.effects, currency=account.utility.currency)
+    return {"explanation": explained, "explanation_plot": plot}

@@ -99,10 +99,21 @@ class Usage:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Estimate:
+    """Readings in a bill that the meter did not give: how they came about, how many, and their energy in mWh."""
+
+    method: str
+    intervals: int
+    import_milliwh: int
+    export_milliwh: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RatedBill:
     """A rated billing period. `omissions` names each charge of the tariff that could not be priced, and why.
 
-    `carried_milliwh` is what net metering carries to the next period, by time-of-use period.
+    `carried_milliwh` is what net metering carries to the next period, by time-of-use period. `estimates` are among the
+    readings; `prices_known_at` (RFC 3339) says which real-time prices were used: those known at that instant.
     """
 
     tariff_label: str
@@ -112,6 +123,8 @@ class RatedBill:
     usage: Usage
     omissions: tuple[str, ...] = ()
     carried_milliwh: tuple[tuple[int, int], ...] = ()
+    estimates: tuple[Estimate, ...] = ()
+    prices_known_at: str = ""
 
     @property
     def total_nano(self) -> int:

@@ -67,13 +67,18 @@ class Template:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Layout:
-    """What the lines of spans are that share a version of a tariff and local days `[starts_on, ends_on)`."""
+    """What the lines of spans are that share a version of a tariff and local days `[starts_on, ends_on)`.
+
+    Spans with estimates, or at real-time prices, are rated alone and have a layout each.
+    """
 
     tariff_id: int | None
     starts_on: datetime.date
     ends_on: datetime.date
     templates: tuple[Template, ...]
     omissions: tuple[str, ...] = ()
+    estimates: tuple[bill.Estimate, ...] = ()
+    prices_known_at: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it for a JSON column."""
@@ -82,6 +87,8 @@ class Layout:
             "starts_on": self.starts_on.isoformat(),
             "ends_on": self.ends_on.isoformat(),
             "omissions": list(self.omissions),
+            "estimates": [dataclasses.asdict(estimate) for estimate in self.estimates],
+            "prices_known_at": self.prices_known_at,
             "templates": [
                 {
                     **dataclasses.asdict(template),
@@ -100,6 +107,8 @@ class Layout:
             starts_on=datetime.date.fromisoformat(value["starts_on"]),
             ends_on=datetime.date.fromisoformat(value["ends_on"]),
             omissions=tuple(value["omissions"]),
+            estimates=tuple(bill.Estimate(**item) for item in value["estimates"]),
+            prices_known_at=value["prices_known_at"],
             templates=tuple(
                 Template(**{**item, "kind": bill.LineKind(item["kind"]), "factor": fractions.Fraction(*item["factor"])})
                 for item in value["templates"]

@@ -38,6 +38,8 @@ class Remainder:
     total_nano: int
     carried_milliwh: tuple[tuple[int, int], ...]
     omissions: tuple[str, ...]
+    estimates: tuple[bill.Estimate, ...] = ()
+    prices_known_at: str = ""
 
     @classmethod
     def of(cls, *, rated: bill.RatedBill, service_point_id: int, tariff_id: int) -> Self:
@@ -53,6 +55,8 @@ class Remainder:
             total_nano=rated.total_nano,
             carried_milliwh=rated.carried_milliwh,
             omissions=rated.omissions,
+            estimates=rated.estimates,
+            prices_known_at=rated.prices_known_at,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -70,6 +74,7 @@ class Remainder:
                 "ends_on": datetime.date.fromisoformat(value["ends_on"]),
                 "carried_milliwh": tuple((period, energy) for period, energy in value["carried_milliwh"]),
                 "omissions": tuple(value["omissions"]),
+                "estimates": tuple(bill.Estimate(**item) for item in value.get("estimates", ())),
             }
         )
 

@@ -5,10 +5,12 @@ so it may be stopped and started at any point. An account with a draft or a bill
 that failed is tried again.
 """
 
+import collections
 import dataclasses
 import datetime
 import itertools
 import multiprocessing
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 
@@ -17,12 +19,14 @@ from django.db import models as db_models
 from django.db.models import Exists, OuterRef, Q, functions
 
 from billing import models
+from billing.domain import currencies
 from billing.usecases import draft_lots, draft_reads, issue_bill
 from customers import models as customer_models
 from openvpp.core import db, errors
 
 _LOCKS = 0x42494C4C  # "BILL": advisory locks of runs
 _ACCOUNTS_A_PIECE = 20_000
+_READERS = 2  # while one sorts what it has read, the database reads for the other
 
 
 class UnableToDraftBills(errors.UnableTo):
@@ -111,8 +115,9 @@ def _open(
     if ends_on <= starts_on:
         raise UnableToDraftBills("The period ends before it starts.", code="period_not_forward")
     try:
+        currencies.check(currency=utility.currency)
         issue_bill.check_is_over(utility=utility, ends_on=ends_on, now=now)
-    except issue_bill.UnableToIssueBill as error:
+    except (issue_bill.UnableToIssueBill, currencies.UnableToBillInCurrency) as error:
         raise UnableToDraftBills(error.detail, code=error.code) from error
     run: models.BillRun
     run, _ = models.BillRun.objects.select_for_update().get_or_create(
@@ -142,21 +147,21 @@ def _waiting(*, run: models.BillRun) -> "db_models.QuerySet[customer_models.Cust
 def work(
     *, run: models.BillRun, now: datetime.datetime, above: int = 0, up_to: int | None = None
 ) -> Iterator[Progress]:
-    """Draft the accounts with ids in `(above, up_to]`, lot by lot; the next lot is read while one is rated."""
+    """Draft the accounts with ids in `(above, up_to]`, lot by lot; the next lots are read while one is rated."""
     maker = draft_lots.Maker(run=run)
     waiting = _waiting(run=run).order_by("pk")
     if up_to is not None:
         waiting = waiting.filter(pk__lte=up_to)
-
-    def read(after: int) -> draft_reads.Lot | None:
-        ids = list(waiting.filter(pk__gt=after).values_list("pk", flat=True)[: draft_lots.SIZE])
-        return draft_reads.read(run=run, account_ids=ids) if ids else None
-
-    with futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="read") as reader:
+    with futures.ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="read") as readers:
+        coming: collections.deque[futures.Future[draft_reads.Lot]] = collections.deque()
+        lots = _next_ids(waiting, above)
         try:
-            coming = reader.submit(read, above)
-            while (lot := coming.result()) is not None:
-                coming = reader.submit(read, lot.account_ids[-1])
+            while True:
+                for ids in itertools.islice(lots, _READERS + 1 - len(coming)):
+                    coming.append(readers.submit(draft_reads.read, run=run, account_ids=ids))
+                if not coming:
+                    return
+                lot = coming.popleft().result()
                 made = maker.make(lot=lot)
                 _write(run=run, lot=lot, made=made, now=now)
                 yield Progress(
@@ -166,7 +171,20 @@ def work(
                     impossible=len(made.impossible),
                 )
         finally:
-            reader.submit(connections.close_all).result()
+            gate = threading.Barrier(_READERS)  # holds each reader until all have come: every one closes its own
+            futures.wait([readers.submit(_close, gate) for _ in range(_READERS)])
+
+
+def _next_ids(waiting: "db_models.QuerySet[customer_models.CustomerAccount]", above: int) -> Iterator[list[int]]:
+    """Yield the ids of each lot, asked for when it is wanted."""
+    while ids := list(waiting.filter(pk__gt=above).values_list("pk", flat=True)[: draft_lots.SIZE]):
+        yield ids
+        above = ids[-1]
+
+
+def _close(gate: threading.Barrier) -> None:
+    gate.wait()
+    connections.close_all()
 
 
 @db.transaction

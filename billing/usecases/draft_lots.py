@@ -291,6 +291,8 @@ class Maker:
                 ends_on=each.span.days.ends_on,
                 templates=tuple(map(packed_lines.Template.of, lines)),
                 omissions=each.rated.omissions,
+                estimates=each.rated.estimates,
+                prices_known_at=each.rated.prices_known_at,
             )
             parts.append(
                 packed_lines.pack(

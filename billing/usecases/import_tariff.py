@@ -6,9 +6,11 @@ from typing import Any
 
 from billing import models
 from billing.adapters import urdb
-from billing.domain import statements
+from billing.domain import currencies, statements
 from customers import models as customer_models
 from openvpp.core import db, errors
+
+CENTS_DIGITS = 2
 
 
 class UnableToImportTariff(errors.UnableTo):
@@ -30,17 +32,24 @@ def import_tariff(
     The version before it ends where it begins. The same sheet from the same day is the same version.
 
     :raises urdb.UnableToReadTariff: the sheet holds what is not priced; the detail names the field.
-    :raises UnableToImportTariff: no start date, unknown terms, or another sheet from the same day.
+    :raises UnableToImportTariff: no start date, unknown terms, rounding finer than bills are kept, or another sheet
+        from the same day.
+    :raises currencies.UnableToBillInCurrency: the utility's currency is not counted in hundredths.
     """
     utility = customer_models.Utility.objects.select_for_update(no_key=True).get(pk=utility_id)
+    currencies.check(currency=utility.currency)
     sheet = urdb.read(text=text, currency=utility.currency)
     starts_on = effective_from or sheet.effective_from
     if starts_on is None:
         raise UnableToImportTariff("Say from which day it is in force: the sheet does not.", code="no_start_date")
     try:
-        statements.read_terms(saved=terms or {})
+        reading = statements.read_terms(saved=terms or {})
     except ValueError as error:
         raise UnableToImportTariff(str(error), code="unknown_terms") from error
+    if reading.minor_digits > CENTS_DIGITS:
+        raise UnableToImportTariff(
+            "Bills are kept in hundredths: round to two digits at most.", code="too_fine_rounding"
+        )
     versions = models.Tariff.objects.filter(utility=utility, code=code)
     existing = versions.filter(effective_from=starts_on).first()
     if existing is not None:

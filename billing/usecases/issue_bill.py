@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from billing import models, operations, queries
 from billing.adapters import urdb
 from billing.domain import bill as rated_bills
-from billing.domain import ledger, loads, rating, settlement, statements
+from billing.domain import currencies, ledger, loads, rating, settlement, statements
 from billing.usecases import adjust_bill, notices, price_load
 from customers import models as customer_models
 from customers import queries as customer_queries
@@ -113,6 +113,7 @@ def rate_account(
     """
     if ends_on <= starts_on:
         raise UnableToIssueBill("The period is not over.", code="period_not_over")
+    currencies.check(currency=account.utility.currency)
     zone = zoneinfo.ZoneInfo(account.utility.time_zone)
     remainders = queries.get_remainders(account_ids=[account.pk]).get(account.pk, [])
     spans = list(_spans(account=account, starts_on=starts_on, ends_on=ends_on, zone=zone))

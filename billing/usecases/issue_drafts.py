@@ -232,6 +232,8 @@ def _remainder(span: packed_lines.Span) -> statements.Remainder:
         total_nano=span.rated_nano,
         carried_milliwh=span.carried_milliwh,
         omissions=span.layout.omissions,
+        estimates=span.layout.estimates,
+        prices_known_at=span.layout.prices_known_at,
     )
 
 

@@ -5,7 +5,7 @@ import datetime
 from collections.abc import Sequence
 
 from billing import models
-from billing.domain import settlement
+from billing.domain import currencies, settlement
 from billing.usecases import adjust_bill, issue_bill
 from customers import models as customer_models
 from openvpp.core import db, errors
@@ -111,6 +111,7 @@ def receive_bill(*, utility_id: int, received: Received, now: datetime.datetime)
 
 
 def _check(*, received: Received, utility: customer_models.Utility) -> None:
+    currencies.check(currency=utility.currency)
     if received.currency != utility.currency:
         raise UnableToReceiveBill(f"Bills of {utility} are in {utility.currency}.", code="wrong_currency")
     if received.ends_on <= received.starts_on:

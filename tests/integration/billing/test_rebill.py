@@ -103,6 +103,36 @@ def test_too_much_paid_is_a_credit(
     assert owed(new) - old.amount_due_cents == new.total_cents
 
 
+def test_a_bill_that_closes_a_year_with_a_minimum_rests_on_the_whole_year(
+    utility: customer_models.Utility, analyst: customer_models.User
+) -> None:
+    november, december, after = datetime.date(2025, 11, 1), datetime.date(2025, 12, 1), datetime.date(2026, 1, 1)
+    import_tariff.import_tariff(
+        utility_id=utility.pk,
+        code="YEAR",
+        text=sheet(mincharge=900, minchargeunits="$/year"),
+        effective_from=datetime.date(2025, 1, 1),
+        now=NOW,
+    )
+    agreement = serve(utility, "YEAR")
+    use(agreement, 1, first=november, after=after, milli_wh=np.full(61 * 96, 100_000))
+    first, last = (
+        issue_bill.issue_bill(account_id=agreement.account_id, starts_on=starts_on, ends_on=ends_on, now=NOW)
+        for starts_on, ends_on in ((november, december), (december, after))
+    )
+    assert last.lines.get(kind="minimum").amount_nano > 0
+    models.Tariff.objects.filter(code="YEAR").update(
+        document=sheet(mincharge=900, minchargeunits="$/year", fixedchargefirstmeter=30)
+    )
+
+    new = correct(first, analyst, "The sheet named another customer charge.")
+
+    kept = ("peak_milliw", "carried_milliwh")
+    assert [new.rating[0][name] for name in kept] == [first.rating[0][name] for name in kept]
+    assert new.rating[0]["total_nano"] > first.rating[0]["total_nano"]
+    assert rebill.get_later(bill=new) == [last]
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

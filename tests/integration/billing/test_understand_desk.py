@@ -2,8 +2,11 @@
 
 import datetime
 
+import pytest
 from django import test
 
+from billing.domain import rating
+from billing.usecases import explain_bill, forecast_bill
 from customers import models as customer_models
 from tests.factories import customers
 from tests.integration.billing import test_desk as desk
@@ -46,3 +49,22 @@ def test_an_account_with_nothing(agreement: customer_models.ServiceAgreement) ->
     assert "The account takes no service." in shown
     assert "There is no bill yet." in shown
     assert "<svg class=" not in shown.split("Which tariff would have cost less")[1]
+
+
+def test_what_cannot_be_computed_is_said(
+    agreement: customer_models.ServiceAgreement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bills.issue(agreement)
+
+    def refuse(**_kwargs: object) -> None:
+        raise rating.UnableToRate("The readings overlap at noon.")
+
+    def fail(**_kwargs: object) -> None:
+        raise ZeroDivisionError("no days")
+
+    monkeypatch.setattr(explain_bill, "explain", refuse)
+    monkeypatch.setattr(forecast_bill, "forecast_bill", fail)
+    shown = page(desk.staff(agreement.account.utility, "csr"), agreement.account.number)
+    assert "The readings overlap at noon." in shown
+    assert "This could not be computed: no days" in shown
+    assert "What each tariff would have cost in USD: RES-TOU 470.02" in shown
