@@ -1,11 +1,11 @@
 """Payment requests at a steady rate: policies judged, operation signed and queued, as a phone asks for it over HTTP.
 
-`python -m benchmarks.signing [--payments 500] [--rate 50]`. Web and signer are processes of their own, as `make run`
-starts them. Each payment is of another customer. A request is sent when it is due, whether or not those before it have
-ended, and its time counts from that instant: through middleware, token and proof, idempotency, limits, spending
-policies, address check, the node's nonce, the sponsor's and the session key's signatures and the queue, to the answer
-202. Only what those requests find is made in bulk: rows, balances and each phone's proof. PostgreSQL flushes what it
-commits, unless `--forgetful`. The last line is `RESULT` and JSON.
+`python -m benchmarks.signing [--payments 1000] [--rate 50]`. Web and signer are processes of their own, as `make run`
+starts them, with a web worker for each processor. Each payment is of another customer. A request is sent when it is
+due, whether or not those before it have ended, and its time counts from that instant: through middleware, token and
+proof, idempotency, limits, spending policies, address check, the node's nonce, the sponsor's and the session key's
+signatures and the queue, to the answer 202. Only what those requests find is made in bulk: rows, balances and each
+phone's proof. PostgreSQL flushes what it commits, unless `--forgetful`. The last line is `RESULT` and JSON.
 """
 
 import argparse
@@ -44,7 +44,8 @@ TARGET_P99_MS = 50
 THREADS = 32
 LEAD_S = 1.0
 READY_WITHIN_S = 60.0
-WARM_UP = 20
+WARM_UP = 60
+WEB_WORKERS = os.cpu_count() or 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,10 +98,10 @@ def _start_durable(directory: pathlib.Path) -> None:
 
 
 def _web(port: int) -> list[str]:
-    """Return the command of the stack's web process."""
+    """Return the command of the stack's web process, with a worker for each processor as in production."""
     return [
         *[sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)],
-        *["--workers", "1", "--log-level", "warning", "openvpp.asgi:application"],
+        *["--workers", str(WEB_WORKERS), "--log-level", "warning", "openvpp.asgi:application"],
     ]
 
 
@@ -165,6 +166,7 @@ def _report(*, ended: list[Ended], rate: float, is_durable: bool) -> dict[str, o
     return {
         "payments": len(ended),
         "rate_per_s": rate,
+        "web_workers": WEB_WORKERS,
         "accepted": sum(each.status == http.HTTPStatus.ACCEPTED for each in ended),
         "signed_and_queued": min(queued, signed),
         "p50_ms": round(statistics.median(took), 1),
