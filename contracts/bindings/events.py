@@ -201,11 +201,22 @@ class _Log:
     data: bytes
     log_index: int | None
 
-    def topic_address(self, index: int) -> bytes:
-        return words.read_address(self.topics[index], 0)
 
-    def uint(self, index: int) -> int:
-        return words.read_uint(self.data, 32 * index)
+type _Read = Callable[[_Log], object]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Kind:
+    """An event: what it becomes, how many topics it has, and where each field is read."""
+
+    made: Callable[..., Event]
+    topic_count: int
+    fields: Mapping[str, _Read]
+
+    def read(self, log: _Log) -> Event:
+        return self.made(
+            emitter=log.emitter, log_index=log.log_index, **{name: read(log) for name, read in self.fields.items()}
+        )
 
 
 def decode_log(*, address: bytes, topics: Sequence[bytes], data: bytes, log_index: int | None = None) -> Event | None:
@@ -215,12 +226,11 @@ def decode_log(*, address: bytes, topics: Sequence[bytes], data: bytes, log_inde
     """
     if not topics or (known := _DECODERS.get(bytes(topics[0]))) is None:
         return None
-    topic_count, decode = known
-    if len(topics) != topic_count:
+    if len(topics) != known.topic_count:
         # A stranger's event of the same name with other fields indexed, such as ERC-721's Transfer.
         return None
     try:
-        return decode(_Log(address, topics, data, log_index))
+        return known.read(_Log(address, topics, data, log_index))
     except ValueError as error:
         message = f"a log of {words.checksummed(address)} is malformed: {error}"
         raise UnableToReadLog(message) from error
@@ -270,203 +280,118 @@ def _from_hex(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
 
 
-def _transfer(log: _Log) -> Transfer:
-    return Transfer(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        sender=log.topic_address(1),
-        recipient=log.topic_address(2),
-        amount_units=log.uint(0),
-    )
+def _topic(index: int, length: int = 32) -> _Read:
+    return lambda log: bytes(log.topics[index][:length])
 
 
-def _bill_paid(log: _Log) -> BillPaid:
-    return BillPaid(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        reference=bytes(log.topics[1][:16]),
-        payer=log.topic_address(2),
-        token=log.topic_address(3),
-        amount_units=log.uint(0),
-        fee_units=log.uint(1),
-    )
+def _party(index: int) -> _Read:
+    return lambda log: words.read_address(log.topics[index], 0)
 
 
-def _fee_paid(log: _Log) -> FeePaid:
-    return FeePaid(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        reference=bytes(log.topics[1][:16]),
-        payer=log.topic_address(2),
-        fee_token=log.topic_address(3),
-        fee_units=log.uint(0),
-    )
+def _number(index: int) -> _Read:
+    return lambda log: words.read_uint(log.topics[index], 0)
 
 
-def _payout_made(log: _Log) -> PayoutMade:
-    return PayoutMade(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        reference=bytes(log.topics[1][:16]),
-        payer=log.topic_address(2),
-        recipient=log.topic_address(3),
-        token=words.read_address(log.data, 0),
-        amount_units=log.uint(1),
-    )
+def _uint(index: int) -> _Read:
+    return lambda log: words.read_uint(log.data, 32 * index)
 
 
-def _batch_paid(log: _Log) -> BatchPaid:
-    return BatchPaid(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        reference=bytes(log.topics[1][:16]),
-        payer=log.topic_address(2),
-        token=log.topic_address(3),
-        count=log.uint(0),
-        total_units=log.uint(1),
-    )
+def _address(index: int) -> _Read:
+    return lambda log: words.read_address(log.data, 32 * index)
 
 
-def _user_operation_event(log: _Log) -> UserOperationEvent:
-    return UserOperationEvent(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        user_operation_hash=bytes(log.topics[1]),
-        sender=log.topic_address(2),
-        paymaster=log.topic_address(3),
-        nonce=log.uint(0),
-        success=bool(log.uint(1)),
-        actual_gas_cost_wei=log.uint(2),
-        actual_gas_used=log.uint(3),
-    )
+def _head(index: int, length: int) -> _Read:
+    return lambda log: words.read_word(log.data, 32 * index)[:length]
 
 
-def _revert_reason[T: UserOperationRevertReason](kind: type[T]) -> Callable[[_Log], T]:
-    def decode(log: _Log) -> T:
-        return kind(
-            emitter=log.emitter,
-            log_index=log.log_index,
-            user_operation_hash=bytes(log.topics[1]),
-            sender=log.topic_address(2),
-            nonce=log.uint(0),
-            revert_data=words.read_bytes(log.data, log.uint(1)),
-        )
-
-    return decode
-
-
-def _account_deployed(log: _Log) -> AccountDeployed:
-    return AccountDeployed(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        user_operation_hash=bytes(log.topics[1]),
-        sender=log.topic_address(2),
-        factory=words.read_address(log.data, 0),
-        paymaster=words.read_address(log.data, 32),
-    )
-
-
-def _before_execution(log: _Log) -> BeforeExecution:
-    return BeforeExecution(emitter=log.emitter, log_index=log.log_index)
-
-
-def _session_installed(log: _Log) -> SessionInstalled:
-    return SessionInstalled(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        session_id=bytes(log.topics[1]),
-        key=log.topic_address(2),
-        consent=bytes(log.topics[3]),
-        policy=sessions.unpack(packed=log.data),
-    )
-
-
-def _session_revoked(log: _Log) -> SessionRevoked:
-    return SessionRevoked(emitter=log.emitter, log_index=log.log_index, session_id=bytes(log.topics[1]))
-
-
-def _session_frozen(log: _Log) -> SessionFrozen:
-    return SessionFrozen(
-        emitter=log.emitter, log_index=log.log_index, session_id=bytes(log.topics[1]), is_frozen=bool(log.uint(0))
-    )
-
-
-def _budget_charged(log: _Log) -> BudgetCharged:
-    return BudgetCharged(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        user_operation_hash=bytes(log.topics[1]),
-        utility_id=words.read_uint(log.topics[2], 0),
-        program_id=words.read_uint(log.topics[3], 0),
-        cost_wei=log.uint(0),
-    )
-
-
-def _round_opened(log: _Log) -> RoundOpened:
-    return RoundOpened(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        round_id=bytes(log.topics[1]),
-        funder=log.topic_address(2),
-        token=log.topic_address(3),
-        reference=words.read_word(log.data, 0)[: words.REFERENCE_BYTES],
-        root=words.read_word(log.data, 32),
-        amount_units=log.uint(2),
-        expires_at=log.uint(3),
-    )
-
-
-def _claimed(log: _Log) -> Claimed:
-    return Claimed(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        round_id=bytes(log.topics[1]),
-        index=words.read_uint(log.topics[2], 0),
-        account=log.topic_address(3),
-        amount_units=log.uint(0),
-    )
-
-
-def _returned(log: _Log) -> Returned:
-    return Returned(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        round_id=bytes(log.topics[1]),
-        funder=log.topic_address(2),
-        amount_units=log.uint(0),
-    )
-
-
-def _intent_refused(log: _Log) -> IntentRefused:
-    return IntentRefused(
-        emitter=log.emitter,
-        log_index=log.log_index,
-        index=words.read_uint(log.topics[1], 0),
-        account=log.topic_address(2),
-        reason=words.read_word(log.data, 0)[:4],
-    )
-
-
-_DECODERS: dict[bytes, tuple[int, Callable[[_Log], Event]]] = {
-    topic_of("Transfer(address,address,uint256)"): (3, _transfer),
-    topic_of("BillPaid(bytes16,address,address,uint256,uint256)"): (4, _bill_paid),
-    topic_of("FeePaid(bytes16,address,address,uint256)"): (4, _fee_paid),
-    topic_of("PayoutMade(bytes16,address,address,address,uint256)"): (4, _payout_made),
-    topic_of("BatchPaid(bytes16,address,address,uint256,uint256)"): (4, _batch_paid),
-    topic_of("UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)"): (4, _user_operation_event),
-    topic_of("UserOperationRevertReason(bytes32,address,uint256,bytes)"): (
-        3,
-        _revert_reason(UserOperationRevertReason),
-    ),
-    topic_of("PostOpRevertReason(bytes32,address,uint256,bytes)"): (3, _revert_reason(PostOpRevertReason)),
-    topic_of("AccountDeployed(bytes32,address,address,address)"): (3, _account_deployed),
-    topic_of("BeforeExecution()"): (1, _before_execution),
-    topic_of("SessionInstalled(bytes32,address,bytes32,bytes32[5])"): (4, _session_installed),
-    topic_of("SessionRevoked(bytes32)"): (2, _session_revoked),
-    topic_of("SessionFrozen(bytes32,bool)"): (2, _session_frozen),
-    topic_of("BudgetCharged(bytes32,uint64,uint64,uint256)"): (4, _budget_charged),
-    topic_of("RoundOpened(bytes32,address,address,bytes16,bytes32,uint256,uint256)"): (4, _round_opened),
-    topic_of("Claimed(bytes32,uint256,address,uint256)"): (4, _claimed),
-    topic_of("Returned(bytes32,address,uint256)"): (3, _returned),
-    topic_of("IntentRefused(uint256,address,bytes4)"): (3, _intent_refused),
+_PAYER = {"reference": _topic(1, words.REFERENCE_BYTES), "payer": _party(2)}
+_PAYMENT = _PAYER | {"token": _party(3)}
+_ROUND = {"round_id": _topic(1), "funder": _party(2)}
+_OPERATION = {"user_operation_hash": _topic(1), "sender": _party(2)}
+_REVERT_REASON = _OPERATION | {
+    "nonce": _uint(0),
+    "revert_data": lambda log: words.read_bytes(log.data, words.read_uint(log.data, 32)),
 }
+
+_KINDS = {
+    "Transfer(address,address,uint256)": _Kind(
+        Transfer, 3, {"sender": _party(1), "recipient": _party(2), "amount_units": _uint(0)}
+    ),
+    "BillPaid(bytes16,address,address,uint256,uint256)": _Kind(
+        BillPaid, 4, _PAYMENT | {"amount_units": _uint(0), "fee_units": _uint(1)}
+    ),
+    "FeePaid(bytes16,address,address,uint256)": _Kind(
+        FeePaid,
+        4,
+        {
+            "reference": _topic(1, words.REFERENCE_BYTES),
+            "payer": _party(2),
+            "fee_token": _party(3),
+            "fee_units": _uint(0),
+        },
+    ),
+    "PayoutMade(bytes16,address,address,address,uint256)": _Kind(
+        PayoutMade, 4, _PAYER | {"recipient": _party(3), "token": _address(0), "amount_units": _uint(1)}
+    ),
+    "BatchPaid(bytes16,address,address,uint256,uint256)": _Kind(
+        BatchPaid, 4, _PAYMENT | {"count": _uint(0), "total_units": _uint(1)}
+    ),
+    "UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)": _Kind(
+        UserOperationEvent,
+        4,
+        _OPERATION
+        | {
+            "paymaster": _party(3),
+            "nonce": _uint(0),
+            "success": lambda log: words.read_uint(log.data, 32) == 1,
+            "actual_gas_cost_wei": _uint(2),
+            "actual_gas_used": _uint(3),
+        },
+    ),
+    "UserOperationRevertReason(bytes32,address,uint256,bytes)": _Kind(UserOperationRevertReason, 3, _REVERT_REASON),
+    "PostOpRevertReason(bytes32,address,uint256,bytes)": _Kind(PostOpRevertReason, 3, _REVERT_REASON),
+    "AccountDeployed(bytes32,address,address,address)": _Kind(
+        AccountDeployed, 3, _OPERATION | {"factory": _address(0), "paymaster": _address(1)}
+    ),
+    "BeforeExecution()": _Kind(BeforeExecution, 1, {}),
+    "SessionInstalled(bytes32,address,bytes32,bytes32[5])": _Kind(
+        SessionInstalled,
+        4,
+        {
+            "session_id": _topic(1),
+            "key": _party(2),
+            "consent": _topic(3),
+            "policy": lambda log: sessions.unpack(packed=log.data),
+        },
+    ),
+    "SessionRevoked(bytes32)": _Kind(SessionRevoked, 2, {"session_id": _topic(1)}),
+    "SessionFrozen(bytes32,bool)": _Kind(
+        SessionFrozen, 2, {"session_id": _topic(1), "is_frozen": lambda log: words.read_uint(log.data, 0) == 1}
+    ),
+    "BudgetCharged(bytes32,uint64,uint64,uint256)": _Kind(
+        BudgetCharged,
+        4,
+        {"user_operation_hash": _topic(1), "utility_id": _number(2), "program_id": _number(3), "cost_wei": _uint(0)},
+    ),
+    "RoundOpened(bytes32,address,address,bytes16,bytes32,uint256,uint256)": _Kind(
+        RoundOpened,
+        4,
+        _ROUND
+        | {
+            "token": _party(3),
+            "reference": _head(0, words.REFERENCE_BYTES),
+            "root": _head(1, 32),
+            "amount_units": _uint(2),
+            "expires_at": _uint(3),
+        },
+    ),
+    "Claimed(bytes32,uint256,address,uint256)": _Kind(
+        Claimed, 4, {"round_id": _topic(1), "index": _number(2), "account": _party(3), "amount_units": _uint(0)}
+    ),
+    "Returned(bytes32,address,uint256)": _Kind(Returned, 3, _ROUND | {"amount_units": _uint(0)}),
+    "IntentRefused(uint256,address,bytes4)": _Kind(
+        IntentRefused, 3, {"index": _number(1), "account": _party(2), "reason": _head(0, 4)}
+    ),
+}
+
+_DECODERS = {topic_of(signature): kind for signature, kind in _KINDS.items()}

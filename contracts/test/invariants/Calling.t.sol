@@ -298,18 +298,19 @@ contract Household is World, Player {
         isTrue(_handled(op) == (secret == OWNER_PHONE), "who is the owner");
     }
 
-    function _signed(uint256 secret, bytes32 digest, bool asPasskey) private pure returns (bytes memory) {
-        return asPasskey ? Phones.assertion(secret, digest, 0x05) : Phones.sign(secret, digest);
+    function _signed(uint256 secret, bytes32 digest, bool asPasskey) private returns (bytes memory signature) {
+        signature = asPasskey ? Phones.assertion(secret, digest, 0x05) : Phones.sign(secret, digest);
+        Phones.witness(digest, signature);
     }
 
-    function _signatureOf(uint256 which, bool genuine, bytes32 digest) private pure returns (bytes memory) {
+    function _signatureOf(uint256 which, bool genuine, bytes32 digest) private returns (bytes memory) {
         if (which == 0) return abi.encodePacked(uint8(1), sign(genuine ? KEY : STRANGER, digest));
-        bytes memory ofKey = Phones.sign(genuine ? KEY_PHONE : KEY_PHONE + 1, digest);
+        bytes memory ofKey = _signed(genuine ? KEY_PHONE : KEY_PHONE + 1, digest, uint256(digest) % 4 == 0);
         return abi.encodePacked(uint8(1), uint16(ofKey.length), ofKey);
     }
 
-    function _leave(bytes32 digest) private pure returns (bytes memory) {
-        return abi.encodePacked(CONSENT, Phones.sign(OWNER_PHONE, digest));
+    function _leave(bytes32 digest) private returns (bytes memory) {
+        return abi.encodePacked(CONSENT, _signed(OWNER_PHONE, digest, false));
     }
 
     function _moving(uint256 amount) private view returns (Execution[] memory batch) {

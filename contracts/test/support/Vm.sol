@@ -34,6 +34,7 @@ interface Vm {
     function etch(address target, bytes calldata code) external;
     function mockCall(address target, bytes calldata data, bytes calldata answer) external;
     function mockCallRevert(address target, bytes calldata data, bytes calldata answer) external;
+    function clearMockedCalls() external;
     function readFile(string calldata path) external view returns (string memory);
     function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
     function fee(uint256 baseFeeWei) external;
