@@ -106,7 +106,12 @@ def lock_key(*, key_id: int) -> models.SealedKey:
 
     :raises UnableToFindKey: there is none.
     """
-    key = models.SealedKey.objects.select_related("secret").select_for_update(of=("self",), no_key=True).filter(pk=key_id).first()
+    key = (
+        models.SealedKey.objects.select_related("secret")
+        .select_for_update(of=("self",), no_key=True)
+        .filter(pk=key_id)
+        .first()
+    )
     if key is None:
         raise UnableToFindKey("No such key.")
     return key
