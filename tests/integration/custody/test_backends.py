@@ -2,13 +2,14 @@
 
 import os
 import pathlib
+import secrets
 import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from contracts.bindings import sessions
+from contracts.bindings import user_operations
 from custody import models
 from custody.adapters import backends, kms
 from custody.domain import intents, keys, sealing
@@ -85,14 +86,19 @@ def test_random_operations_recover_to_the_key_with_low_s(backend: str) -> None:
     binding = sealing.Binding(purpose="session", subject="s", policy={}, address=address)
     signer = own.open(seal=own.seal(secret=secret, binding=binding), binding=binding)
     for number in range(EXAMPLES):
-        digest = sessions.session_install_digest(
-            policy=sessions.SessionPolicy(
-                key=os.urandom(20), payee=os.urandom(20), token=os.urandom(20), fee_token=bytes(20),
-                max_per_payment_units=number, max_per_period_units=1, max_total_units=1, max_fee_units=0,
-                max_fee_in_fee_token_units=0, starts_at=1, ends_at=2, period_seconds=3, salt=number,
-            ),
-            consent=os.urandom(32), chain_id=31337, account=os.urandom(20),
-        )  # fmt: skip
+        operation = user_operations.UserOperation(
+            sender=os.urandom(20),
+            nonce=number,
+            init_code=b"",
+            call_data=os.urandom(secrets.randbelow(600)),
+            verification_gas_limit=secrets.randbits(20),
+            call_gas_limit=secrets.randbits(20),
+            pre_verification_gas=secrets.randbits(20),
+            max_priority_fee_per_gas=secrets.randbits(40),
+            max_fee_per_gas=secrets.randbits(40),
+            paymaster_and_data=os.urandom(secrets.randbelow(200)),
+        )
+        digest = user_operations.hash_user_operation(operation=operation, chain_id=31337, entry_point=os.urandom(20))
         signature = signer.sign(digest=digest)
         assert keys.recover(digest=digest, signature=signature) == address
         assert int.from_bytes(signature[32:64], "big") <= keys.ORDER // 2
