@@ -14,7 +14,7 @@ from billing import forms, models
 from billing.adapters import urdb
 from billing.admin import rules as rules
 from billing.admin import runs, understanding
-from billing.usecases import import_tariff, issue_bill, price_load
+from billing.usecases import import_tariff, issue_bill, price_load, rebill
 from customers import models as customer_models
 from openvpp.core import admin as tenant_admin
 from openvpp.core import clock, errors, money
@@ -89,7 +89,7 @@ class TariffAdmin(_FormMixin, tenant_admin.ReadOnlyTenantAdmin):
 @admin.register(models.MarketPrice)
 class MarketPriceAdmin(_FormMixin, tenant_admin.ReadOnlyTenantAdmin):
     viewed_by = VIEWERS
-    list_display = ("index", "starts_at", "seconds", "price", "utility")
+    list_display = ("index", "starts_at", "seconds", "price", "version", "taken_at", "utility")
     list_filter = ("index",)
     list_select_related = ("utility",)
     date_hierarchy = "starts_at"
@@ -161,7 +161,15 @@ class BillAdmin(understanding.UnderstandingMixin, runs.CorrectingMixin, _FormMix
     search_fields = ("number", "account__number", "account__accesses__customer__name")
     date_hierarchy = "issued_at"
     ordering = ("-issued_at",)
-    readonly_fields = ("total", "brought_forward", "amount_due", "carried_forward", "not_charged")
+    readonly_fields = (
+        "total",
+        "brought_forward",
+        "amount_due",
+        "carried_forward",
+        "not_charged",
+        "estimated",
+        "prices",
+    )
     exclude = ("total_cents", "brought_forward_cents", "amount_due_cents", "carried_forward_cents")
     inlines = (_Lines, _Allocations, _CreditUses)
     actions_list = ("go_to_understand", "go_to_issue")
@@ -185,6 +193,15 @@ class BillAdmin(understanding.UnderstandingMixin, runs.CorrectingMixin, _FormMix
     @admin.display(description="Credit carried forward")
     def carried_forward(self, bill: models.Bill) -> str:
         return _cents(bill.carried_forward_cents, bill)
+
+    @admin.display(description="Estimated readings")
+    def estimated(self, bill: models.Bill) -> str:
+        truth = "The meter's own readings have come: correct this bill." if rebill.has_truth(bill=bill) else ""
+        return f"{bill.estimates_text} {truth}".strip()
+
+    @admin.display(description="Real-time prices")
+    def prices(self, bill: models.Bill) -> str:
+        return f"Those known at {bill.prices_known_at}" if bill.prices_known_at else ""
 
     @admin.display(description="Not charged")
     def not_charged(self, bill: models.Bill) -> str:
@@ -287,8 +304,9 @@ def _import_prices(data: dict[str, Any]) -> str:
         text=text,
         minutes=data["minutes"],
         is_per_mwh=data["is_per_mwh"],
+        now=clock.get_now(),
     )
-    return f"{count} prices of {data['index']} are there."
+    return f"{count} prices of {data['index']} are new. Bills that are issued keep those that they used."
 
 
 def _issue(data: dict[str, Any]) -> str:

@@ -8,10 +8,11 @@ from rest_framework import generics, response, serializers, views
 from rest_framework import request as drf_request
 
 from billing import models, queries
+from billing.domain import bill as rated_bills
 from openvpp.core import money, pages, scopes
 
 TAGS = ["Bills"]
-CENTS, NANO = 2, 9
+CENTS, MICRO, NANO = 2, 6, 9
 BILL_EXAMPLE = {
     "id": "b3f3d6f2-6f0b-4d0f-9a86-2f5d1f0c9a11",
     "account": "HL-100001",
@@ -31,6 +32,8 @@ BILL_EXAMPLE = {
     "issued_at": "2026-11-01T05:00:02Z",
     "paid_at": None,
     "omissions": [],
+    "estimates": [{"method": "interpolated", "intervals": 6, "delivered_kwh": "1.204", "received_kwh": "0.000"}],
+    "prices_known_at": None,
     "corrects": None,
 }
 LINE_EXAMPLE = {
@@ -52,6 +55,24 @@ LINE_EXAMPLE = {
 
 def _cents(cents: int) -> str:
     return f"{money.from_units(units=cents, decimals=CENTS):f}"
+
+
+class EstimateOutput(serializers.Serializer[Any]):
+    """Readings of a bill that the meter did not give."""
+
+    method = serializers.ChoiceField(
+        choices=["estimated", "interpolated", "like_day", "profiled"],
+        help_text="By who delivered them, from the readings around them, from like days before, or from a profile.",
+    )
+    intervals = serializers.IntegerField()
+    delivered_kwh = serializers.SerializerMethodField()
+    received_kwh = serializers.SerializerMethodField()
+
+    def get_delivered_kwh(self, estimate: rated_bills.Estimate) -> str:
+        return f"{money.from_units(units=estimate.import_milliwh, decimals=MICRO):.3f}"
+
+    def get_received_kwh(self, estimate: rated_bills.Estimate) -> str:
+        return f"{money.from_units(units=estimate.export_milliwh, decimals=MICRO):.3f}"
 
 
 class BillOutput(serializers.Serializer[models.Bill]):
@@ -83,6 +104,13 @@ class BillOutput(serializers.Serializer[models.Bill]):
     omissions = serializers.ListField(
         child=serializers.CharField(), help_text="What the tariff charges and this bill could not price, and why."
     )
+    estimates = EstimateOutput(
+        many=True,
+        help_text="Readings that were estimated, by method. When the meter's own come, the bill is corrected.",
+    )
+    prices_known_at = serializers.SerializerMethodField(
+        help_text="When the last of the real-time prices came in that it used; null where it used none."
+    )
     corrects = serializers.CharField(
         source="corrects.number", default=None, allow_null=True, help_text="Number of the bill that this one corrects."
     )
@@ -98,6 +126,9 @@ class BillOutput(serializers.Serializer[models.Bill]):
 
     def get_amount_due(self, bill: models.Bill) -> str:
         return _cents(bill.amount_due_cents)
+
+    def get_prices_known_at(self, bill: models.Bill) -> str | None:
+        return bill.prices_known_at or None
 
 
 class LineOutput(serializers.Serializer[models.BillLine]):

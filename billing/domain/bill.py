@@ -4,6 +4,7 @@ import dataclasses
 import decimal
 import enum
 import fractions
+from collections.abc import Sequence
 
 from billing.domain import loads, tariffs
 
@@ -206,6 +207,40 @@ def rounding_label(rounding: Rounding) -> str:
 def plain(value: decimal.Decimal) -> decimal.Decimal:
     """Drop trailing zeros without falling into exponents."""
     return value.quantize(ONE) if value == value.to_integral_value() else value.normalize()
+
+
+_METHODS = {
+    "estimated": "by who delivered them",
+    "interpolated": "from the readings before and after",
+    "like_day": "from like days before",
+    "profiled": "from a profile",
+}
+
+
+def add_up(*, estimates: Sequence[Estimate]) -> list[Estimate]:
+    """Return one estimate for each method, in the order in which methods come."""
+    found: dict[str, Estimate] = {}
+    for each in estimates:
+        before = found.get(each.method, Estimate(each.method, 0, 0, 0))
+        found[each.method] = Estimate(
+            each.method,
+            before.intervals + each.intervals,
+            before.import_milliwh + each.import_milliwh,
+            before.export_milliwh + each.export_milliwh,
+        )
+    return list(found.values())
+
+
+def describe(*, estimates: Sequence[Estimate]) -> str:
+    """Return in words what was estimated and how; empty where nothing was."""
+    if not estimates:
+        return ""
+    parts = [
+        f"{each.intervals} intervals ({decimal.Decimal(each.import_milliwh + each.export_milliwh).scaleb(-6):.1f} kWh) "
+        f"{_METHODS.get(each.method, each.method)}"
+        for each in estimates
+    ]
+    return f"Estimated readings: {', '.join(parts)}. When the meter's own come, the bill is reckoned again."
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:

@@ -56,6 +56,7 @@ def can_rate(*, tariff: tariffs.Tariff, reading: terms.Terms, interval_seconds: 
     return (
         batch.can_rate(tariff=tariff, reading=reading)
         and loads.SECONDS_PER_HOUR % interval_seconds == 0
+        and tariff.reactive_nano_per_kvar is None
         and (window is None or window * 60 <= interval_seconds)
         and (tariff.ratchet is None or tariff.ratchet.range_months < MONTHS_REMEMBERED)
     )

@@ -226,11 +226,13 @@ class Migration(migrations.Migration):
                 ('index', models.SlugField(help_text="The series that a tariff's terms name as real_time_index.", max_length=32)),
                 ('starts_at', models.DateTimeField()),
                 ('seconds', models.PositiveIntegerField(help_text='How long the price holds.')),
+                ('version', models.PositiveSmallIntegerField(default=1, help_text='The highest one counts.')),
                 ('price', models.DecimalField(decimal_places=9, help_text='In the currency, per kWh; may be negative.', max_digits=18)),
+                ('taken_at', models.DateTimeField(help_text='When it came in; a bill says until when it knew prices.')),
                 ('utility', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='customers.utility')),
             ],
             options={
-                'ordering': ['-starts_at'],
+                'ordering': ['-starts_at', '-version'],
             },
         ),
         migrations.CreateModel(
@@ -585,7 +587,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='marketprice',
-            constraint=models.UniqueConstraint(fields=('utility', 'index', 'starts_at'), name='market_price_once'),
+            constraint=models.UniqueConstraint(fields=('utility', 'index', 'starts_at', 'version'), name='market_price_once'),
         ),
         migrations.AddConstraint(
             model_name='marketprice',

@@ -7,7 +7,13 @@ no more of a credit than it is: whoever uses one locks it.
 
 from django.db import migrations
 
-APPEND_ONLY = ["billing_ledgertransaction", "billing_ledgerentry", "billing_proventransfer", "billing_billline"]
+APPEND_ONLY = [
+    "billing_ledgertransaction",
+    "billing_ledgerentry",
+    "billing_proventransfer",
+    "billing_billline",
+    "billing_marketprice",
+]
 
 FUNCTIONS = """
 CREATE FUNCTION billing_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
+from billing.domain import bill as rated_bills
 from customers import models as customer_models
 
 
@@ -134,6 +135,22 @@ class Bill(models.Model):
     def omissions(self) -> list[str]:
         """Return what the tariff charges and this bill could not price, each once."""
         return list(dict.fromkeys(omission for span in self.rating for omission in span["omissions"]))
+
+    @property
+    def estimates(self) -> list[rated_bills.Estimate]:
+        """Return the readings in it that the meter did not give, by how they came about."""
+        found = [rated_bills.Estimate(**item) for span in self.rating for item in span.get("estimates", ())]
+        return rated_bills.add_up(estimates=found)
+
+    @property
+    def estimates_text(self) -> str:
+        """Return in words which readings are estimates; empty where none is."""
+        return rated_bills.describe(estimates=self.estimates)
+
+    @property
+    def prices_known_at(self) -> str:
+        """Return when the last of the real-time prices came in that it used, RFC 3339; empty where it used none."""
+        return max((span.get("prices_known_at", "") for span in self.rating), default="")
 
 
 class BillLine(models.Model):

@@ -99,22 +99,24 @@ class Rider(Version):
 
 
 class MarketPrice(models.Model):
-    """What a kWh costs in one interval of a series of real-time prices."""
+    """What a kWh costs in one interval of a series of real-time prices. Never changed: a correction is a version."""
 
     utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+")
     index = models.SlugField(max_length=32, help_text="The series that a tariff's terms name as real_time_index.")
     starts_at = models.DateTimeField()
     seconds = models.PositiveIntegerField(help_text="How long the price holds.")
+    version = models.PositiveSmallIntegerField(default=1, help_text="The highest one counts.")
     price = models.DecimalField(max_digits=18, decimal_places=9, help_text="In the currency, per kWh; may be negative.")
+    taken_at = models.DateTimeField(help_text="When it came in; a bill says until when it knew prices.")
 
     utility_path = "utility"
     user_path = ""
     objects = customer_models.TenantQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-starts_at"]
+        ordering = ["-starts_at", "-version"]
         constraints = [
-            models.UniqueConstraint(fields=["utility", "index", "starts_at"], name="market_price_once"),
+            models.UniqueConstraint(fields=["utility", "index", "starts_at", "version"], name="market_price_once"),
             models.CheckConstraint(condition=Q(seconds__gt=0), name="market_price_holds"),
         ]
 

@@ -10,10 +10,9 @@ from billing import models, operations, queries
 from billing.adapters import urdb
 from billing.domain import bill as rated_bills
 from billing.domain import currencies, ledger, loads, rating, settlement, statements
-from billing.usecases import adjust_bill, notices, price_load
+from billing.usecases import adjust_bill, notices, price_load, read_load
 from customers import models as customer_models
 from customers import queries as customer_queries
-from meters import queries as meter_queries
 from openvpp.core import db, errors
 from openvpp.core import period as periods
 
@@ -321,41 +320,26 @@ def _spans_by_tariff(
 def _rate(*, span: Span, remainders: list[statements.Remainder]) -> rated_bills.RatedBill:
     service_point_id = span.agreement.service_point_id
     reading = statements.read_terms(saved=span.tariff.terms)
-    load = _load(service_point_id=service_point_id, days=span.days)
-    return rating.rate(
-        tariff=urdb.read(text=span.tariff.document, currency=span.agreement.account.utility.currency),
-        load=price_load.with_prices(load=load, reading=reading, utility_id=span.tariff.utility_id),
+    tariff = urdb.read(text=span.tariff.document, currency=span.agreement.account.utility.currency)
+    try:
+        found = read_load.read(
+            service_point_id=service_point_id,
+            days=span.days,
+            wants_reactive=tariff.reactive_nano_per_kvar is not None,
+        )
+    except read_load.UnableToBillReadings as error:
+        raise UnableToIssueBill(error.detail, code=error.code) from error
+    load, known_at = price_load.read_prices(load=found.series, reading=reading, utility_id=span.tariff.utility_id)
+    rated = rating.rate(
+        tariff=tariff,
+        load=load,
         period=span.days,
         reading=reading,
         history=statements.history(
             remainders=[item for item in remainders if item.service_point_id == service_point_id], span=span.days
         ),
     )
-
-
-def _load(*, service_point_id: int, days: loads.BillingPeriod) -> loads.IntervalSeries:
-    asked = meter_queries.get_blocking_questions(
-        service_point_id=service_point_id,
-        starts_at=periods.local_midnight(day=days.starts_on, zone=days.zone),
-        ends_at=periods.local_midnight(day=days.ends_on, zone=days.zone),
-    )
-    if asked:
-        raise UnableToIssueBill(
-            f"The readings are in question: {asked[0].get_kind_display().lower()} at {asked[0].service_point}, "
-            f"{asked[0].starts_at.isoformat()}. Accept, estimate or edit them first.",
-            code="readings_in_question",
-        )
-    consumption = meter_queries.get_consumption(
-        service_point_id=service_point_id,
-        starts_at=periods.local_midnight(day=days.starts_on, zone=days.zone),
-        ends_at=periods.local_midnight(day=days.ends_on, zone=days.zone),
-    )
-    return loads.IntervalSeries(
-        starts=consumption.starts,
-        seconds=consumption.seconds,
-        import_milliwh=consumption.delivered_milli_wh,
-        export_milliwh=consumption.received_milli_wh if consumption.has_received else None,
-    )
+    return dataclasses.replace(rated, estimates=found.estimates, prices_known_at=known_at)
 
 
 def _is_main(*, span: Span, spans: list[Span]) -> bool:

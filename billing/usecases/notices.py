@@ -45,6 +45,8 @@ def _bill_issued(bill: models.Bill, user_ids: Sequence[int]) -> notifications.Me
     if bill.carried_forward_cents:
         left = _amount(cents=bill.carried_forward_cents, currency=bill.currency)
         body += f" {left} of credit is left for later bills."
+    if bill.estimates:
+        body += f" {bill.estimates_text}"
     if bill.omissions:
         body += f" Not charged yet: {' '.join(bill.omissions)}"
     return notifications.Message(
@@ -62,6 +64,7 @@ def _bill_issued(bill: models.Bill, user_ids: Sequence[int]) -> notifications.Me
             "currency": bill.currency,
             "due_on": bill.due_on.isoformat(),
             "omissions": bill.omissions,
+            "estimated_intervals": sum(each.intervals for each in bill.estimates),
             "corrects": bill.corrects.number if bill.corrects else None,
         },
     )

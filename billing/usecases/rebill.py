@@ -8,6 +8,7 @@ Credit that the old bill used is free again; credit that it left is withdrawn, a
 import collections
 import datetime
 import uuid
+import zoneinfo
 
 from django.db.models import Sum
 
@@ -18,7 +19,9 @@ from billing.domain import statements, tariffs
 from billing.usecases import adjust_bill, issue_bill
 from customers import models as customer_models
 from customers import queries as customer_queries
+from meters import queries as meter_queries
 from openvpp.core import db, errors
+from openvpp.core import period as periods
 
 State = models.Bill.State
 
@@ -62,6 +65,23 @@ def rebill(*, bill_id: uuid.UUID, reason: str, user: customer_models.User, now: 
         correction=issue_bill.Correction(corrects=old, reason=reason.strip()[:500], user=user),
         now=now,
     )
+
+
+def has_truth(*, bill: models.Bill) -> bool:
+    """Say whether a standing bill rests on estimates of which some are estimates no more: it should be corrected."""
+    if bill.state == State.CANCELLED:
+        return False
+    zone = zoneinfo.ZoneInfo(bill.time_zone)
+    for span in map(statements.Remainder.from_json, bill.rating):
+        if span.estimates:
+            left = meter_queries.count_estimated(
+                service_point_id=span.service_point_id,
+                starts_at=periods.local_midnight(day=span.starts_on, zone=zone),
+                ends_at=periods.local_midnight(day=span.ends_on, zone=zone),
+            )
+            if left < sum(each.intervals for each in span.estimates):
+                return True
+    return False
 
 
 def get_later(*, bill: models.Bill) -> list[models.Bill]:

@@ -80,6 +80,20 @@ class Consumption:
         return bool(self.received_milli_wh.any())
 
 
+def estimated(*, read: Consumption) -> dict[units.Quality, tuple[int, int, int]]:
+    """Return intervals, thousandths of a Wh taken and given, of each kind of estimate that is among readings."""
+    found: dict[units.Quality, tuple[int, int, int]] = {}
+    for quality in sorted(units.ESTIMATES):
+        chosen = read.qualities == quality
+        if bool(chosen.any()):
+            found[quality] = (
+                int(chosen.sum()),
+                int(read.delivered_milli_wh[chosen].sum()),
+                int(read.received_milli_wh[chosen].sum()),
+            )
+    return found
+
+
 def nothing() -> Consumption:
     """Return no interval at all."""
     empty = np.empty(0, dtype=np.int64)

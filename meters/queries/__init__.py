@@ -25,6 +25,7 @@ from meters.queries.reading import (
     get_device_intervals,
     get_intervals_of_many,
     get_metered_consumption,
+    get_reactive,
 )
 from meters.queries.submeters import Node, get_submeter_tree
 from meters.queries.totals import (
@@ -67,6 +68,7 @@ __all__ = [
     "get_metered_consumption",
     "get_monthly",
     "get_period_readings",
+    "get_reactive",
     "get_rules",
     "get_service_point_id",
     "get_service_points_of_utility",

@@ -24,6 +24,7 @@ from meters import models
 from meters.domain import packing, units
 from openvpp.core import db
 
+_ASIDE = units.ESTIMATES | {units.Quality.MISSING}
 _ZONES = datetime.timedelta(days=1)
 """No zone's midnight is farther from that of UTC."""
 
@@ -144,8 +145,8 @@ def get_packed(
 ) -> Iterator[PackedSpan]:
     """Return the local days `[first, after)` of channels, those stored alike together.
 
-    Channels that lack a day or an interval, or whose days are not all of one interval from midnight on and of one
-    width, are absent: read them one by one.
+    Channels that lack a day or an interval, hold an estimate, or whose days are not all of one interval from midnight
+    on and of one width, are absent: read them one by one.
     """
     days = (after - first).days
     midnights = [packing.midnight(day=first + datetime.timedelta(days=day), zone=zone) for day in range(days + 1)]
@@ -154,7 +155,7 @@ def get_packed(
     alike: dict[tuple[int, int], list[tuple[Any, ...]]] = collections.defaultdict(list)
     for row in _read(channel_ids=channel_ids, first=first, after=after):
         _, stored, seconds, longest_seconds, is_shifted, shortest, longest, _, qualities, counts = row
-        if stored != days or seconds != longest_seconds or is_shifted or units.Quality.MISSING in qualities:
+        if stored != days or seconds != longest_seconds or is_shifted or _ASIDE.intersection(qualities):
             continue
         width, rest = divmod(len(counts) * seconds, whole)
         bounds = (width * least // seconds, width * most // seconds)

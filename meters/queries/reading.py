@@ -12,7 +12,7 @@ import psycopg
 from django.db import connection
 
 from meters import models
-from meters.domain import multipliers, packing, submetering, units, unpacking, usage
+from meters.domain import multipliers, packing, reactive, submetering, units, unpacking, usage
 from meters.queries import meters_standing
 from openvpp.core import errors
 from openvpp.core import period as periods
@@ -49,6 +49,35 @@ def get_metered_consumption(
 ) -> usage.Consumption:
     """Return what the meter of a service point itself saw, with all that stands behind it; see `get_consumption`."""
     return _metered(service_point_id=service_point_id, span=_span(starts_at, ends_at))[0]
+
+
+def get_reactive(*, service_point_id: int, like: usage.Consumption) -> packing.Int64s | None:
+    """Return reactive energy that was taken (lagging), thousandths of a varh, for each interval of a consumption.
+
+    It is what the counted channels in varh that are delivered or net say, added up; where a point has none of these but
+    channels in VAh, it is what their apparent energy leaves beside the energy taken. None where it has neither.
+
+    :raises UnableToReadUsage: such a channel lacks some of the intervals.
+    """
+    if not len(like):
+        return None
+    span = (int(like.starts[0]), int(like.starts[-1] + like.seconds[-1]))
+    for unit in (units.Unit.VOLT_AMPERE_REACTIVE_HOUR, units.Unit.VOLT_AMPERE_HOUR):
+        found = _read(
+            "channel.service_point_id = %s AND channel.source = 'meter' AND channel.unit = %s AND channel.is_counted "
+            "AND channel.flow <> 'received'",
+            [service_point_id, unit.value],
+            span,
+        )
+        if found:
+            try:
+                total = reactive.on_grid(parts=[part for *_, part in found], starts=like.starts, seconds=like.seconds)
+            except packing.Unpackable as error:
+                raise UnableToReadUsage(str(error), code="reactive_has_gaps") from error
+            if unit is units.Unit.VOLT_AMPERE_HOUR:
+                return reactive.of_apparent(apparent=total, active=like.delivered_milli_wh)
+            return total
+    return None
 
 
 def get_channel_intervals(

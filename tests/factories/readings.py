@@ -38,21 +38,28 @@ def store(
     flow: units.Flow = units.Flow.DELIVERED,
     interval_seconds: int = 900,
     missing: Sequence[int] = (),
+    unit: units.Unit = units.Unit.WATT_HOUR,
+    estimated: Sequence[int] = (),
 ) -> models.Channel:
-    """Store intervals from local midnight of `first` to that of `after`; places of `missing` have no value."""
+    """Store intervals from local midnight of `first` to that of `after`; places of `missing` have no value.
+
+    Those of `estimated` were filled in from the readings around them.
+    """
     utility = agreement.account.utility
     zone = zoneinfo.ZoneInfo(utility.time_zone)
     starts = np.arange(
         packing.midnight(day=first, zone=zone), packing.midnight(day=after, zone=zone), interval_seconds, dtype=np.int64
     )
     kept = np.setdiff1d(np.arange(len(starts)), missing)
+    qualities = np.full(len(starts), units.Quality.VALID, dtype=np.uint8)
+    qualities[list(estimated)] = units.Quality.INTERPOLATED
     channel, _ = models.Channel.objects.get_or_create(
         utility=utility,
         service_point=agreement.service_point,
         source="meter",
         key="",
         flow=flow.value,
-        unit="Wh",
+        unit=unit.value,
         defaults={"time_zone": utility.time_zone},
     )
     days = packing.pack(
@@ -60,7 +67,7 @@ def store(
             interval_seconds=interval_seconds,
             starts=starts[kept],
             milli_units=np.resize(np.asarray(milli_wh, dtype=np.int64), len(starts))[kept],
-            qualities=np.full(len(kept), units.Quality.VALID, dtype=np.uint8),
+            qualities=qualities[kept],
         ),
         zone=zone,
     )
