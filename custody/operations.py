@@ -81,6 +81,12 @@ def record_consent(*, key_id: int, terms: Mapping[str, Any], now: datetime.datet
 
     `terms` as `custody.domain.consents` reads them. The same terms again are the same consent.
     """
+    return note_consent(key_id=key_id, terms=terms, now=now)
+
+
+@db.transaction_required
+def note_consent(*, key_id: int, terms: Mapping[str, Any], now: datetime.datetime) -> bytes:
+    """Do the same in the caller's transaction."""
     digest = consents.digest(terms=terms)
     row = models.Consent(key_id=key_id, digest="0x" + digest.hex(), terms=dict(terms), recorded_at=now)
     models.Consent.objects.bulk_create([row], ignore_conflicts=True)

@@ -10,8 +10,8 @@ from typing import Any
 from allauth.account import decorators as account_decorators
 from allauth.mfa import models as mfa_models
 from allauth.socialaccount import models as social_models
-from django import http
-from django.contrib import admin
+from django import http, shortcuts
+from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth import models as auth_models
 from unfold import admin as unfold_admin
@@ -217,6 +217,16 @@ class CustomerAdmin(tenant_admin.TenantAdmin):
     search_help_text = "Name, e-mail, account number or meter serial"
     readonly_fields = ("user", "created_at")
     inlines = (AccessInline,)
+    actions = ("ask_for_closing",)
+
+    @admin.action(description="Close the selected customer's account", permissions=["change"])
+    def ask_for_closing(self, request: http.HttpRequest, customers: Any) -> http.HttpResponse | None:
+        """Go to where it is asked for."""
+        chosen = list(customers[:2])
+        if len(chosen) != 1:
+            messages.error(request, "Choose one customer.")
+            return None
+        return shortcuts.redirect("admin:customers_closing_ask", chosen[0].pk)
 
     @admin.display(boolean=True, description="Signs in")
     def signs_in(self, customer: models.Customer) -> bool:

@@ -2,9 +2,13 @@
 
 import datetime
 import decimal
+import zoneinfo
 
+from allauth.account import models as account_models
+from allauth.mfa import models as mfa_models
+from allauth.socialaccount import models as social_models
 from django.contrib.auth import hashers
-from django.db.models import F
+from django.db.models import F, Q
 
 from customers import models
 from customers.domain import proofs
@@ -155,3 +159,39 @@ def sign_out_everywhere(*, user: models.User, now: datetime.datetime) -> None:
         models.User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
         models.SignIn.objects.filter(user=user, ended_at__isnull=True).update(ended_at=now)
         upcalls.call(event="customers.access_ended", user_id=user.pk, now=now)
+
+
+@db.transaction_required
+def erase(*, customer_id: int, now: datetime.datetime) -> None:
+    """Part a person from what a utility knows of them, and forget them where nothing else needs them.
+
+    A customer who still takes service keeps their name and address with the utility, whose contract they are part of.
+    Accounts, bills and books stay, under the account's number. A sign-in that belongs to no other customer and no staff
+    is emptied: nobody can use it, and it names nobody.
+    """
+    customer = models.Customer.objects.select_related("user", "utility").get(pk=customer_id)
+    user = customer.user
+    today = now.astimezone(zoneinfo.ZoneInfo(customer.utility.time_zone)).date()
+    accounts = models.CustomerAccount.objects.filter(
+        accesses__customer=customer, accesses__role=models.AccountAccess.Role.HOLDER
+    )
+    serves = models.ServiceAgreement.objects.filter(account__in=accounts).filter(
+        Q(ends_on__isnull=True) | Q(ends_on__gt=today)
+    )
+    customer.user = None
+    if not serves.exists():
+        customer.name, customer.email, customer.phone = "Closed account", "", ""
+        models.CustomerAccount.objects.filter(pk__in=accounts.values("pk"), closed_on__isnull=True).update(
+            closed_on=today
+        )
+    customer.save(update_fields=["user", "name", "email", "phone"])
+    if user is None or user.customers.exists() or user.staff_roles.exists() or user.is_superuser:
+        return
+    models.SignIn.objects.filter(user=user).delete()
+    account_models.EmailAddress.objects.filter(user=user).delete()
+    mfa_models.Authenticator.objects.filter(user=user).delete()
+    social_models.SocialAccount.objects.filter(user=user).delete()
+    user.email, user.name, user.is_active = f"closed-{user.pk}@account.invalid", "", False
+    user.set_unusable_password()
+    user.save(update_fields=["email", "name", "is_active", "password"])
+    upcalls.call(event="customers.access_ended", user_id=user.pk, now=now)

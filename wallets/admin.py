@@ -5,16 +5,18 @@ Codes, tokens and keys have no page: nobody is to see or make one by hand.
 
 from typing import Any
 
-from django import http, shortcuts
+from django import http, shortcuts, urls
 from django.contrib import admin, messages
+from django.core import exceptions
 from django.db import models as db_models
 from oauth2_provider import admin as _toolkit_pages  # noqa: F401 - registers what is taken off below
 
 from controls import operations as controls
+from customers import models as customer_models
 from openvpp.core import admin as tenant_admin
-from openvpp.core import clock, db
+from openvpp.core import clock, db, errors
 from wallets import models
-from wallets.usecases import revoke_session_key
+from wallets.usecases import close_account, revoke_session_key
 
 for _model in (
     models.Application,
@@ -137,6 +139,59 @@ class TreasuryMoveAdmin(tenant_admin.ReadOnlyTenantAdmin):
     list_filter = ("state",)
     list_select_related = ("wallet", "change")
     ordering = ("-created_at", "-pk")
+
+
+@admin.register(customer_models.Closing)
+class ClosingAdmin(tenant_admin.ReadOnlyTenantAdmin):
+    """Accounts that are being closed, and were."""
+
+    viewed_by = frozenset({Roles.CSR, Roles.AUDITOR, Roles.ADMINISTRATOR})
+    list_display = ("customer", "state", "asked_by", "closes_at", "waits_for", "ended_at")
+    list_filter = ("state",)
+    list_select_related = ("customer", "asked_by")
+    ordering = ("-created_at",)
+    actions = ("call_off",)
+
+    def get_urls(self) -> list[urls.URLPattern]:
+        view = self.admin_site.admin_view(self.ask)
+        return [urls.path("ask/<int:customer_id>/", view, name="customers_closing_ask"), *super().get_urls()]
+
+    def ask(self, request: http.HttpRequest, customer_id: int) -> http.HttpResponse:
+        """Ask for the closing at the customer's request."""
+        person: Any = request.user
+        customer = shortcuts.get_object_or_404(
+            customer_models.Customer.objects.for_staff(person).select_related("utility"), pk=customer_id
+        )
+        if not self._may(request, FREEZERS, customer):
+            raise exceptions.PermissionDenied
+        send_to = request.POST.get("send_to", "").strip()
+        if request.method == "POST":
+            try:
+                close_account.ask(customer=customer, by=person, send_to=send_to, now=clock.get_now())
+            except (errors.UnableTo, errors.Unreachable) as error:
+                messages.error(request, str(error))
+            else:
+                messages.success(request, "It is closed in a week; the customer was told.")
+                return shortcuts.redirect("admin:customers_closing_changelist")
+        context = {**self.admin_site.each_context(request), "title": "Close an account", "customer": customer}
+        return shortcuts.render(request, "wallets/ask_closing.html", {**context, "send_to": send_to})
+
+    @admin.action(description="Call the selected closings off", permissions=["call_off"])
+    def call_off(self, request: http.HttpRequest, closings: "db_models.QuerySet[customer_models.Closing]") -> None:
+        """Keep these accounts."""
+        for closing in closings.select_related("customer"):
+            if not self._may(request, FREEZERS, closing):
+                raise exceptions.PermissionDenied
+            try:
+                close_account.cancel(customer=closing.customer, now=clock.get_now())
+            except errors.UnableTo as error:
+                messages.error(request, f"{closing.customer}: {error.detail}")
+            else:
+                messages.success(request, f"{closing.customer}: called off.")
+
+    def has_call_off_permission(self, request: http.HttpRequest) -> bool:
+        """Say whether the person keeps accounts anywhere; each utility is looked at again."""
+        return self._may(request, FREEZERS, None)
 
 
 @admin.register(models.Operation)

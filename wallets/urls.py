@@ -1,9 +1,10 @@
 from django import urls
 
-from wallets.api import explain, grants, leaving, operations, sign_out, signatures, tickets, wallet
+from wallets.api import closing, explain, grants, leaving, operations, sign_out, signatures, tickets, wallet
 
 urlpatterns = [
     urls.path("me/sign-out-everywhere/", sign_out.SignOutEverywhere.as_view(), name="sign-out-everywhere"),
+    urls.path("me/closing/", closing.Closing.as_view(), name="me-closing"),
     urls.path("notices/ticket/", tickets.MakeTicket.as_view(), name="notices-ticket"),
     urls.path("wallet/", wallet.ShowWallet.as_view(), name="wallet"),
     urls.path("wallet/balances/", wallet.ShowBalances.as_view(), name="wallet-balances"),

@@ -7,6 +7,7 @@ the hash of the words that were shown, is covered by the digest.
 """
 
 import base64
+import datetime
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,16 @@ from contracts.bindings import passkeys, sessions, words
 
 EXIT = "ovpp_exit"
 """The type of terms by which a customer leaves custody: `wallet`, `new_owner`, and the exit's own identifier."""
+
+CLOSING = "ovpp_closing"
+"""The type of terms by which a customer who closes their account has its balance sent: `wallet`, `send_to`, and the
+closing's own identifier, `closing_id`."""
+
+CLOSING_CALLED_OFF = "ovpp_closing_called_off"
+"""The type of terms by which they call that off: `closing_id`."""
+
+CLOSING_DELAY = datetime.timedelta(days=7)
+"""How long a closing waits, in which it can be called off."""
 
 _LIMITS = {
     "limit_per_operation": "max_per_payment_units",

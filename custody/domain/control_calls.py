@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from contracts.bindings import accounts, control, words
+from contracts.bindings import accounts, control, tokens, words
 
 _ANNOUNCE_EXIT = control.encode_announce_exit(owner=words.ZERO_ADDRESS, keeps_guardian=False)[:4]
 _CHANGE_OWNER = accounts.encode_change_owner(owner=words.ZERO_ADDRESS)[:4]
@@ -34,7 +34,14 @@ class OwnerChange:
     owner: bytes
 
 
-type ControlCall = ExitAnnouncement | ExitCancellation | Exit | OwnerChange
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceTransfer:
+    """Sends tokens of an account that closes to one address."""
+
+    to: bytes
+
+
+type ControlCall = ExitAnnouncement | ExitCancellation | Exit | OwnerChange | BalanceTransfer
 
 
 def read(*, call_data: bytes, account: bytes) -> ControlCall | None:
@@ -44,6 +51,8 @@ def read(*, call_data: bytes, account: bytes) -> ControlCall | None:
     if call_data == control.encode_exit():
         return Exit()
     selector = call_data[:4]
+    if selector == _EXECUTE and (transfer := _read_transfer(call_data=call_data, account=account)) is not None:
+        return transfer
     try:
         if selector == _ANNOUNCE_EXIT:
             found: ExitAnnouncement | OwnerChange = ExitAnnouncement(owner=words.read_address(call_data[4:], 0))
@@ -59,6 +68,22 @@ def read(*, call_data: bytes, account: bytes) -> ControlCall | None:
     except ValueError:
         return None
     return found if call_data in _forms(call=found, account=account) else None
+
+
+def _read_transfer(*, call_data: bytes, account: bytes) -> BalanceTransfer | None:
+    try:
+        calls = accounts.decode_execute_batch(call_data=call_data)
+        sent = [(words.read_address(call.data[4:], 0), words.read_uint(call.data[4:], 32)) for call in calls]
+    except ValueError:
+        return None
+    form = [
+        accounts.Call(to=call.to, data=tokens.encode_transfer(to=to, amount_units=units))
+        for call, (to, units) in zip(calls, sent, strict=True)
+    ]
+    payees = {to for to, _units in sent}
+    if len(payees) != 1 or any(call.to == account for call in calls):
+        return None
+    return BalanceTransfer(to=payees.pop()) if accounts.encode_execute_batch(calls=form) == call_data else None
 
 
 def _forms(*, call: ExitAnnouncement | OwnerChange, account: bytes) -> list[bytes]:

@@ -1,7 +1,10 @@
 """What the signer checks before an account changes hands: the customer's wish for an exit, two people for another key.
 
-A frozen wallet changes hands not at all. Calling an exit off needs nothing.
+A frozen wallet changes hands not at all. Calling an exit off needs nothing. What is left in an account that closes goes
+where its customer wished a week before.
 """
+
+import datetime
 
 from contracts.bindings import words
 from controls import models as controls_models
@@ -10,7 +13,9 @@ from custody import models
 from custody.domain import consents, control_calls, intents, policies
 
 
-def check(*, key: models.SealedKey, policy: policies.Policy, intent: intents.Intent) -> policies.Verdict:
+def check(  # noqa: PLR0911 - one return a rule
+    *, key: models.SealedKey, policy: policies.Policy, intent: intents.Intent, now: datetime.datetime
+) -> policies.Verdict:
     """Say whether a change of an account's control may be signed; every other intent passes."""
     if not isinstance(policy, policies.WalletOwner) or not isinstance(intent, intents.UserOperation):
         return policies.Allowed()
@@ -24,6 +29,8 @@ def check(*, key: models.SealedKey, policy: policies.Policy, intent: intents.Int
         return _check_successor(key=key, owner=call.owner)
     if isinstance(call, control_calls.ExitAnnouncement):
         return _check_wish(key=key, owner=call.owner)
+    if isinstance(call, control_calls.BalanceTransfer):
+        return _check_closing(key=key, to=call.to, now=now)
     return policies.Allowed()
 
 
@@ -34,6 +41,26 @@ def _check_wish(*, key: models.SealedKey, owner: bytes) -> policies.Verdict:
     if any("0x" + consents.digest(terms=wish.terms).hex() == wish.digest for wish in wishes):
         return policies.Allowed()
     return policies.Denied("unknown_consent", "The customer's wish to leave to this key is not on record.")
+
+
+def _check_closing(*, key: models.SealedKey, to: bytes, now: datetime.datetime) -> policies.Verdict:
+    """Send a balance only where the customer wished it a week ago, and has not called that off."""
+    wishes = models.Consent.objects.filter(
+        key=key,
+        terms__type=consents.CLOSING,
+        terms__send_to=words.checksummed(to),
+        recorded_at__lte=now - consents.CLOSING_DELAY,
+    )
+    called_off = set(
+        models.Consent.objects.filter(key=key, terms__type=consents.CLOSING_CALLED_OFF).values_list(
+            "terms__closing_id", flat=True
+        )
+    )
+    for wish in wishes:
+        is_whole = "0x" + consents.digest(terms=wish.terms).hex() == wish.digest
+        if is_whole and wish.terms.get("closing_id") not in called_off:
+            return policies.Allowed()
+    return policies.Denied("unknown_consent", "No wish to send the balance there was made a week ago, or it ended.")
 
 
 def _check_successor(*, key: models.SealedKey, owner: bytes) -> policies.Verdict:

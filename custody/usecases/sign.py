@@ -39,7 +39,7 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
     if isinstance(verdict, policies.Allowed) and isinstance(intent, intents.SessionInstall):
         verdict = _check_consent(key=key, intent=intent)
     if isinstance(verdict, policies.Allowed):
-        verdict = check_control.check(key=key, policy=policy, intent=intent)
+        verdict = check_control.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Allowed):
         verdict = check_spending.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Denied):

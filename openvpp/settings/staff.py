@@ -31,6 +31,12 @@ def _page(title: str, icon: str, model: str) -> dict[str, Any]:
     }
 
 
+def _may_read_policies(request: http.HttpRequest) -> bool:
+    from openvpp.desk import policies  # noqa: PLC0415 - not while settings load
+
+    return policies.may_open(request.user)
+
+
 def _may_open_desk(request: http.HttpRequest) -> bool:
     from openvpp.desk import reading  # noqa: PLC0415 - not while settings load
 
@@ -75,6 +81,7 @@ UNFOLD = {
                     },
                     _page("Customers", "person", "customers.Customer"),
                     _page("Accounts", "badge", "customers.CustomerAccount"),
+                    _page("Closings", "door_open", "customers.Closing"),
                     _page("Premises", "home", "customers.Premise"),
                     _page("Service points", "electric_meter", "customers.ServicePoint"),
                     _page("Meters behind meters", "account_tree", "meters.Submeter"),
@@ -134,6 +141,12 @@ UNFOLD = {
                 "items": [
                     _page("Wallets", "account_balance_wallet", "wallets.Wallet"),
                     _page("Operations", "sync_alt", "wallets.Operation"),
+                    {
+                        "title": "Allowed or refused?",
+                        "icon": "policy",
+                        "link": urls.reverse_lazy("desk:policies"),
+                        "permission": _may_read_policies,
+                    },
                     _page("Wallets that follow a treasury", "moving", "wallets.TreasuryMove"),
                     _page("Apps that may pay", "key", "wallets.SessionKeyGrant"),
                     _page("User operations", "deployed_code", "relayer.UserOperation"),

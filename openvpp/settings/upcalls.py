@@ -13,6 +13,7 @@ UPCALLS: dict[str, list[str]] = {
     "operation.wallets.exit": ["wallets.usecases.leave_custody.on_exited"],
     "operation.wallets.announce_owner": ["wallets.usecases.rotate_owner_key.on_announced"],
     "operation.wallets.change_owner": ["wallets.usecases.rotate_owner_key.on_changed"],
+    "operation.wallets.send_balance": ["wallets.usecases.close_account.on_sent"],
     # controls -> wallets: kwargs `change_id`, `now`.
     "controls.treasury_changed": ["wallets.usecases.follow_treasury.on_treasury_changed"],
     # customers -> wallets: kwargs `user_id`, `now`.
@@ -41,6 +42,7 @@ JOBS: dict[str, str] = {
     "wallets.carry_out_exit": "wallets.usecases.leave_custody.carry_out",
     "wallets.announce_owner": "wallets.usecases.rotate_owner_key.announce",
     "wallets.follow_treasury": "wallets.usecases.follow_treasury.follow",
+    "wallets.close_account": "wallets.usecases.close_account.carry_out",
     "wallets.renew_leaves": "wallets.usecases.rotate_owner_key.renew_leaves",
     "wallets.change_owner": "wallets.usecases.rotate_owner_key.carry_out",
     "billing.issue_drafts": "billing.usecases.issue_drafts.issue_drafts",
@@ -67,3 +69,10 @@ CHANGES: dict[str, str] = {
     "release_payout": "programs.usecases.change_hold",
     "program_treasury": "programs.usecases.change_treasury",
 }
+
+# What may stand against the closing of a customer's account: each is asked with `customer_id` and answers with a list
+# of `customers.domain.closings.Obstacle`.
+CLOSING_CHECKS: list[str] = [
+    "billing.usecases.check_closing.find_open_bills",
+    "programs.usecases.check_closing.find_open_programs",
+]

@@ -109,6 +109,22 @@ class Seen:
     log_index: int
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ControlChanged(events.Event):
+    """An account tells that who controls it changed, or is to; the account itself says how it is."""
+
+
+_CONTROL = frozenset(
+    events.topic_of(signature)
+    for signature in (
+        "ExitAnnounced(address,uint256,bool,bool)",
+        "ExitCancelled()",
+        "Exited(address)",
+        "OwnerChanged(address,address)",
+    )
+)
+
+
 def read_block_number(*, chain_id: int) -> int:
     """Return the number of the newest block.
 
@@ -133,7 +149,7 @@ def read_logs_of(*, accounts_: Sequence[str], first: int, last: int, chain_id: i
     for query in queries_:
         logs = _ask_any(chain_id=chain_id, method="eth_getLogs", parameters=[query])
         for log in logs if isinstance(logs, list) else []:
-            event = events.decode_rpc_log(log=log)
+            event = _control_changed(log) or events.decode_rpc_log(log=log)
             if event is not None:
                 found.append(
                     Seen(
@@ -144,6 +160,13 @@ def read_logs_of(*, accounts_: Sequence[str], first: int, last: int, chain_id: i
                     )
                 )
     return sorted(found, key=lambda seen: (seen.block_number, seen.log_index))
+
+
+def _control_changed(log: dict[str, Any]) -> ControlChanged | None:
+    topics = log["topics"]
+    if not topics or bytes.fromhex(topics[0][2:]) not in _CONTROL:
+        return None
+    return ControlChanged(emitter=words.parse_address(log["address"]), log_index=int(log["logIndex"], 16))
 
 
 def _ask_any(*, chain_id: int, method: str, parameters: list[Any]) -> Any:

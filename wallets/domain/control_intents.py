@@ -1,13 +1,13 @@
 """What an operation changes about who controls an account, decoded, and the account's calldata for it.
 
 Each kind's intent is JSON: `owner` is checksummed text; `enrols` says whether the customer's key is enrolled with the
-announcement, because none was before.
+announcement, because none was before. A balance goes `to` one address, each of `balances` a token and decimal units.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.bindings import accounts, control, words
+from contracts.bindings import accounts, control, tokens, words
 
 KINDS = frozenset(
     {
@@ -16,6 +16,7 @@ KINDS = frozenset(
         "wallets.exit",
         "wallets.announce_owner",
         "wallets.change_owner",
+        "wallets.send_balance",
     }
 )
 
@@ -29,6 +30,16 @@ def call_data(*, kind: str, account: bytes, intent: Mapping[str, Any]) -> bytes:
         return control.encode_cancel_exit()
     if kind == "wallets.exit":
         return control.encode_exit()
+    if kind == "wallets.send_balance":
+        to = words.parse_address(intent["to"])
+        return accounts.encode_execute_batch(
+            calls=[
+                accounts.Call(
+                    to=words.parse_address(token), data=tokens.encode_transfer(to=to, amount_units=int(units))
+                )
+                for token, units in intent["balances"]
+            ]
+        )
     owner = words.parse_address(intent["owner"])
     if kind == "wallets.announce_exit":
         announcement = control.encode_announce_exit(owner=owner, keeps_guardian=False)

@@ -335,7 +335,7 @@ class Migration(migrations.Migration):
                 ('failure', models.CharField(blank=True, max_length=500)),
                 ('created_at', models.DateTimeField()),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('asked_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('asked_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('change', models.OneToOneField(blank=True, help_text='By which two people of the utility asked for it.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='controls.changerequest')),
                 ('wallet', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='exits', to='wallets.wallet')),
             ],

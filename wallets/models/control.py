@@ -28,7 +28,9 @@ class CustodyExit(models.Model):
     wallet = models.ForeignKey(accounts.Wallet, on_delete=models.PROTECT, related_name="exits")
     new_owner = fields.AddressField(help_text="Owner afterwards: an address, or the name of a passkey.")
     passkey = models.JSONField(null=True, blank=True, help_text="Coordinates `x` and `y` of a P-256 key, if it is one.")
-    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     change = models.OneToOneField(
         "controls.ChangeRequest",
         on_delete=models.PROTECT,

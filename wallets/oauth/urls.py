@@ -2,6 +2,7 @@
 
 from django import urls
 
+from wallets.api import closing
 from wallets.oauth import authorize, connected, endpoints, metadata, pushed
 
 # The toolkit looks its addresses up under this name.
@@ -27,5 +28,6 @@ server = (
 
 urlpatterns = [
     urls.path("accounts/apps/", connected.ConnectedApps.as_view(), name="connected-apps"),
+    urls.path("accounts/closing/", closing.Page.as_view(), name="closing"),
     urls.path("", urls.include(server)),
 ]

@@ -142,7 +142,7 @@ def _never(*, operation: models.Operation, now: datetime.datetime) -> str:
         return WITHDRAWN
     if operation.attempts >= MOST_ATTEMPTS:
         return f"It could not be sent in {MOST_ATTEMPTS} attempts."
-    return queries.get_freeze_reason(operation=operation)
+    return queries.get_treasury_reason(operation=operation) or queries.get_freeze_reason(operation=operation)
 
 
 def _require_unsent(operation: models.Operation) -> None:
@@ -199,9 +199,12 @@ def _lock_again(*, operation: models.Operation, leased_until: datetime.datetime)
 def _end_if_withdrawn(*, operation: models.Operation, now: datetime.datetime) -> bool:
     if operation.grant_id is None:
         return False
-    if _lock_life(grant_id=operation.grant_id).is_live(now=now):
+    grant = _lock_life(grant_id=operation.grant_id)
+    reason = queries.get_treasury_reason(operation=operation)
+    if grant.is_live(now=now) and not reason:
         return False
-    ending.end(operation=operation, result=operation.ended(succeeded=False, reason=WITHDRAWN, receipt=None), now=now)
+    failed = operation.ended(succeeded=False, reason=reason or WITHDRAWN, receipt=None)
+    ending.end(operation=operation, result=failed, now=now)
     return True
 
 

@@ -183,6 +183,44 @@ def carry_out(*, exit_id: str, now: datetime.datetime) -> None:
 
 
 @db.transaction_required
+def learn(*, wallet: models.Wallet, state: chain.ControlState, now: datetime.datetime) -> None:
+    """Let the rows say of an exit what the account says: announced, called off, or carried out, by whomever.
+
+    Nothing is sent. What is on its way from here is left to its own end.
+    """
+    wallet = _lock(wallet)
+    row: models.CustodyExit | None = (
+        models.CustodyExit.objects.select_for_update(of=("self",))
+        .select_related("wallet__utility", "wallet__customer")
+        .filter(wallet=wallet, state__in=models.CustodyExit.OPEN_STATES)
+        .first()
+    )
+    if wallet.left_custody_at is not None or (row is not None and _is_under_way(row)):
+        return
+    if state.is_self_custodied:
+        row = row or _found(wallet=wallet, owner=state.owner, ready_at=now, now=now)
+        row.ready_at = row.ready_at or now
+        _complete(row=row, owner=words.checksummed(state.owner), now=now)
+        return
+    announced = state.announced
+    if row is not None and (announced is None or words.checksummed(announced.owner) != row.new_owner):
+        _close(row=row, state=State.CANCELLED, failure="It was called off with the customer's own key.", now=now)
+        row = None
+    if announced is None:
+        return
+    ready_at = datetime.datetime.fromtimestamp(announced.ready_at, tz=datetime.UTC)
+    row = row or _found(wallet=wallet, owner=announced.owner, ready_at=ready_at, now=now)
+    if row.ready_at == ready_at and row.created_at != now:
+        return
+    row.ready_at = ready_at
+    row.save(update_fields=["ready_at"])
+    _enqueue(row=row, run_at=ready_at)
+    tell_control.tell(
+        wallet=wallet, what="announced", key=str(row.pk), new_owner=row.new_owner, ready_at=ready_at, now=now
+    )
+
+
+@db.transaction_required
 def on_announced(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
     """Wait for the day on which it may be carried out, or close it."""
     row = _of(outcome)
@@ -242,6 +280,27 @@ def _close(*, row: models.CustodyExit, state: State, failure: str, now: datetime
     row.save(update_fields=["state", "failure", "ended_at"])
     what = "cancelled" if state == State.CANCELLED else "failed"
     tell_control.tell(wallet=row.wallet, what=what, key=str(row.pk), reason=failure, now=now)
+
+
+def _found(
+    *, wallet: models.Wallet, owner: bytes, ready_at: datetime.datetime, now: datetime.datetime
+) -> models.CustodyExit:
+    """Return the row of an exit that was announced with the customer's own key, without us."""
+    row: models.CustodyExit = models.CustodyExit.objects.create(
+        wallet=wallet,
+        new_owner=words.checksummed(owner),
+        asked_by=wallet.customer.user if wallet.customer is not None else None,
+        state=State.ANNOUNCED,
+        ready_at=ready_at,
+        created_at=now,
+    )
+    return row
+
+
+def _is_under_way(row: models.CustodyExit) -> bool:
+    kinds = [Kind.ANNOUNCE_EXIT, Kind.CANCEL_EXIT, Kind.EXIT]
+    mine = models.Operation.objects.filter(wallet_id=row.wallet_id, kind__in=kinds, intent__exit_id=str(row.pk))
+    return mine.exclude(state__in=[models.Operation.State.FAILED, models.Operation.State.SUCCEEDED]).exists()
 
 
 def _require_possible(*, wallet: models.Wallet) -> None:

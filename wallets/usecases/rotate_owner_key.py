@@ -131,6 +131,20 @@ def on_changed(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
     _enqueue(row=row, run_at=now + RETRY_AFTER)
 
 
+@db.transaction_required
+def learn(*, wallet: models.Wallet, owner: str, now: datetime.datetime) -> bool:
+    """Let a rotation that the chain shows as done be done; say whether this owner is the next key of one."""
+    row = models.OwnerRotation.objects.filter(
+        wallet=wallet, state__in=models.OwnerRotation.OPEN_STATES, new_key__address=owner
+    ).first()
+    if row is None:
+        return False
+    row = _lock(str(row.change_id))
+    if row.state in models.OwnerRotation.OPEN_STATES and not _live(row=row, kind=Kind.CHANGE_OWNER):
+        _complete(row=row, now=now)
+    return True
+
+
 def change_key(row: models.OwnerRotation) -> str:
     """Return what a notice of this rotation is told under."""
     return str(row.change_id)

@@ -1,9 +1,10 @@
-"""What happened to our wallets on the chain that this server did not do: deposits, and sessions that nobody knows.
+"""What happened to our wallets on the chain without us: deposits, sessions that nobody knows, exits and owners.
 
 Only final blocks are read, each once (`controls.models.ChainCursor`). A deposit's sender is checked: one who is listed,
 or cannot be checked at a utility that refuses then, freezes the wallet; while a utility waits for its screener, so does
 the reading. A session that no grant of that wallet knows freezes the wallet too, and staff are told; once a customer
-owns their wallet, sessions are their own affair.
+owns their wallet, sessions are their own affair. Exits and owners that changed on the chain without us are followed
+(`wallets.usecases.follow_control`).
 """
 
 import datetime
@@ -21,6 +22,7 @@ from notifications import operations as notifications
 from openvpp.core import db
 from wallets import models
 from wallets.adapters import chain
+from wallets.usecases import follow_control
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ def watch_wallets(*, chain_id: int, now: datetime.datetime) -> int:
 def _watch(*, wallets: Sequence[models.Wallet], first: int, last: int, chain_id: int, now: datetime.datetime) -> int:
     by_address = {wallet.address: wallet for wallet in wallets}
     count = 0
+    changed: dict[str, chain.Seen] = {}
     for seen in chain.read_logs_of(accounts_=list(by_address), first=first, last=last, chain_id=chain_id):
         if isinstance(seen.event, events.Transfer):
             wallet = by_address.get(words.checksummed(seen.event.recipient))
@@ -63,6 +66,10 @@ def _watch(*, wallets: Sequence[models.Wallet], first: int, last: int, chain_id:
                 count += _note_deposit(wallet=wallet, transfer=seen.event, seen=seen, now=now)
         elif isinstance(seen.event, events.SessionInstalled):
             count += _note_session(wallet=by_address[words.checksummed(seen.event.emitter)], seen=seen, now=now)
+        elif isinstance(seen.event, chain.ControlChanged):
+            changed[words.checksummed(seen.event.emitter)] = seen
+    for address in changed:
+        count += _follow_control(wallet=by_address[address], now=now)
     return count
 
 
@@ -113,6 +120,17 @@ def _note_session(*, wallet: models.Wallet, seen: chain.Seen, now: datetime.date
         return 1
     with db.transaction():
         _freeze(wallet=wallet, reason=f"Session {session_id} stands on the chain and no app was granted it.", now=now)
+    return 1
+
+
+def _follow_control(*, wallet: models.Wallet, now: datetime.datetime) -> int:
+    """Let the rows say who controls an account as the account does; an owner whom nobody knows freezes the wallet."""
+    if wallet.kind != models.Wallet.Kind.CUSTOMER:
+        return 0
+    stranger = follow_control.follow(wallet=wallet, now=now)
+    if stranger:
+        with db.transaction():
+            _freeze(wallet=wallet, reason=f"{stranger} owns the account on the chain, and is no key of ours.", now=now)
     return 1
 
 

@@ -30,6 +30,11 @@ def owner(signer: str, deployment: None) -> models.SealedKey:
 
 
 def sign(key: models.SealedKey, call_data: bytes) -> bytes:
+    return sign_on(key, call_data, chain_id=CHAIN_ID)
+
+
+def sign_on(key: models.SealedKey, call_data: bytes, *, chain_id: int) -> bytes:
+    """Have an operation of the key's account signed."""
     operation = user_operations.UserOperation(
         sender=bytes.fromhex(key.policy["account"][2:]),
         nonce=0,
@@ -41,7 +46,7 @@ def sign(key: models.SealedKey, call_data: bytes) -> bytes:
         max_fee_per_gas=1000,
         paymaster_and_data=b"\x66" * 20 + bytes(133),
     )
-    return operations.sign_user_operation(key_id=key.pk, operation=operation, chain_id=CHAIN_ID)
+    return operations.sign_user_operation(key_id=key.pk, operation=operation, chain_id=chain_id)
 
 
 def refusal(key: models.SealedKey, call_data: bytes) -> str:
