@@ -114,8 +114,9 @@ def copy_in(*, model: type[db_models.Model], rows: Iterable[Mapping[str, Any]]) 
 
 _OPEN_ACCOUNTS = """
     INSERT INTO billing_ledgeraccount (utility_id, code, commodity, customer_account_id)
-    SELECT DISTINCT %(utility_id)s::bigint, code, %(commodity)s, owner
-    FROM unnest(%(codes)s::text[], %(of_owners)s::bigint[]) AS wanted (code, owner)
+    SELECT %(utility_id)s::bigint, code, %(commodity)s, owner
+    FROM (SELECT DISTINCT * FROM unnest(%(codes)s::text[], %(of_owners)s::bigint[]) AS asked (code, owner)) AS wanted
+    ORDER BY code, owner  -- those who open the same accounts at once wait for each other in one order
     ON CONFLICT DO NOTHING
 """
 _BOOK_BILLS = """

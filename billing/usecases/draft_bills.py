@@ -10,7 +10,6 @@ import dataclasses
 import datetime
 import itertools
 import multiprocessing
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 
@@ -20,7 +19,7 @@ from django.db.models import Exists, OuterRef, Q, functions
 
 from billing import models
 from billing.domain import currencies
-from billing.usecases import draft_lots, draft_reads, issue_bill
+from billing.usecases import draft_lots, draft_reads, issue_bill, side_threads
 from customers import models as customer_models
 from openvpp.core import db, errors
 
@@ -152,27 +151,23 @@ def work(
     waiting = _waiting(run=run).order_by("pk")
     if up_to is not None:
         waiting = waiting.filter(pk__lte=up_to)
-    with futures.ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="read") as readers:
+    with side_threads.open_pool(size=_READERS, name="read") as readers:
         coming: collections.deque[futures.Future[draft_reads.Lot]] = collections.deque()
         lots = _next_ids(waiting, above)
-        try:
-            while True:
-                for ids in itertools.islice(lots, _READERS + 1 - len(coming)):
-                    coming.append(readers.submit(draft_reads.read, run=run, account_ids=ids))
-                if not coming:
-                    return
-                lot = coming.popleft().result()
-                made = maker.make(lot=lot)
-                _write(run=run, lot=lot, made=made, now=now)
-                yield Progress(
-                    together=len(made.together),
-                    alone=len(made.alone),
-                    billed=len(lot.billed),
-                    impossible=len(made.impossible),
-                )
-        finally:
-            gate = threading.Barrier(_READERS)  # holds each reader until all have come: every one closes its own
-            futures.wait([readers.submit(_close, gate) for _ in range(_READERS)])
+        while True:
+            for ids in itertools.islice(lots, _READERS + 1 - len(coming)):
+                coming.append(readers.submit(draft_reads.read, run=run, account_ids=ids))
+            if not coming:
+                return
+            lot = coming.popleft().result()
+            made = maker.make(lot=lot)
+            _write(run=run, lot=lot, made=made, now=now)
+            yield Progress(
+                together=len(made.together),
+                alone=len(made.alone),
+                billed=len(lot.billed),
+                impossible=len(made.impossible),
+            )
 
 
 def _next_ids(waiting: "db_models.QuerySet[customer_models.CustomerAccount]", above: int) -> Iterator[list[int]]:
@@ -180,11 +175,6 @@ def _next_ids(waiting: "db_models.QuerySet[customer_models.CustomerAccount]", ab
     while ids := list(waiting.filter(pk__gt=above).values_list("pk", flat=True)[: draft_lots.SIZE]):
         yield ids
         above = ids[-1]
-
-
-def _close(gate: threading.Barrier) -> None:
-    gate.wait()
-    connections.close_all()
 
 
 @db.transaction

@@ -1,22 +1,27 @@
 """A run's drafts, once approved by somebody, become bills: lines, bookings and notices, some hundreds at a time."""
 
+import collections
 import datetime
+import itertools
 import uuid
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 from typing import Any
 
 from django.db import connection
+from django.db import models as db_models
 from psycopg.types import json
 
 from billing import models, operations, queries
 from billing.domain import packed_lines, statements
-from billing.usecases import adjust_bill, draft_lots, issue_bill, notices
+from billing.usecases import adjust_bill, draft_lots, issue_bill, notices, side_threads
 from customers import models as customer_models
 from customers import queries as customer_queries
 from openvpp.core import db, errors, jobs
 
 SIZE = 1000
+WRITERS = 2  # while one makes rows, the database stores those of the other
 STALE = "draft_is_stale"
 
 
@@ -60,19 +65,33 @@ def issue_drafts(
     if run.state not in {models.BillRun.State.APPROVED, models.BillRun.State.ISSUED}:
         raise UnableToIssueDrafts("The run is not approved.", code="run_is_not_approved")
     waiting = models.BillDraft.objects.filter(run=run, bill__isnull=True)
-    total, issued, after = waiting.count(), 0, 0
+    total = waiting.count() if most is None else min(most, waiting.count())
     layouts: dict[int, packed_lines.Layout] = {}
-    while most is None or issued < most:
-        size = SIZE if most is None else min(SIZE, most - issued)
-        ids = list(waiting.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:size])
-        if not ids:
-            break
-        issued += _issue_some(run=run, ids=ids, layouts=layouts, now=now)
-        after = ids[-1]
-        on_progress(issued, total)
+    issued = 0
+    with side_threads.open_pool(size=WRITERS, name="issue") as writers:
+        going: collections.deque[futures.Future[int]] = collections.deque()
+        lots = _next_ids(waiting, total)
+        while True:
+            for ids in itertools.islice(lots, WRITERS + 1 - len(going)):
+                going.append(writers.submit(_issue_some, run=run, ids=ids, layouts=layouts, now=now))
+            if not going:
+                break
+            issued += going.popleft().result()
+            on_progress(issued, total)
     if not waiting.exists():
         models.BillRun.objects.filter(pk=run.pk).update(state=models.BillRun.State.ISSUED, issued_at=now)
     return issued
+
+
+def _next_ids(waiting: "db_models.QuerySet[models.BillDraft]", most: int) -> Iterator[list[int]]:
+    """Yield the ids of each lot, asked for when it is wanted; of so many drafts in all."""
+    after = 0
+    while most and (
+        ids := list(waiting.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[: min(SIZE, most)])
+    ):
+        yield ids
+        most -= len(ids)
+        after = ids[-1]
 
 
 def read_spans(*, draft: models.BillDraft, layouts: dict[int, packed_lines.Layout]) -> list[packed_lines.Span]:
@@ -90,7 +109,7 @@ def _issue_some(
     *, run: models.BillRun, ids: Sequence[int], layouts: dict[int, packed_lines.Layout], now: datetime.datetime
 ) -> int:
     drafts = list(
-        models.BillDraft.objects.filter(pk__in=ids, bill__isnull=True)
+        models.BillDraft.objects.filter(pk__in=db.any_of(ids), bill__isnull=True)
         .select_for_update(of=("self",))
         .order_by("account_id")
     )
@@ -158,7 +177,7 @@ def _write(
     bills = [
         models.Bill(
             utility=run.utility,
-            account=accounts[draft.account_id],
+            account_id=draft.account_id,
             source=models.Bill.Source.RATED,
             number=numbers[draft.account_id],
             starts_on=run.starts_on,
@@ -240,11 +259,12 @@ def _remainder(span: packed_lines.Span) -> statements.Remainder:
 def _numbers(*, run: models.BillRun, accounts: Sequence[customer_models.CustomerAccount]) -> dict[int, str]:
     """Return a number for each account's bill that no bill of the utility has."""
     wanted = {account.pk: f"{account.number}-{run.ends_on:%Y%m%d}" for account in accounts}
-    taken = set(
-        models.Bill.objects.of_utility(run.utility_id)
-        .filter(number__in=list(wanted.values()))
-        .values_list("number", flat=True)
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT number FROM billing_bill WHERE utility_id = %s AND number = ANY (%s::text[])",
+            [run.utility_id, list(wanted.values())],
+        )
+        taken = {number for (number,) in cursor.fetchall()}
     for account in accounts:
         if wanted[account.pk] in taken:
             wanted[account.pk] = issue_bill.number_of(account=account, ends_on=run.ends_on)
