@@ -15,7 +15,7 @@ from sharing.adapters import third_party as third_party_adapter
 from wallets import models as wallets_models
 from wallets.domain import data_scopes
 
-DEFAULT_SCOPE = "FB=1_3_4_5_7_8_13_31_37_39;IntervalDuration=900;BlockDuration=monthly;HistoryLength=34128000"
+DEFAULT_SCOPE = "FB=1_3_4_5_8_13_31_37_39;IntervalDuration=900;BlockDuration=monthly;HistoryLength=34128000"
 SYSTEM_SCOPE = "FB=41_44"
 SECRET_BYTES = 32
 

@@ -13,15 +13,17 @@ from typing import Self
 PREFIX = "FB="
 BLOCK_DURATIONS = ("daily", "monthly")
 ENERGY_BLOCKS = frozenset({4, 5})
-EXPORT_BLOCKS = frozenset({7, 8})
+# Forward and reverse are told apart, each with its own direction: block 8. Net readings (block 7) are not served.
+EXPORT_BLOCKS = frozenset({8})
 RETAIL_BLOCKS = {
     54: "your name and how to reach you",
     57: "the number of your account and what you agreed on",
     58: "your address",
     60: "the serial numbers of your meters",
 }
-# Blocks that say how the two systems talk, not what is told.
-PROTOCOL_BLOCKS = frozenset({1, 3, 13, 14, 18, 19, 31, 32, 37, 39, 51, 53, 64, 65, 69})
+# Blocks that say how the two systems talk, not what is told. What ESPI 4.0 took back (14, 18, 19, 32) is not claimed, nor
+# are notices of personal data (69).
+PROTOCOL_BLOCKS = frozenset({1, 3, 13, 31, 37, 39, 51, 53, 64, 65})
 MANAGEMENT_BLOCKS = frozenset({41, 44})
 SUPPORTED_BLOCKS = frozenset({*ENERGY_BLOCKS, *EXPORT_BLOCKS, *RETAIL_BLOCKS, *PROTOCOL_BLOCKS, *MANAGEMENT_BLOCKS})
 DEFAULT_HISTORY = datetime.timedelta(days=395)

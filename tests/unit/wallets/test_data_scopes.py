@@ -32,6 +32,8 @@ def test_reads_what_the_standard_writes() -> None:
         ("FB=", "reads FB="),
         ("FB=4_x", "whole numbers"),
         ("FB=4_999", "999 are not shared"),
+        ("FB=4_5_7", "7 are not shared"),
+        ("FB=4_5_14_18_19_32_69", "14, 18, 19, 32, 69 are not shared"),
         ("FB=4_5;IntervalDuration=7000", "divides an hour"),
         ("FB=4_5;BlockDuration=yearly", "daily, monthly"),
         ("FB=4_5;HistoryLength=ever", "seconds"),
