@@ -6,6 +6,7 @@ banned. Ours need none: the one is known code, the other pays for what its spons
 
 import datetime
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from django.db import connection
 

@@ -85,10 +85,12 @@ def record_lost(*, bundle_id: int, now: datetime.datetime) -> None:
 
 @db.durable
 def settle(*, bundle_id: int, now: datetime.datetime) -> None:
-    """Make a bundle final, each of its operations in a transaction of its own.
+    """Make a bundle final: what came in from outside together, each operation of ours in a transaction of its own.
 
     An operation whose taker fails is tried again later and holds nobody else up.
     """
+    with db.transaction():
+        change_state.settle_together(bundle_id=bundle_id, now=now)
     waiting = models.UserOperation.objects.filter(bundle_id=bundle_id, state=models.UserOperation.State.MINED)
     for hash_ in waiting.exclude(leased_until__gt=now).values_list("hash", flat=True):
         try:

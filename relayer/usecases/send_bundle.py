@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
 
 from contracts.bindings import user_operations, words
 from custody import operations as custody_operations
@@ -20,7 +20,7 @@ from relayer.usecases import change_state, hold_keys, recheck_code, set_aside
 logger = logging.getLogger(__name__)
 
 CLAIM = datetime.timedelta(seconds=12)
-MAX_OPERATIONS = 50
+MAX_OPERATIONS = 100
 MAX_OPEN_BUNDLES = 4
 # What `handleOps` itself needs beside the operations' own limits, and the 64th that each call keeps back.
 _BASE_GAS = 60_000
@@ -124,7 +124,9 @@ def _claim(*, chain_id: int, claim: str, now: datetime.datetime) -> list[models.
             break
     for row in taken.values():
         row.leased_by, row.leased_until, row.attempts = claim, now + CLAIM, row.attempts + 1
-    models.UserOperation.objects.bulk_update(taken.values(), ["leased_by", "leased_until", "attempts"])
+    models.UserOperation.objects.filter(hash__in=[row.hash for row in taken.values()]).update(
+        leased_by=claim, leased_until=now + CLAIM, attempts=F("attempts") + 1
+    )
     return list(taken.values())
 
 
