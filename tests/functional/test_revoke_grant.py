@@ -1,5 +1,6 @@
 """An app is allowed on the page, pays, and is stopped: the same transaction ends signing, the chain follows."""
 
+import datetime
 from typing import Any
 
 import pytest
@@ -65,7 +66,7 @@ def test_what_was_allowed_on_the_page_pays_and_stands_on_the_chain_as_it_was_rea
     assert town.held(person.wallet.address)[2] == 0
 
 
-@pytest.mark.parametrize("by", ["token", "connected apps"])
+@pytest.mark.parametrize("by", ["token", "connected apps", "replay of a refresh token"])
 def test_ending_a_grant_stops_signing_at_once_and_takes_the_key_off_the_chain(
     town: Town, phone: tuple[flow.MobileApp, Person, dict[str, Any]], by: str
 ) -> None:
@@ -75,6 +76,11 @@ def test_ending_a_grant_stops_signing_at_once_and_takes_the_key_off_the_chain(
     town.finish()
     if by == "token":
         assert app.revoke(tokens["refresh_token"]).status_code == 200
+    elif by == "replay of a refresh token":
+        assert app.refresh(tokens["refresh_token"]).status_code == 200
+        long_ago = clock.get_now() - datetime.timedelta(seconds=11)
+        assert models.RefreshToken.objects.filter(revoked__isnull=False).update(revoked=long_ago) == 1
+        assert app.refresh(tokens["refresh_token"]).status_code == 400
     else:
         path = f"/api/v1/wallet/grants/{person.grant.pk}/"
         ended = app.browser.delete(path, headers=flow.authorization("DELETE", path, person.token))
