@@ -6,6 +6,7 @@ import itertools
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 from websockets.sync import client
 
-BINARY = pathlib.Path("/usr/bin/chromium")
+BINARY = shutil.which("chromium")
 AXE = pathlib.Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PHONE, DESKTOP = (390, 844), (1280, 900)

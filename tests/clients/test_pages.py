@@ -1,4 +1,4 @@
-"""Sign-in, consent and connected apps in a real browser: axe finds nothing, on a phone and on a desk.
+"""Pages of customers in a real browser: axe finds nothing, on a phone and on a desk, in both languages.
 
 With `UPDATE_IMAGES=1` the pictures in docs are taken anew.
 """
@@ -13,7 +13,9 @@ from tests.integration.oauth import flow
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not chromium.BINARY.exists(), reason="needs /usr/bin/chromium"),
+    pytest.mark.skipif(
+        chromium.BINARY is None, reason="no chromium in PATH (Debian and Ubuntu: `apt install chromium`)"
+    ),
 ]
 
 IMAGES = pathlib.Path(__file__).resolve().parents[2] / "docs" / "images"
@@ -30,7 +32,11 @@ def test_axe_finds_no_violation_on_phone_and_desk(app: flow.MobileApp, issuer: s
         ("sign-in", f"/accounts/login/?next={onward}", {}, "en-US"),
         ("consent", consent, cookies, "en-US"),
         ("connected-apps", "/accounts/apps/", cookies, "en-US"),
+        ("devices", "/accounts/devices/", cookies, "en-US"),
+        ("closing", "/accounts/closing/", cookies, "en-US"),
         ("consent", consent, cookies, "es"),
+        ("devices", "/accounts/devices/", cookies, "es"),
+        ("closing", "/accounts/closing/", cookies, "es"),
     ]
     found: list[tuple[str, str, str]] = []
     with chromium.tab(tmp_path) as tab:

@@ -7,6 +7,7 @@ from allauth.account.internal.flows import reauthentication
 from django import http, shortcuts
 from django.contrib.auth import mixins
 from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext as _
 from django.views import generic
 from drf_spectacular import utils as schema
 from rest_framework import request as drf_request
@@ -154,7 +155,7 @@ class Page(mixins.LoginRequiredMixin, generic.View):
         except errors.UnableTo as error:
             return self._show(problem=error.detail, status=409)
         except errors.Unreachable:
-            return self._show(problem="The network cannot be reached just now. Try again in a moment.", status=503)
+            return self._show(problem=_("The network cannot be reached just now. Try again in a moment."), status=503)
         return shortcuts.redirect("closing")
 
     @property
