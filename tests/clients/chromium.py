@@ -58,7 +58,7 @@ class Page:
         deadline = time.monotonic() + WITHIN_S
         while self.evaluate("[document.readyState, location.href]") != ["complete", url]:
             assert time.monotonic() < deadline, url
-            time.sleep(0.05)
+            time.sleep(0.05)  # an event of the load may have come before anybody asked for it
 
     def evaluate(self, script: str) -> Any:
         """Return what a script of ours says of the page."""
