@@ -8,7 +8,8 @@ from allauth.account import models as account_models
 from allauth.mfa import models as mfa_models
 from allauth.socialaccount import models as social_models
 from django.contrib.auth import hashers
-from django.db.models import F, Q
+from django.contrib.sessions import models as session_models
+from django.db.models import Exists, F, OuterRef, Q
 
 from customers import models
 from customers.domain import proofs
@@ -159,6 +160,13 @@ def sign_out_everywhere(*, user: models.User, now: datetime.datetime) -> None:
         models.User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
         models.SignIn.objects.filter(user=user, ended_at__isnull=True).update(ended_at=now)
         upcalls.call(event="customers.access_ended", user_id=user.pk, now=now)
+
+
+@db.transaction_required
+def forget_sign_ins(*, before: datetime.datetime) -> None:
+    """Delete what is known of devices that were seen before and whose session is over."""
+    living = session_models.Session.objects.filter(session_key=OuterRef("session_digest"))
+    models.SignIn.objects.filter(~Exists(living), last_seen_at__lt=before).delete()
 
 
 @db.transaction_required

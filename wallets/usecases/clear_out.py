@@ -1,4 +1,4 @@
-"""What is over is ended and, a day later, forgotten: spending grants, codes, tokens, sessions.
+"""What is over is ended and, a day later, forgotten: spending grants, codes, tokens, sessions, devices.
 
 A redeemed code and a used refresh token stay as long as a replay could still tell of a theft.
 """
@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.sessions import models as session_models
 
 from custody import operations as custody
+from customers import operations as customers
 from openvpp.core import db
 from wallets import models, queries
 
@@ -63,3 +64,4 @@ def forget(*, now: datetime.datetime) -> None:
         )
     with db.transaction():
         session_models.Session.objects.filter(expire_date__lt=before).delete()
+        customers.forget_sign_ins(before=before)

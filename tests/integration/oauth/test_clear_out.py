@@ -3,8 +3,10 @@
 import datetime
 
 import pytest
+from django.contrib.sessions import models as session_models
 from django.utils import timezone
 
+from customers import models as customer_models
 from tests.factories import wallets
 from tests.integration.oauth import flow
 from wallets import models
@@ -55,3 +57,17 @@ def test_living_refresh_tokens_are_not_forgotten(app: flow.MobileApp) -> None:
     clear_out.forget(now=now + 92 * DAY)
     assert models.RefreshToken.objects.count() == 0
     assert models.AccessToken.objects.count() == 0
+
+
+def test_a_device_is_forgotten_a_day_after_its_session_is_over(app: flow.MobileApp) -> None:
+    app.get_tokens(flow.READING)
+    row = customer_models.SignIn.objects.get(user=app.user)
+    now = timezone.now()
+    clear_out.forget(now=now + 2 * DAY)
+    assert customer_models.SignIn.objects.filter(pk=row.pk).exists()
+    session_models.Session.objects.filter(session_key=row.session_digest).delete()
+    clear_out.forget(now=now)
+    assert customer_models.SignIn.objects.filter(pk=row.pk).exists()
+    clear_out.forget(now=now + 2 * DAY)
+    assert not customer_models.SignIn.objects.filter(pk=row.pk).exists()
+    assert models.RefreshToken.objects.get(user=app.user).sign_in is None
