@@ -275,7 +275,7 @@ def _alto_processes() -> list[psutil.Process]:
 
 def _postgres_cpu_s() -> float:
     times = [each.cpu_times() for each in psutil.process_iter(["name"]) if each.info["name"] == "postgres"]
-    return round(sum(each.user + each.system for each in times), 1)
+    return round(float(sum(each.user + each.system for each in times)), 1)
 
 
 def _token(utility_id: int) -> str:
