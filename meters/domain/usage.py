@@ -6,6 +6,7 @@ import fractions
 import zoneinfo
 
 import numpy as np
+import numpy.typing as npt
 
 from meters.domain import multipliers, packing, units
 
@@ -65,6 +66,16 @@ class Consumption:
             self.delivered_milli_wh[rest],
             self.received_milli_wh[rest],
             self.qualities[rest],
+        )
+
+    def chosen(self, places: "npt.NDArray[np.bool_]") -> "Consumption":
+        """Return the intervals at some places."""
+        return Consumption(
+            self.starts[places],
+            self.seconds[places],
+            self.delivered_milli_wh[places],
+            self.received_milli_wh[places],
+            self.qualities[places],
         )
 
     def by_flow(self) -> list[tuple[units.Flow, Intervals]]:

@@ -5,6 +5,7 @@ point on that local day (`meters.domain.multipliers`). So a bill and what is sho
 """
 
 from meters.queries.arrivals import Arrival, get_arrivals
+from meters.queries.meters_standing import is_multiplied
 from meters.queries.points import (
     NO_ACCOUNT,
     account_by_day,
@@ -77,5 +78,6 @@ __all__ = [
     "get_visible_days",
     "get_visible_service_point",
     "get_weather",
+    "is_multiplied",
     "lock_channels",
 ]

@@ -25,3 +25,9 @@ def get_multiplying(
             multipliers.Meter(row.serial, fractions.Fraction(row.multiplier), row.starts_on, row.ends_on)
         )
     return found
+
+
+def is_multiplied(*, service_point_id: int) -> bool:
+    """Say whether reads of a meter that ever stood at a point are not energy yet."""
+    standing = customers_models.MeterInstallation.objects.filter(service_point_id=service_point_id)
+    return bool(standing.exclude(multiplier=1).exists())

@@ -7,6 +7,7 @@ import collections
 import dataclasses
 import datetime
 import itertools
+import re
 import zoneinfo
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ from meters import models
 from meters.domain import packing, units
 from openvpp.core import db
 
-_ASIDE = units.ESTIMATES | {units.Quality.MISSING}
+_ASIDE = re.compile(b"[%s]" % re.escape(bytes(sorted(units.ESTIMATES | {units.Quality.MISSING}))))
 _ZONES = datetime.timedelta(days=1)
 """No zone's midnight is farther from that of UTC."""
 
@@ -155,7 +156,7 @@ def get_packed(
     alike: dict[tuple[int, int], list[tuple[Any, ...]]] = collections.defaultdict(list)
     for row in _read(channel_ids=channel_ids, first=first, after=after):
         _, stored, seconds, longest_seconds, is_shifted, shortest, longest, _, qualities, counts = row
-        if stored != days or seconds != longest_seconds or is_shifted or _ASIDE.intersection(qualities):
+        if stored != days or seconds != longest_seconds or is_shifted or _ASIDE.search(qualities):
             continue
         width, rest = divmod(len(counts) * seconds, whole)
         bounds = (width * least // seconds, width * most // seconds)

@@ -75,7 +75,7 @@ def get_period_readings(*, service_point_id: int) -> list[models.PeriodReading]:
     rows = models.PeriodReading.objects.filter(
         channel__service_point_id=service_point_id, channel__is_counted=True
     ).order_by("starts_at", "ends_at", "channel_id", "-version")
-    return list(rows.distinct("starts_at", "ends_at", "channel_id"))
+    return list(rows.distinct("starts_at", "ends_at", "channel_id").select_related("channel"))
 
 
 def get_extent(*, service_point_id: int) -> tuple[datetime.date, datetime.date] | None:

@@ -1,6 +1,7 @@
 """A person takes their usage with them: as comma-separated values, or as a Green Button file (Download My Data)."""
 
 import datetime
+import itertools
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -11,16 +12,18 @@ _ROOT = "/espi/1_1/resource"
 
 
 def csv(*, place: show_usage.Place) -> Iterator[str]:
-    """Yield a place's intervals as CSV; see `meters.domain.usage_csv`.
+    """Yield a place's intervals as CSV, then what was read over spans longer than a day; see `meters.domain.usage_csv`.
 
     :raises meters.queries.UnableToReadUsage: see `meters.queries.get_consumption`.
     """
-    return usage_csv.write(parts=show_usage.stream(place=place), zone=place.zone)
+    parts = itertools.chain(show_usage.stream(place=place), [show_usage.periods(place=place)])
+    return usage_csv.write(parts=parts, zone=place.zone)
 
 
 def green_button(*, place: show_usage.Place, now: datetime.datetime) -> Iterator[str]:
     """Yield a place's intervals as an ESPI 4.0 feed, one IntervalBlock a month and direction.
 
+    Spans longer than a day are readings of their own, apart from the intervals, which they may hold.
     The usage point bears the service point's number. What was given to the grid is there if anything was.
 
     :raises meters.queries.UnableToReadUsage: see `meters.queries.get_consumption`.
@@ -58,6 +61,17 @@ def green_button(*, place: show_usage.Place, now: datetime.datetime) -> Iterator
                 f"Energy {flow.value}",
                 espi_xml.interval_block(read=part, flow=flow, default=defaults[flow]),
             )
+    spans = show_usage.periods(place=place)
+    for flow in _flows(spans):
+        column = spans.received_milli_wh if flow is units.Flow.RECEIVED else spans.delivered_milli_wh
+        read = spans.chosen(column > 0)
+        if len(read):
+            reading, kind = f"{point}/MeterReading/{flow.value}-spans", f"{_ROOT}/ReadingType/{flow.value}-spans"
+            title, default = f"Energy {flow.value} by span", espi_xml.default_quality(read.qualities)
+            yield entry(kind, title, espi_xml.reading_type(flow=flow, quality=default, seconds=read.seconds))
+            yield entry(reading, title, espi_xml.meter_reading(), f"{reading}/IntervalBlock", kind)
+            block = espi_xml.interval_block(read=read, flow=flow, default=default)
+            yield entry(f"{reading}/IntervalBlock/{int(read.starts[0])}", title, block)
     yield espi_xml.CLOSE_FEED
 
 

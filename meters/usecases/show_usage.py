@@ -6,9 +6,11 @@ import itertools
 import zoneinfo
 from collections.abc import Iterator
 
+import numpy as np
+
 from customers import models as customers_models
 from meters import queries
-from meters.domain import comparison, packing, rows, sharing, usage
+from meters.domain import comparison, packing, rows, sharing, units, usage
 from openvpp.core import errors
 
 LONGEST_DAYS = {rows.Step.INTERVAL: 93, rows.Step.HOUR: 186, rows.Step.DAY: 800, rows.Step.MONTH: 1100}
@@ -151,6 +153,38 @@ def stream(*, place: Place) -> Iterator[usage.Consumption]:
             yield queries.get_consumption(
                 service_point_id=place.point.pk, starts_at=_instant(start), ends_at=_instant(end)
             )
+
+
+def periods(*, place: Place) -> usage.Consumption:
+    """Return what spans longer than a day were read to be, as monthly feeds say it, of days that are a place's own.
+
+    Nothing where reads are multiplied, since such a span may hold several meters.
+    """
+    spans = [
+        (packing.midnight(day=first, zone=place.zone), packing.midnight(day=after, zone=place.zone))
+        for first, after in place.parts
+    ]
+    found = [
+        (int(row.starts_at.timestamp()), int(row.ends_at.timestamp()), row)
+        for row in queries.get_period_readings(service_point_id=place.point.pk)
+        if row.channel.unit == units.Unit.WATT_HOUR and row.channel.flow != units.Flow.NET
+    ]
+    kept = [
+        (starts, ends - starts, row.milli_units, row.channel.flow == units.Flow.RECEIVED, row.quality)
+        for starts, ends, row in found
+        if any(first <= starts and ends <= after for first, after in spans)
+    ]
+    if not kept or queries.is_multiplied(service_point_id=place.point.pk):
+        return usage.nothing()
+    columns = np.array([row[:3] for row in kept], dtype=np.int64)
+    is_received = np.array([row[3] for row in kept], dtype=np.bool_)
+    return usage.Consumption(
+        starts=columns[:, 0],
+        seconds=columns[:, 1],
+        delivered_milli_wh=np.where(is_received, 0, columns[:, 2]),
+        received_milli_wh=np.where(is_received, columns[:, 2], 0),
+        qualities=np.array([row[4] for row in kept], dtype=np.uint8),
+    )
 
 
 def _rows(

@@ -11,11 +11,12 @@ from lxml import etree
 from rest_framework import test
 
 from customers import models as customers_models
-from meters import models
+from meters import models, queries
 from meters.adapters import espi
 from meters.usecases import ingest_readings
 from tests.factories import customers
 from tests.integration.meters.test_api import HOURS, NOW, client
+from tests.integration.meters.test_ingest_readings import MONTHS
 
 ADDRESSES = ["/api/v1/usage/comparison/", "/api/v1/usage/csv/", "/api/v1/usage/green-button/"]
 
@@ -151,6 +152,40 @@ def test_green_button_is_valid_and_imports_to_the_same_sums(
     query = asked(agreement, step="interval", page_size=3000)
     again = staff.get("/api/v1/usage/", query | {"service_point": point.pk}).json()["results"]
     assert again == csr.get("/api/v1/usage/", query).json()["results"]
+
+
+def test_months_read_as_one_are_downloaded_too(transactional_db: None) -> None:
+    service = customers.ServiceAgreement.create(starts_on=datetime.date(2011, 1, 1))
+    point = service.service_point
+    utility = service.account.utility
+    ingest_readings.ingest_green_button(
+        stream=io.BytesIO(MONTHS.read_bytes()), utility_id=utility.pk, service_point_id=point.pk, now=NOW
+    )
+    kept = queries.get_period_readings(service_point_id=point.pk)
+    staff = client(user=customers.StaffRole.create(utility=utility).user, scope="usage:read")
+    first, last = kept[0].starts_at.date(), kept[11].ends_at.date() + datetime.timedelta(days=2)
+    span = {"service_point": point.pk, "from": first - datetime.timedelta(days=1), "to": last}
+    span["to"] = min(span["to"], span["from"] + datetime.timedelta(days=366))
+    inside = [row for row in kept if row.ends_at.date() < span["to"]]
+
+    rows = list(csv.DictReader(io.StringIO(text_of(staff.get("/api/v1/usage/csv/", span)), newline="")))
+    document = text_of(staff.get("/api/v1/usage/green-button/", span)).encode()
+
+    assert len(rows) == len(inside) > 9
+    assert [row["delivered_kWh"] for row in rows] == [f"{row.milli_units / 10**6:.6f}" for row in inside]
+    for content in etree.fromstring(document).iter(f"{espi.ATOM}content"):
+        for resource in content:
+            espi.schema().assertValid(resource)
+    other = customers.ServicePoint.create(premise__utility=utility)
+    ingest_readings.ingest_green_button(
+        stream=io.BytesIO(document), utility_id=utility.pk, service_point_id=other.pk, now=NOW
+    )
+    again = queries.get_period_readings(service_point_id=other.pk)
+    assert [(row.starts_at, row.ends_at, row.milli_units) for row in again] == [
+        (row.starts_at, row.ends_at, row.milli_units) for row in inside
+    ]
+    customers.MeterInstallation.create(service_point=point, multiplier=40)
+    assert text_of(staff.get("/api/v1/usage/csv/", span)).count("\n") == 1
 
 
 def test_customer_takes_only_their_own_days(
