@@ -76,7 +76,8 @@ def told(person: Person) -> list[str]:
 
 def after_the_lease() -> datetime.datetime:
     """Return when others may send what a killed process was sending."""
-    until = max(each.leased_until for each in wallet_models.Operation.objects.all() if each.leased_until is not None)
+    rows = wallet_models.Operation.objects.exclude(leased_until=None)
+    until: datetime.datetime = max(rows.values_list("leased_until", flat=True))
     return until + datetime.timedelta(milliseconds=1)
 
 
