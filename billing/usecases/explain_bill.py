@@ -5,7 +5,7 @@ import datetime
 import zoneinfo
 from collections.abc import Mapping
 
-from billing import models
+from billing import models, queries
 from billing.adapters import urdb
 from billing.domain import adjustments, bill, explanation, loads, rating, rules, statements
 from billing.usecases import adjust_bill, compare_tariffs, price_load
@@ -211,10 +211,8 @@ def _price(
 
 
 def _remainders_before(*, of: models.Bill, service_point_id: int) -> list[statements.Remainder]:
-    bills = models.Bill.objects.filter(account=of.account_id, source=models.Bill.Source.RATED)
-    earlier = bills.filter(ends_on__lte=of.starts_on).exclude(state=models.Bill.State.CANCELLED)
-    found = [statements.Remainder.from_json(item) for each in earlier.order_by("starts_on") for item in each.rating]
-    return [item for item in found if item.service_point_id == service_point_id]
+    left = queries.get_remainders(account_ids=[of.account_id]).get(of.account_id, [])
+    return [item for item in left if item.service_point_id == service_point_id and item.ends_on <= of.starts_on]
 
 
 def _charged(spans: dict[int, list[_Span]], *, without: list[int]) -> int:

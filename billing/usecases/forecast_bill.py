@@ -138,20 +138,16 @@ def _sheet(
         ends_on=period.ends_on,
         account_ids=[account.pk],
     )
+    left = queries.get_remainders(account_ids=[account.pk]).get(account.pk, [])
     return _Sheet(
         code=row.code,
         tariff=urdb.read(text=row.document, currency=account.utility.currency),
         reading=statements.read_terms(saved=row.terms),
-        history=statements.history(remainders=get_remainders(agreement=agreement), span=period),
+        history=statements.history(
+            remainders=[item for item in left if item.service_point_id == agreement.service_point_id], span=period
+        ),
         book=books.at(account_id=account.pk, service_point_id=agreement.service_point_id, is_main=is_main),
     )
-
-
-def get_remainders(*, agreement: customer_models.ServiceAgreement) -> list[statements.Remainder]:
-    """Return what the account's standing bills left for later ones at the agreement's point, oldest first."""
-    bills = agreement.account.bills.filter(source=models.Bill.Source.RATED).exclude(state=models.Bill.State.CANCELLED)
-    found = [statements.Remainder.from_json(item) for bill in bills.order_by("starts_on") for item in bill.rating]
-    return [item for item in found if item.service_point_id == agreement.service_point_id]
 
 
 def _known(
