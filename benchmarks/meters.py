@@ -2,7 +2,7 @@
 
 ingest      15-minute days of many meters from an array to committed rows (binary COPY), one connection.
 bytes       the table with its index, by interval.
-read        1,000 meters x a month, and one meter x a month (p95 of 500), from rows to arrays.
+read        1,000 meters x a month (best of 5), and one meter x a month (p95 of 500, best of 5), from rows to arrays.
 NEM12       a year of 20 meters against nemreader on the same file.
 Green Button  15-minute year against lxml's iterparse visiting every element with the same XSD check.
 The last line is `RESULT` and JSON.
@@ -13,6 +13,7 @@ import datetime
 import functools
 import io
 import json
+import operator
 import tempfile
 import time
 from collections.abc import Callable
@@ -108,9 +109,14 @@ def measure_database() -> dict[str, float]:
     }
     thousand = [point.pk for point in points[:1000]]
     many = min(_timed(lambda: queries.get_intervals_of_many(service_point_ids=thousand, **span)) for _ in range(5))
-    one = sorted(
-        _timed(functools.partial(queries.get_consumption, service_point_id=point.pk, **span)) for point in points[:500]
-    )
+    rounds = [
+        sorted(
+            _timed(functools.partial(queries.get_consumption, service_point_id=point.pk, **span))
+            for point in points[:500]
+        )
+        for _ in range(5)
+    ]
+    one = min(rounds, key=operator.itemgetter(475))
     read = queries.get_consumption(service_point_id=points[0].pk, **span)
     assert int(read.delivered_milli_wh.sum()) == int(values[:DAYS].sum())
     return {
@@ -118,6 +124,7 @@ def measure_database() -> dict[str, float]:
         "bytes_per_interval": round(bytes_per_interval, 3),
         "read_1000_meter_months_ms": round(many * 1000, 1),
         "meter_month_p95_ms": round(one[475] * 1000, 3),
+        "meter_month_median_ms": round(one[250] * 1000, 3),
     }
 
 
