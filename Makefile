@@ -35,7 +35,7 @@ test: setup ## Every test: Solidity and Python
 
 verify: setup ## Deep fuzzing, proofs and drills (PROFILE=ci for the short form)
 	export FOUNDRY_PROFILE=$(or $(PROFILE),deep); $(FORGE) test
-	PROPERTY_EXAMPLES=10000 $(PY) -m pytest $(if $(filter ci,$(PROFILE)),tests/chain/test_agreement.py tests/chain/test_decisions.py,$$(grep -rl --include='test_*.py' PROPERTY_EXAMPLES tests))
+	PROPERTY_EXAMPLES=10000 $(PY) -m pytest $(if $(filter ci,$(PROFILE)),tests/chain/test_agreement.py tests/chain/test_decisions.py tests/chain/test_call_decisions.py,$$(grep -rl --include='test_*.py' PROPERTY_EXAMPLES tests))
 	@if [ "$(PROFILE)" != "ci" ]; then $(MAKE) --no-print-directory softhsm || echo "hardware keys are not tested: SoftHSM cannot be fetched here" >&2; \
 		PROPERTY_EXAMPLES=10000 $(PY) -m pytest -q tests/integration/custody/test_backends.py -rs; fi
 	@if [ "$(PROFILE)" != "ci" ]; then $(PY) -m pytest -m drill $(PYTEST_ARGS) || [ $$? -eq 5 ]; fi

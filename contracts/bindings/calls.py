@@ -15,6 +15,33 @@ _RULE_ABI = "(address,bytes4,uint256,(uint256,uint256,uint256)[])"
 _INSTALL = words.selector(f"installCallSession({_POLICY_ABI},bytes)")
 _RENOUNCE = words.selector(f"renounceCallSession({_POLICY_ABI})")
 _CALL = words.selector(f"callBySession({_POLICY_ABI},{_RULE_ABI},bytes32[],uint256,bytes)")
+_WORD_BYTES = 32
+_MAX_UNITS = 2**96 - 1
+
+# How many parties come before the amount.
+_MOVING = {
+    words.selector("transfer(address,uint256)"): 1,
+    words.selector("approve(address,uint256)"): 1,
+    words.selector("increaseAllowance(address,uint256)"): 1,
+    words.selector("transferFrom(address,address,uint256)"): 2,
+}
+_NEVER_RULED = frozenset(
+    words.selector(signature)
+    for signature in (
+        "safeTransferFrom(address,address,uint256)",
+        "safeTransferFrom(address,address,uint256,bytes)",
+        "setApprovalForAll(address,bool)",
+        "safeTransferFrom(address,address,uint256,uint256,bytes)",
+        "safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)",
+        "send(address,uint256,bytes)",
+        "authorizeOperator(address)",
+        "transferAndCall(address,uint256)",
+        "transferAndCall(address,uint256,bytes)",
+        "approveAndCall(address,uint256)",
+        "approveAndCall(address,uint256,bytes)",
+        "burn(uint256)",
+    )
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +76,26 @@ class CallRule:
     def leaf(self) -> bytes:
         """Return its leaf in a policy's tree."""
         return words.keccak(words.keccak(words.uint(32) + self.encoded()))
+
+    def allows(self, *, value_wei: int, data: bytes) -> bool:
+        """Return whether it lets a call through, as the account decides."""
+        arguments = data[4:]
+        if len(data) < len(self.selector) or data[:4] != self.selector or value_wei > self.max_value_wei:
+            return False
+        return all(
+            bound.index < len(arguments) // _WORD_BYTES
+            and bound.least <= words.read_uint(arguments, _WORD_BYTES * bound.index) <= bound.most
+            for bound in self.bounds
+        )
+
+    def keeps_tokens(self) -> bool:
+        """Return whether it says to whom tokens go and how many at most; true of what moves none that is known."""
+        if self.selector not in _MOVING:
+            return self.selector not in _NEVER_RULED
+        parties = _MOVING[self.selector]
+        fixed = {bound.index for bound in self.bounds if bound.least == bound.most}
+        bounded = {bound.index for bound in self.bounds if bound.most <= _MAX_UNITS}
+        return fixed.issuperset(range(parties)) and parties in bounded
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +149,15 @@ def session_id(*, policy: CallPolicy) -> bytes:
     return words.keccak(_SESSION_TYPEHASH + policy.packed())
 
 
+def install_struct_hash(*, policy: CallPolicy, consent: bytes) -> bytes:
+    """Return the EIP-712 struct hash of the installation of a policy to which a customer consented."""
+    return words.keccak(_INSTALL_TYPEHASH + policy.packed() + words.exactly(consent, words.HASH_BYTES, "a consent"))
+
+
 def session_install_digest(*, policy: CallPolicy, consent: bytes, chain_id: int, account: bytes) -> bytes:
     """Return the digest that the account's owner signs to install the session (EIP-712)."""
-    struct_hash = words.keccak(
-        _INSTALL_TYPEHASH + policy.packed() + words.exactly(consent, words.HASH_BYTES, "a consent")
-    )
     domain = sessions.account_domain(chain_id=chain_id, account=account)
-    return words.typed_data_hash(domain=domain, struct_hash=struct_hash)
+    return words.typed_data_hash(domain=domain, struct_hash=install_struct_hash(policy=policy, consent=consent))
 
 
 def encode_install_session(*, policy: CallPolicy, leave: bytes) -> bytes:

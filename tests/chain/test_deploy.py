@@ -139,3 +139,12 @@ def test_check_of_an_unrecorded_chain_is_said(
 
     assert code == 1
     assert "was not verified" in capsys.readouterr().err
+
+
+def test_completes_where_blocks_come_by_the_clock(tmp_path: pathlib.Path) -> None:
+    # Such a node drops what does not fit into its next block, without a word.
+    with chain_fixture.running(tmp_path, "--block-time=1", "--gas-limit=16000000") as chain:
+        deployed = deployments.addresses(chain.deployment)
+        assert [name for name, address in deployed.items() if not chain.code(address)] == []
+        deposit = chain.call(plan.ENTRY_POINT, user_operations.encode_deposit_of(holder=chain.deployment.paymaster))
+        assert words.read_uint(deposit, 0) == 10 * chain_fixture.ETHER

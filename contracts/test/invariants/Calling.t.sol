@@ -215,9 +215,9 @@ contract Household is World, Player {
         if (how % 4 != 1) success();
     }
 
-    /// @dev Rarely, as nothing is done afterwards: a key ends itself.
+    /// @dev Rarely and late, as nothing is done afterwards: a key ends itself.
     function end(uint8 which, uint256 chance, bool genuine) external plays {
-        if (chance % 64 != 0) return;
+        if (chance % 64 != 0 || played < 300) return;
         which %= 2;
         PackedUserOperation memory op =
             _operation(abi.encodeCall(AccountControl.renounceCallSession, (_policies[which])), 3, 0);

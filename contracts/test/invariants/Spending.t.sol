@@ -112,7 +112,8 @@ contract Spender is Player {
         success();
     }
 
-    function freeze(uint256 which, bool frozen) external plays {
+    function freeze(uint256 which, uint8 how) external plays {
+        bool frozen = how % 4 == 0;
         which %= SESSIONS;
         vm.prank(vm.addr(OWNER));
         if (frozen) ACCOUNT.freezeSessions(_one(which));
@@ -122,9 +123,9 @@ contract Spender is Player {
         success();
     }
 
-    /// @dev Rarely, as nothing pays afterwards.
+    /// @dev Rarely and late, as nothing pays afterwards.
     function revoke(uint256 which, uint256 chance) external plays {
-        if (chance % 64 != 0) return;
+        if (chance % 64 != 0 || played < 300) return;
         which %= SESSIONS;
         vm.prank(vm.addr(OWNER));
         ACCOUNT.revokeSessions(_one(which));
@@ -133,7 +134,7 @@ contract Spender is Player {
     }
 
     function pass(uint32 time) external plays {
-        vm.warp(block.timestamp + bound(time, 1, 20 days));
+        vm.warp(block.timestamp + bound(time, 1, 4 days));
         success();
     }
 
