@@ -134,25 +134,25 @@ def _wait_until_ready(port: int) -> None:
 
 def _pay(*, asked: "list[paying_town.Asked]", rate: float, port: int) -> list[Ended]:
     """Send each request when it is due."""
-    requests = [(each.path, each.body, each.headers()) for each in asked]
     mine = threading.local()
     begin = time.monotonic() + LEAD_S
 
     def send(number: int) -> Ended:
         due = begin + number / rate
-        path, body, headers = requests[number]
+        each = asked[number]
+        headers = each.headers()  # before it is due; a proof is good for a minute
         connection: http.client.HTTPConnection = getattr(mine, "connection", None) or http.client.HTTPConnection(
             "127.0.0.1", port, timeout=30
         )
         mine.connection = connection
         time.sleep(max(0.0, due - time.monotonic()))
-        connection.request("POST", path, body, headers)
+        connection.request("POST", each.path, each.body, headers)
         answer = connection.getresponse()
         answer.read()
         return Ended(took_s=time.monotonic() - due, status=answer.status)
 
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(send, range(len(requests))))
+        return list(pool.map(send, range(len(asked))))
 
 
 def _report(*, ended: list[Ended], rate: float, is_durable: bool) -> dict[str, object]:
