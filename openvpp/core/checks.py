@@ -12,7 +12,11 @@ from openvpp.core import upcalls
 @checks.register
 def check_dotted_paths(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Report each upcall or job whose function cannot be imported."""
-    paths = [path for handlers in settings.UPCALLS.values() for path in handlers] + list(settings.JOBS.values()) + settings.CLOSING_CHECKS
+    paths = (
+        [path for handlers in settings.UPCALLS.values() for path in handlers]
+        + list(settings.JOBS.values())
+        + settings.CLOSING_CHECKS
+    )
     found: list[checks.CheckMessage] = []
     for path in paths:
         try:

@@ -21,8 +21,8 @@ RETAIL_BLOCKS = {
     58: "your address",
     60: "the serial numbers of your meters",
 }
-# Blocks that say how the two systems talk, not what is told. What ESPI 4.0 took back (14, 18, 19, 32) is not claimed, nor
-# are notices of personal data (69).
+# Blocks that say how the two systems talk, not what is told. What ESPI 4.0 took back (14, 18, 19, 32) is not claimed,
+# nor are notices of personal data (69).
 PROTOCOL_BLOCKS = frozenset({1, 3, 13, 31, 37, 39, 51, 53, 64, 65})
 MANAGEMENT_BLOCKS = frozenset({41, 44})
 SUPPORTED_BLOCKS = frozenset({*ENERGY_BLOCKS, *EXPORT_BLOCKS, *RETAIL_BLOCKS, *PROTOCOL_BLOCKS, *MANAGEMENT_BLOCKS})

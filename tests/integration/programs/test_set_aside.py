@@ -1,6 +1,5 @@
 """One payee on the list: that payout alone is set aside, its neighbours are paid, two people release it."""
 
-import decimal
 from typing import Any
 
 import pytest
@@ -76,7 +75,12 @@ def test_the_neighbour_is_paid_and_two_people_release_the_other(world: World, li
 
     listed.clear()
     maker, checker = administrators(world)
-    wish: dict[str, Any] = {"kind": "release_payout", "subject": str(held.pk), "reason": "Cleared.", "now": clock.get_now()}
+    wish: dict[str, Any] = {
+        "kind": "release_payout",
+        "subject": str(held.pk),
+        "reason": "Cleared.",
+        "now": clock.get_now(),
+    }
     change = decide_change.propose(**wish, after={"released": True}, maker=maker)
     with pytest.raises(decide_change.UnableToDecide):
         decide_change.approve(change_id=change.pk, checker=maker, now=clock.get_now())
@@ -131,8 +135,13 @@ def test_only_a_release_may_be_asked_for(world: World, listed: set[str]) -> None
     _settlement, devices = settle(world, listed, "battery-1")
     maker, _checker = administrators(world)
     held = models.Payout.objects.get(event_device__device=devices["battery-1"])
-    wish: dict[str, Any] = {"kind": "release_payout", "subject": str(held.pk), "reason": "More.", "now": clock.get_now()}
-    for after in ({"released": True, "amount_units": "1"}, {"amount_units": str(decimal.Decimal(1))}):
+    wish: dict[str, Any] = {
+        "kind": "release_payout",
+        "subject": str(held.pk),
+        "reason": "More.",
+        "now": clock.get_now(),
+    }
+    for after in ({"released": True, "amount_units": "1"}, {"amount_units": "1"}):
         with pytest.raises(errors.UnableTo):
             decide_change.propose(**wish, after=after, maker=maker)
     with pytest.raises(errors.NotFound):
