@@ -164,9 +164,10 @@ def test_months_read_as_one_are_downloaded_too(transactional_db: None) -> None:
     kept = queries.get_period_readings(service_point_id=point.pk)
     staff = client(user=customers.StaffRole.create(utility=utility).user, scope="usage:read")
     first, last = kept[0].starts_at.date(), kept[11].ends_at.date() + datetime.timedelta(days=2)
-    span = {"service_point": point.pk, "from": first - datetime.timedelta(days=1), "to": last}
-    span["to"] = min(span["to"], span["from"] + datetime.timedelta(days=366))
-    inside = [row for row in kept if row.ends_at.date() < span["to"]]
+    first -= datetime.timedelta(days=1)
+    last = min(last, first + datetime.timedelta(days=366))
+    span = {"service_point": str(point.pk), "from": first.isoformat(), "to": last.isoformat()}
+    inside = [row for row in kept if row.ends_at.date() < last]
 
     rows = list(csv.DictReader(io.StringIO(text_of(staff.get("/api/v1/usage/csv/", span)), newline="")))
     document = text_of(staff.get("/api/v1/usage/green-button/", span)).encode()
