@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.conf import settings
 from django.core import management
 from django.core.files import uploadedfile
 
@@ -332,48 +331,6 @@ def test_csv_in_order_of_time_is_stored_once_a_channel_and_keeps_no_half_days(
         assert read.delivered_milli_wh.tolist() == [hour] + [1_234_500_000] * 47
     asked = models.MeterException.objects.get(kind="duplicate", channel__flow="delivered")
     assert (asked.service_point_id, asked.starts_at) == (point.pk, first)
-
-
-def test_what_takes_too_long_to_store_is_refused_and_not_begun_again(
-    source: models.CsvSource, point: customers_models.ServicePoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    received = receive(lines(point, first=datetime.datetime(2026, 6, 1, tzinfo=ZONE), hours=24), source)
-    monkeypatch.setattr(import_file, "STORING", datetime.timedelta(seconds=-1))
-
-    import_file.run(file_import_id=received.pk, now=datetime.datetime.now(datetime.UTC))
-
-    received.refresh_from_db()
-    assert (received.state, received.code) == ("refused", "file_takes_too_long")
-    assert nothing_is_stored()
-
-
-@pytest.mark.parametrize("step", ["_chunk", "_store_chunks"])
-def test_file_that_kills_its_workers_ends_as_refused(
-    source: models.CsvSource, point: customers_models.ServicePoint, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    received = receive(lines(point, first=datetime.datetime(2026, 6, 1, tzinfo=ZONE), hours=24), source)
-
-    def die(*_: object, **__: object) -> None:
-        raise SystemExit
-
-    monkeypatch.setattr(import_file, step, die)
-    read_first = step == "_store_chunks"
-    for _ in range(import_file.MOST_TRIES + read_first):
-        with pytest.raises(SystemExit):
-            import_file.run(file_import_id=received.pk, now=datetime.datetime.now(datetime.UTC))
-    import_file.run(file_import_id=received.pk, now=NOW)
-
-    received.refresh_from_db()
-    assert (received.state, received.code, received.finished_at) == ("refused", "file_ends_its_worker", NOW)
-    assert received.failure.startswith("5 workers ended over it, after ")
-    assert nothing_is_stored()
-    assert not models.ImportPart.objects.exists()
-
-
-def test_storing_ends_before_the_task_does() -> None:
-    limit = datetime.timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT)
-
-    assert limit > import_file.STORING + import_file._SLICE
 
 
 def test_files_do_not_pass_by_the_device_that_has_to_sign(
