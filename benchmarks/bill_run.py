@@ -141,8 +141,8 @@ def _store(*, utility: Any, accounts: int) -> None:
         for place, day in enumerate(days):
             short = 4 * (day == datetime.date(2026, 3, 8))  # 23 hours in New York
             rolled = np.roll(values, place * 37 + first, axis=0)[: len(part), : INTERVALS - short]
-            meter_models.MeterDay.copy_buffer(
-                buffer=bulk.to_copy(
+            meter_models.MeterDay.copy_pieces(
+                pieces=bulk.to_copy(
                     channel_ids=part,
                     account_ids=part,
                     dates=np.full(len(part), np.datetime64(day)),

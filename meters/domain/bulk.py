@@ -1,7 +1,7 @@
 """Whole days of many channels at once: packed, and written as PostgreSQL's binary COPY, without a loop over rows."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numba
 import numpy as np
@@ -16,6 +16,8 @@ _MOST = {2: 2**15 - 1, 4: 2**31 - 1}
 _SCALES = np.array([1, 10, 100, 1000, 10_000], dtype=np.int64)
 _SIZES = {"account": 8, "channel": 4, "date": 4, "batch": 4, "scale": 2, "interval": 2, "offset": 2, "qualities": 1}
 _FIELDS = len(_SIZES) + 1
+_ROWS_AT_ONCE = 4096  # about a megabyte, which stays near the processor while PostgreSQL stores the one before
+_EXACT = 2**52
 
 type Matrix = npt.NDArray[np.int64]
 
@@ -29,51 +31,67 @@ def to_copy(
     interval_seconds: int,
     milli_units: Matrix,
     quality: units.Quality,
-) -> bytes:
-    """Return rows of MeterDay as binary COPY: `milli_units` [rows, intervals of a day], all of one quality.
+) -> Iterator[bytes]:
+    """Return rows of MeterDay as binary COPY, in pieces: `milli_units` [rows, intervals of a day], all of one quality.
 
     Columns are those of `MeterDay.COLUMNS`. Days are those that begin at local midnight. Rows share one scale, a
     power of ten.
 
     :raises packing.Unpackable: a value does not fit four bytes at that scale.
     """
-    scale, highest, lowest = _measure(milli_units, _SCALES)
+    highest, lowest = int(milli_units.max(initial=0)), int(milli_units.min(initial=0))
+    scale = _common_scale(milli_units, _SCALES) if max(highest, -lowest) < _EXACT else 1
     width = next((w for w, most in _MOST.items() if highest // scale <= most and lowest // scale >= -most - 1), 0)
     if not width:
         raise packing.Unpackable("A value is too large for a bulk row.")
-    rows = np.zeros(len(milli_units), dtype=_row_type(intervals=milli_units.shape[1], width=width))
+    rows = np.zeros(min(len(milli_units), _ROWS_AT_ONCE), dtype=_row_type(intervals=milli_units.shape[1], width=width))
     rows["fields"] = _FIELDS
     for name, size in _SIZES.items():
         rows[f"{name}_size"] = size
-    rows["account"], rows["channel"], rows["batch"] = account_ids, channel_ids, batch_id
-    rows["date"] = dates.astype("datetime64[D]").astype(np.int64) - _POSTGRES_EPOCH_DAYS
-    rows["scale"], rows["interval"], rows["qualities"] = scale, interval_seconds, quality
+    rows["batch"], rows["scale"], rows["interval"], rows["qualities"] = batch_id, scale, interval_seconds, quality
     rows["counts_size"] = milli_units.shape[1] * width
-    counts = np.empty(milli_units.shape, dtype=f"<i{width}")
-    _divide(milli_units, scale, counts)
-    rows["counts"] = counts
-    return _HEADER + rows.tobytes() + _TRAILER
+    days = dates.astype("datetime64[D]").astype(np.int64) - _POSTGRES_EPOCH_DAYS
+    accounts, channels = np.asarray(account_ids), np.asarray(channel_ids)
+
+    def pieces() -> Iterator[bytes]:
+        yield _HEADER
+        for first in range(0, len(milli_units), _ROWS_AT_ONCE):
+            part = slice(first, first + _ROWS_AT_ONCE)
+            piece = rows[: len(milli_units[part])]
+            piece["account"], piece["channel"], piece["date"] = accounts[part], channels[part], days[part]
+            counts = np.empty(milli_units[part].shape, dtype=f"<i{width}")
+            _divide(milli_units[part], scale, counts)
+            piece["counts"] = counts
+            yield piece.tobytes()
+        yield _TRAILER
+
+    return pieces()
 
 
 @numba.njit(cache=True, nogil=True)
-def _measure(values, scales):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return the largest scale that divides every value, the highest value and the lowest."""
-    place = len(scales) - 1
-    highest, lowest = np.int64(0), np.int64(0)
-    for row in range(values.shape[0]):
-        for i in range(values.shape[1]):
-            value = values[row, i]
-            highest, lowest = max(highest, value), min(lowest, value)
-            while value % scales[place]:
-                place -= 1
-    return scales[place], highest, lowest
+def _common_scale(values, scales):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the largest scale that divides every value; below 2**52 doubles hold each of them exactly."""
+    for place in range(len(scales) - 1, 0, -1):
+        scale, divides = float(scales[place]), True
+        for row in range(values.shape[0]):
+            left = 0.0
+            for i in range(values.shape[1]):
+                value = float(values[row, i])
+                left += abs(np.floor(value / scale) * scale - value)
+            if left:
+                divides = False
+                break
+        if divides:
+            return scales[place]
+    return scales[0]
 
 
 @numba.njit(cache=True, nogil=True)
 def _divide(values, scale, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Divide exactly: a double holds each value and, as `scale` divides it, the quotient."""
     for row in range(values.shape[0]):
         for i in range(values.shape[1]):
-            counts[row, i] = values[row, i] // scale
+            counts[row, i] = int(float(values[row, i]) / float(scale))
 
 
 def _row_type(*, intervals: int, width: int) -> np.dtype[np.void]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db import connection, models
 from django.db.models import F, Q
@@ -81,11 +81,12 @@ class MeterDay(PackedDay):
         return cls(account_id=account_id, channel=channel, batch=batch, **dataclasses.asdict(day))
 
     @classmethod
-    def copy_buffer(cls, *, buffer: bytes) -> None:
-        """Write new rows that `meters.domain.bulk` made."""
+    def copy_pieces(cls, *, pieces: Iterable[bytes]) -> None:
+        """Write new rows as `meters.domain.bulk` makes them."""
         statement = f"COPY {cls._meta.db_table} ({', '.join(cls.COLUMNS)}) FROM STDIN (FORMAT BINARY)"
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write(buffer)
+            for piece in pieces:
+                copy.write(piece)
 
     @classmethod
     def copy_in(cls, *, rows: Sequence["MeterDay"]) -> None:

@@ -102,7 +102,7 @@ def store_whole_days(
     points = models.Channel.objects.filter(pk__in=np.unique(channel_ids).tolist()).values("service_point_id")
     signing.refuse_unsigned(service_point_ids=points)
     try:
-        buffer = bulk.to_copy(
+        pieces = bulk.to_copy(
             channel_ids=channel_ids,
             account_ids=account_ids,
             dates=dates,
@@ -112,7 +112,7 @@ def store_whole_days(
             quality=quality,
         )
         with db.savepoint():
-            models.MeterDay.copy_buffer(buffer=buffer)
+            models.MeterDay.copy_pieces(pieces=pieces)
     except packing.Unpackable as error:
         raise UnableToStoreReadings(str(error)) from error
     except psycopg.IntegrityError as error:  # COPY passes Django by
