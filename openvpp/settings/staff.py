@@ -118,6 +118,7 @@ UNFOLD = {
                 "title": "Money",
                 "items": [
                     _page("Bills", "receipt_long", "billing.Bill"),
+                    _page("Bill runs", "stacks", "billing.BillRun"),
                     _page("Payments", "payments", "billing.Payment"),
                     _page("Tariffs", "price_change", "billing.Tariff"),
                     _page("Real-time prices", "monitoring", "billing.MarketPrice"),
@@ -151,6 +152,7 @@ UNFOLD = {
                     _page("Apps that may pay", "key", "wallets.SessionKeyGrant"),
                     _page("User operations", "deployed_code", "relayer.UserOperation"),
                     _page("Bundles", "inventory_2", "relayer.Bundle"),
+                    _page("Relayer's keys", "local_gas_station", "relayer.RelayerKey"),
                     _page("Bundler keys", "key", "relayer.ApiKey"),
                     _page("Prices", "monitoring", "relayer.TokenPrice"),
                 ],
@@ -162,6 +164,9 @@ UNFOLD = {
                     _page("Spending policies", "policy", "controls.SpendingPolicy"),
                     _page("Freezes", "ac_unit", "controls.Freeze"),
                     _page("Address checks", "person_search", "controls.Screening"),
+                    _page("Sealed keys", "encrypted", "custody.SealedKey"),
+                    _page("Consents", "handshake", "custody.Consent"),
+                    _page("Signatures", "draw", "custody.SignatureLog"),
                 ],
             },
             {
