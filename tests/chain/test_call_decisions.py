@@ -90,7 +90,8 @@ def test_policies_rules_and_proofs(chain: chain_fixture.Chain) -> None:
 
 
 def test_signatures_of_phones(chain: chain_fixture.Chain) -> None:
-    contract = chain_fixture.create(chain, "PhoneDecisions", b"", source="Calls")
+    passkeys = chain_fixture.create(chain, "Passkeys", b"", source="Passkeys")
+    contract = chain_fixture.create(chain, "PhoneDecisions", words.address(passkeys), source="Calls")
     chance = random.Random(20_260_302)
     phones = [phone.Phone(chance.getrandbits(200) + 1) for _ in range(20)]
     for _ in range(0, CASES, BATCH):

@@ -47,11 +47,15 @@ contract CallDecisions {
 
 /// @dev Whose signatures the accounts' own judge of P-256 says they are.
 contract PhoneDecisions {
-    Passkeys private immutable PASSKEYS = new Passkeys();
+    Passkeys private immutable PASSKEYS;
 
     struct Case {
         bytes32 digest;
         bytes signature;
+    }
+
+    constructor(Passkeys passkeys) {
+        PASSKEYS = passkeys;
     }
 
     function decide(Case[] calldata cases) external view returns (address[] memory signers) {
