@@ -20,6 +20,7 @@ class SealedKey(models.Model):
         RELAYER = "relayer", "Relayer"
         SPONSOR = "sponsor", "Sponsor of the paymaster"
         TREASURY_OWNER = "treasury_owner", "Owner of a program's treasury wallet"
+        GUARDIAN = "guardian", "Owner of a utility's guardian wallet"
 
     purpose = models.CharField(max_length=20, choices=Purpose)
     subject = models.CharField(max_length=100, unique=True, help_text="What the key is for, such as wallet:<uuid>.")

@@ -75,6 +75,11 @@ def _sealed_for(*, payee: str) -> "QuerySet[models.SealedKey]":
     )
 
 
+def guardian_subject(*, utility_id: int) -> str:
+    """Return under which subject the key of a utility's guardian wallet is sealed."""
+    return f"wallet:guardian:{utility_id}"
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Whose account it is: a customer's, or a program's treasury by its label."""

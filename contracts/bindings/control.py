@@ -23,6 +23,9 @@ _CALL_AS_CUSTOMER = words.selector("callAsCustomer(bytes,bytes)")
 _ANNOUNCED_EXIT = words.selector("announcedExit()")
 _IS_SELF_CUSTODIED = words.selector("isSelfCustodied()")
 _CUSTOMER = words.selector("customer()")
+_GUARDIAN = words.selector("guardian()")
+_CHANGE_READY_AT = words.selector("changeReadyAt(bytes32)")
+_CUSTOMER_CALL_DIGEST = words.selector("customerCallDigest(bytes)")
 _OWNER = words.selector("owner()")
 _CUSTOMER_CALL_TYPEHASH = words.keccak(b"CustomerCall(bytes call,uint256 nonce)")
 
@@ -128,6 +131,21 @@ def encode_is_self_custodied() -> bytes:
 def encode_customer() -> bytes:
     """Return the account calldata that asks for the customer's enrolled key (one word, zero for none)."""
     return _CUSTOMER
+
+
+def encode_guardian() -> bytes:
+    """Return the account calldata that asks for its guardian (one word, zero for none)."""
+    return _GUARDIAN
+
+
+def encode_change_ready_at(*, call: bytes) -> bytes:
+    """Return the account calldata that asks from when on an announced call may be made (one word, zero for never)."""
+    return _CHANGE_READY_AT + words.keccak(call)
+
+
+def encode_customer_call_digest(*, call: bytes) -> bytes:
+    """Return the account calldata that asks what the customer's key signs now for a call (one word)."""
+    return _CUSTOMER_CALL_DIGEST + words.arguments((words.dynamic(call),))
 
 
 def encode_owner() -> bytes:

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
             name='ChangeRequest',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('utility_terms', 'Treasury, network fee and limits of a utility'), ('accepted_token', 'A token that a utility takes'), ('spending_policy', 'Spending policy'), ('lift_freeze', 'Lifting of a freeze'), ('screening', 'What happens when addresses cannot be checked'), ('treasury_caps', "Caps of a program's treasury key"), ('program_treasury', 'Treasury and token of a program'), ('custody_exit', "A customer's exit from custody"), ('owner_key', "Owner key of a customer's wallet"), ('release_payout', 'Release of a payout that was set aside')], max_length=20)),
+                ('kind', models.CharField(choices=[('utility_terms', 'Treasury, network fee and limits of a utility'), ('accepted_token', 'A token that a utility takes'), ('spending_policy', 'Spending policy'), ('lift_freeze', 'Lifting of a freeze'), ('screening', 'What happens when addresses cannot be checked'), ('treasury_caps', "Caps of a program's treasury key"), ('program_treasury', 'Treasury and token of a program'), ('custody_exit', "A customer's exit from custody"), ('owner_key', "Owner key of a customer's wallet"), ('recover_wallet', "Recovery of a customer's wallet"), ('release_payout', 'Release of a payout that was set aside')], max_length=20)),
                 ('subject', models.CharField(help_text='What is changed, by its id.', max_length=100)),
                 ('title', models.CharField(max_length=200)),
                 ('before', models.JSONField()),

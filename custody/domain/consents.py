@@ -15,7 +15,8 @@ from typing import Any
 from contracts.bindings import passkeys, sessions, words
 
 EXIT = "ovpp_exit"
-"""The type of terms by which a customer leaves custody: `wallet`, `new_owner`, and the exit's own identifier."""
+"""The type of terms by which a customer leaves custody: `wallet`, `new_owner`, the exit's own identifier,
+and `keeps_guardian` where their utility stays the account's guardian."""
 
 CLOSING = "ovpp_closing"
 """The type of terms by which a customer who closes their account has its balance sent: `wallet`, `send_to`, and the

@@ -5,6 +5,7 @@ import dataclasses
 from contracts.bindings import accounts, control, tokens, words
 
 _ANNOUNCE_EXIT = control.encode_announce_exit(owner=words.ZERO_ADDRESS, keeps_guardian=False)[:4]
+_SET_GUARDIAN = control.encode_set_guardian(guardian=words.ZERO_ADDRESS)[:4]
 _CHANGE_OWNER = accounts.encode_change_owner(owner=words.ZERO_ADDRESS)[:4]
 _SCHEDULE_CHANGE = accounts.encode_schedule_change(call=b"")[:4]
 _EXECUTE = accounts.encode_execute_batch(calls=[])[:4]
@@ -15,6 +16,14 @@ class ExitAnnouncement:
     """Announces the exit to `owner`, and may enrol that key as the customer's."""
 
     owner: bytes
+    keeps_guardian: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GuardianAppointment:
+    """Appoints `guardian`, the account's first."""
+
+    guardian: bytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +50,8 @@ class BalanceTransfer:
     to: bytes
 
 
-type ControlCall = ExitAnnouncement | ExitCancellation | Exit | OwnerChange | BalanceTransfer
+type _Formed = ExitAnnouncement | GuardianAppointment | OwnerChange
+type ControlCall = ExitAnnouncement | GuardianAppointment | ExitCancellation | Exit | OwnerChange | BalanceTransfer
 
 
 def read(*, call_data: bytes, account: bytes) -> ControlCall | None:
@@ -55,10 +65,12 @@ def read(*, call_data: bytes, account: bytes) -> ControlCall | None:
         return transfer
     try:
         if selector == _ANNOUNCE_EXIT:
-            found: ExitAnnouncement | OwnerChange = ExitAnnouncement(owner=words.read_address(call_data[4:], 0))
+            found: _Formed = _read_announcement(call_data)
         elif selector == _EXECUTE:
             _enrolment, announcement = accounts.decode_execute_batch(call_data=call_data)
-            found = ExitAnnouncement(owner=words.read_address(announcement.data[4:], 0))
+            found = _read_announcement(announcement.data)
+        elif selector == _SET_GUARDIAN:
+            found = GuardianAppointment(guardian=words.read_address(call_data[4:], 0))
         elif selector == _SCHEDULE_CHANGE:
             found = OwnerChange(owner=words.read_address(words.read_bytes(call_data[4:], 32)[4:], 0))
         elif selector == _CHANGE_OWNER:
@@ -68,6 +80,12 @@ def read(*, call_data: bytes, account: bytes) -> ControlCall | None:
     except ValueError:
         return None
     return found if call_data in _forms(call=found, account=account) else None
+
+
+def _read_announcement(call_data: bytes) -> ExitAnnouncement:
+    return ExitAnnouncement(
+        owner=words.read_address(call_data[4:], 0), keeps_guardian=words.read_uint(call_data[4:], 32) == 1
+    )
 
 
 def _read_transfer(*, call_data: bytes, account: bytes) -> BalanceTransfer | None:
@@ -86,12 +104,14 @@ def _read_transfer(*, call_data: bytes, account: bytes) -> BalanceTransfer | Non
     return BalanceTransfer(to=payees.pop()) if accounts.encode_execute_batch(calls=form) == call_data else None
 
 
-def _forms(*, call: ExitAnnouncement | OwnerChange, account: bytes) -> list[bytes]:
+def _forms(*, call: _Formed, account: bytes) -> list[bytes]:
     """Return the only calldata that mean such a call."""
+    if isinstance(call, GuardianAppointment):
+        return [control.encode_set_guardian(guardian=call.guardian)]
     if isinstance(call, OwnerChange):
         change = accounts.encode_change_owner(owner=call.owner)
         return [change, accounts.encode_schedule_change(call=change)]
-    announcement = control.encode_announce_exit(owner=call.owner, keeps_guardian=False)
+    announcement = control.encode_announce_exit(owner=call.owner, keeps_guardian=call.keeps_guardian)
     enrolment = accounts.encode_enrol_customer(customer=call.owner)
     both = [accounts.Call(to=account, data=enrolment), accounts.Call(to=account, data=announcement)]
     return [announcement, accounts.encode_execute_batch(calls=both)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from contracts.bindings import accounts, payments, sessions, tokens, user_operations, words
-from custody.domain import caps, control_calls, intents
+from custody.domain import caps, control_calls, guardian_calls, intents
 
 _PAYMASTER_FIELDS_BYTES = 52
 _REVOKE_SESSIONS = accounts.encode_revoke_sessions(session_ids=[])[:4]
@@ -210,6 +210,26 @@ class TreasuryOwner(_Policy):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Guardian(_Policy):
+    """The owner of a utility's guardian wallet: holds and ends sessions of an account, and recovers it.
+
+    It moves no funds, upgrades nothing and touches no exit; whose account, and who decided, the signer looks for
+    (`custody.usecases.check_guardian`).
+    """
+
+    tag = "guardian/1"
+    salt: bytes
+    account: bytes
+
+    def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:
+        if not isinstance(intent, intents.UserOperation):
+            return Denied("other_intent", f"The key does not sign a {intent.kind}.")
+        if guardian_calls.read(call_data=intent.operation.call_data) is None:
+            return Denied("other_call", "The key only stops sessions of an account, and recovers it.")
+        return self._of_own_account(intent, self.account)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Relayer(_Policy):
     """A key that sends bundles: direct `handleOps` with the refund to itself, and nothing else."""
 
@@ -254,12 +274,13 @@ class Sponsor(_Policy):
         return Allowed()
 
 
-type Policy = WalletOwner | Session | TreasuryOwner | Relayer | Sponsor
+type Policy = WalletOwner | Session | TreasuryOwner | Guardian | Relayer | Sponsor
 
-BY_PURPOSE: dict[str, type[WalletOwner | Session | TreasuryOwner | Relayer | Sponsor]] = {
+BY_PURPOSE: dict[str, type[WalletOwner | Session | TreasuryOwner | Guardian | Relayer | Sponsor]] = {
     "wallet_owner": WalletOwner,
     "session": Session,
     "treasury_owner": TreasuryOwner,
+    "guardian": Guardian,
     "relayer": Relayer,
     "sponsor": Sponsor,
 }

@@ -5,12 +5,16 @@ where its customer wished a week before.
 """
 
 import datetime
+from collections.abc import Mapping
+from typing import Any
 
 from contracts.bindings import words
 from controls import models as controls_models
 from controls import queries as controls
-from custody import models
+from custody import models, queries
 from custody.domain import consents, control_calls, intents, policies
+
+_KEEPS_GUARDIAN = {"keeps_guardian": True}
 
 
 def check(  # noqa: PLR0911 - one return a rule
@@ -28,16 +32,30 @@ def check(  # noqa: PLR0911 - one return a rule
     if isinstance(call, control_calls.OwnerChange):
         return _check_successor(key=key, owner=call.owner)
     if isinstance(call, control_calls.ExitAnnouncement):
-        return _check_wish(key=key, owner=call.owner)
+        kept = _KEEPS_GUARDIAN if call.keeps_guardian else {}
+        return _check_wish(key=key, terms={"new_owner": words.checksummed(call.owner), **kept})
+    if isinstance(call, control_calls.GuardianAppointment):
+        return _check_guardian(key=key, account=policy.account, guardian=call.guardian)
     if isinstance(call, control_calls.BalanceTransfer):
         return _check_closing(key=key, to=call.to, now=now)
     return policies.Allowed()
 
 
-def _check_wish(*, key: models.SealedKey, owner: bytes) -> policies.Verdict:
-    wishes = models.Consent.objects.filter(
-        key=key, terms__type=consents.EXIT, terms__new_owner=words.checksummed(owner)
+def _check_guardian(*, key: models.SealedKey, account: bytes, guardian: bytes) -> policies.Verdict:
+    """Appoint only the utility's own guardian, and only where the customer wished to keep it."""
+    place = queries.get_place(account=account)
+    own = models.SealedKey.objects.filter(
+        subject=queries.guardian_subject(utility_id=place.utility.pk) if place is not None else "",
+        purpose=models.SealedKey.Purpose.GUARDIAN,
+        policy__account="0x" + guardian.hex(),
     )
+    if not own.exists():
+        return policies.Denied("other_guardian", "That is not the guardian wallet of the account's utility.")
+    return _check_wish(key=key, terms=_KEEPS_GUARDIAN)
+
+
+def _check_wish(*, key: models.SealedKey, terms: Mapping[str, Any]) -> policies.Verdict:
+    wishes = models.Consent.objects.filter(key=key, terms__type=consents.EXIT, terms__contains=terms)
     if any("0x" + consents.digest(terms=wish.terms).hex() == wish.digest for wish in wishes):
         return policies.Allowed()
     return policies.Denied("unknown_consent", "The customer's wish to leave to this key is not on record.")

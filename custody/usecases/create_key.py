@@ -11,6 +11,14 @@ from custody.adapters import backends
 from custody.domain import policies, sealing
 from openvpp.core import db, errors
 
+_OWNERS = frozenset(
+    {
+        models.SealedKey.Purpose.WALLET_OWNER,
+        models.SealedKey.Purpose.TREASURY_OWNER,
+        models.SealedKey.Purpose.GUARDIAN,
+    }
+)
+
 
 class UnableToCreateKey(errors.UnableTo):
     """The policy is none, or the subject has a key with another one."""
@@ -54,7 +62,7 @@ def create_key(
 def _complete(*, purpose: str, policy: Mapping[str, Any], address: str) -> dict[str, Any]:
     try:
         given = dict(policy)
-        if purpose in {models.SealedKey.Purpose.WALLET_OWNER, models.SealedKey.Purpose.TREASURY_OWNER}:
+        if purpose in _OWNERS:
             follows = given.pop("follows", None)
             if follows is not None:
                 return _successor(of=str(follows), purpose=purpose)

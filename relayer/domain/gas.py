@@ -19,6 +19,7 @@ class Kind(enum.StrEnum):
     OWNER_CALL = "owner_call"
     PAYOUT = "payout"
     CONTROL = "control"
+    CUSTOMERS_WORD = "customers_word"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +75,12 @@ def estimate(
             pre_verification_gas=_PRE_VERIFICATION,
             expected=deployment + 130_000,
         )
-    if kind is Kind.CONTROL:
+    if kind in (Kind.CONTROL, Kind.CUSTOMERS_WORD):
+        # The account checks the customer's signature in the call, perhaps of a P-256 key.
+        signature = P256_WITHOUT_PRECOMPILE if kind is Kind.CUSTOMERS_WORD else 0
         return GasLimits(
             verification_gas_limit=verification,
-            call_gas_limit=160_000,
+            call_gas_limit=160_000 + signature,
             pre_verification_gas=_PRE_VERIFICATION,
             expected=deployment + 200_000,
         )

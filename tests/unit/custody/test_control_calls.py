@@ -8,6 +8,7 @@ from custody.domain import control_calls
 ACCOUNT, OWNER, OTHER = bytes.fromhex("11" * 20), bytes.fromhex("22" * 20), bytes.fromhex("33" * 20)
 CHANGE = accounts.encode_change_owner(owner=OWNER)
 ANNOUNCEMENT = control.encode_announce_exit(owner=OWNER, keeps_guardian=False)
+KEEPING = control.encode_announce_exit(owner=OWNER, keeps_guardian=True)
 
 
 def batch(*calls: tuple[bytes, bytes], value_wei: int = 0) -> bytes:
@@ -24,6 +25,12 @@ ENROLMENT = accounts.encode_enrol_customer(customer=OWNER)
     [
         (ANNOUNCEMENT, control_calls.ExitAnnouncement(owner=OWNER)),
         (batch((ACCOUNT, ENROLMENT), (ACCOUNT, ANNOUNCEMENT)), control_calls.ExitAnnouncement(owner=OWNER)),
+        (KEEPING, control_calls.ExitAnnouncement(owner=OWNER, keeps_guardian=True)),
+        (
+            batch((ACCOUNT, ENROLMENT), (ACCOUNT, KEEPING)),
+            control_calls.ExitAnnouncement(owner=OWNER, keeps_guardian=True),
+        ),
+        (control.encode_set_guardian(guardian=OTHER), control_calls.GuardianAppointment(guardian=OTHER)),
         (control.encode_cancel_exit(), control_calls.ExitCancellation()),
         (control.encode_exit(), control_calls.Exit()),
         (CHANGE, control_calls.OwnerChange(owner=OWNER)),
@@ -40,7 +47,8 @@ def test_knows(call_data: bytes, expected: control_calls.ControlCall) -> None:
         b"",
         ANNOUNCEMENT + b"\x00",
         ANNOUNCEMENT[:-1],
-        control.encode_announce_exit(owner=OWNER, keeps_guardian=True),
+        ANNOUNCEMENT[:-1] + b"\x02",
+        control.encode_set_guardian(guardian=OTHER) + b"\x00",
         control.encode_exit() + b"\x00",
         ENROLMENT,
         batch((ACCOUNT, ENROLMENT)),
@@ -53,7 +61,6 @@ def test_knows(call_data: bytes, expected: control_calls.ControlCall) -> None:
         accounts.encode_schedule_change(call=control.encode_set_guardian(guardian=OWNER)),
         accounts.encode_schedule_change(call=CHANGE + b"\x00"),
         accounts.encode_upgrade(implementation=OWNER),
-        control.encode_set_guardian(guardian=OWNER),
     ],
 )
 def test_knows_not(call_data: bytes) -> None:

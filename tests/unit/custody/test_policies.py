@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.bindings import accounts, paymaster, payments, tokens, user_operations, words
+from contracts.bindings import accounts, control, paymaster, payments, tokens, user_operations, words
 from custody.domain import intents, policies, transactions
 
 CHAIN = 31337
@@ -39,6 +39,7 @@ SESSION = policies.Session(
 )
 OWNER = policies.WalletOwner(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT, payee=PAYEE)
 TREASURY = policies.TreasuryOwner(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT, payouts=PAYOUTS, caps=())
+GUARDIAN = policies.Guardian(chain_id=CHAIN, salt=bytes(32), account=ACCOUNT)
 RELAYER = policies.Relayer(chain_id=CHAIN, entry_point=ENTRY_POINT, max_cost_wei=10**15)
 SPONSOR = policies.Sponsor(chain_id=CHAIN, paymaster=PAYMASTER, max_cost_wei=10**15)
 
@@ -192,6 +193,45 @@ def batch(*calls: accounts.Call, **changes: Any) -> intents.UserOperation:
 )
 def test_a_treasury_owner(intent: intents.Intent, code: str) -> None:
     assert verdict(TREASURY, intent) == code
+
+
+def guarding(data: bytes, **changes: Any) -> intents.UserOperation:
+    return batch(accounts.Call(to=OTHER, data=data), **changes)
+
+
+CANCEL = accounts.encode_cancel_change(call=control.encode_recover(previous_owner=KEY, owner=PAYEE))
+SIGNED = bytes(63) + b"\x01" + b"\x1b"
+
+
+@pytest.mark.parametrize(
+    ("intent", "code"),
+    [
+        (guarding(control.encode_hold_sessions(session_ids=[bytes(32)])), "allowed"),
+        (guarding(accounts.encode_revoke_sessions(session_ids=[bytes(32)])), "allowed"),
+        (guarding(control.encode_schedule_recovery(owner=PAYEE)), "allowed"),
+        (guarding(control.encode_recover(previous_owner=KEY, owner=PAYEE)), "allowed"),
+        (guarding(control.encode_call_as_customer(call=CANCEL, signature=SIGNED)), "allowed"),
+        (guarding(control.encode_call_as_customer(call=control.encode_cancel_exit(), signature=SIGNED)), "other_call"),
+        (guarding(control.encode_schedule_recovery(owner=PAYEE) + bytes(1)), "other_call"),
+        (guarding(control.encode_recover(previous_owner=KEY, owner=PAYEE) + bytes(32)), "other_call"),
+        (guarding(control.encode_cancel_exit()), "other_call"),
+        (guarding(control.encode_exit()), "other_call"),
+        (guarding(control.encode_set_guardian(guardian=PAYEE)), "other_call"),
+        (guarding(accounts.encode_upgrade(implementation=PAYEE)), "other_call"),
+        (guarding(accounts.encode_change_owner(owner=PAYEE)), "other_call"),
+        (guarding(tokens.encode_transfer(to=PAYEE, amount_units=1)), "other_call"),
+        (guarding(b""), "other_call"),
+        (batch(accounts.Call(to=OTHER, value_wei=1, data=control.encode_schedule_recovery(owner=PAYEE))), "other_call"),
+        (batch(*[accounts.Call(to=OTHER, data=control.encode_schedule_recovery(owner=PAYEE))] * 2), "other_call"),
+        (operation(control.encode_schedule_recovery(owner=PAYEE)), "other_call"),
+        (guarding(control.encode_schedule_recovery(owner=PAYEE), sender=OTHER), "other_account"),
+        (guarding(control.encode_schedule_recovery(owner=PAYEE), chain_id=1), "other_chain"),
+        (guarding(control.encode_schedule_recovery(owner=PAYEE), paymaster_and_data=b""), "not_sponsored"),
+        (install(), "other_intent"),
+    ],
+)
+def test_a_guardian(intent: intents.Intent, code: str) -> None:
+    assert verdict(GUARDIAN, intent) == code
 
 
 def transaction(**changes: Any) -> intents.Transaction:
