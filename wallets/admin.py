@@ -53,6 +53,14 @@ class _Grants(tenant_admin.ReadOnlyTenantInline):
 class _Exits(tenant_admin.ReadOnlyTenantInline):
     model = models.CustodyExit
     viewed_by = VIEWERS
+    fields = ("new_owner", "keeps_guardian", "state", "ready_at", "asked_by", "failure", "created_at", "ended_at")
+    ordering = ("-created_at",)
+    show_change_link = False
+
+
+class _Recoveries(tenant_admin.ReadOnlyTenantInline):
+    model = models.WalletRecovery
+    viewed_by = VIEWERS
     fields = ("new_owner", "state", "ready_at", "asked_by", "failure", "created_at", "ended_at")
     ordering = ("-created_at",)
     show_change_link = False
@@ -82,8 +90,8 @@ class WalletAdmin(tenant_admin.ReadOnlyTenantAdmin):
     search_fields = ("customer__name", "customer__email", "label")
     ordering = ("-created_at",)
     exclude = ("owner_key", "salt")
-    inlines = (_Exits, _Rotations, _Grants, _Operations)
-    actions = ("freeze", "ask_for_exit", "ask_for_key")
+    inlines = (_Exits, _Recoveries, _Rotations, _Grants, _Operations)
+    actions = ("freeze", "ask_for_exit", "ask_for_recovery", "ask_for_key")
 
     @admin.action(description="Freeze: nothing leaves the selected wallets", permissions=["freeze"])
     def freeze(self, request: http.HttpRequest, wallets: "db_models.QuerySet[models.Wallet]") -> None:
@@ -108,6 +116,13 @@ class WalletAdmin(tenant_admin.ReadOnlyTenantAdmin):
     ) -> http.HttpResponse | None:
         """Go to where one administrator asks and another decides."""
         return self._propose(request, wallets, kind="custody_exit")
+
+    @admin.action(description="Ask for the recovery of the selected customer's wallet", permissions=["freeze"])
+    def ask_for_recovery(
+        self, request: http.HttpRequest, wallets: "db_models.QuerySet[models.Wallet]"
+    ) -> http.HttpResponse | None:
+        """Go to where one administrator asks and another decides."""
+        return self._propose(request, wallets, kind="recover_wallet")
 
     @admin.action(description="Ask for another owner key of the selected customer's wallet", permissions=["freeze"])
     def ask_for_key(

@@ -1,6 +1,6 @@
 from django import urls
 
-from wallets.api import closing, explain, grants, leaving, operations, sign_out, signatures, tickets, wallet
+from wallets.api import closing, explain, grants, leaving, operations, recovery, sign_out, signatures, tickets, wallet
 
 urlpatterns = [
     urls.path("me/sign-out-everywhere/", sign_out.SignOutEverywhere.as_view(), name="sign-out-everywhere"),
@@ -10,6 +10,9 @@ urlpatterns = [
     urls.path("wallet/balances/", wallet.ShowBalances.as_view(), name="wallet-balances"),
     urls.path("wallet/activity/", wallet.ListActivity.as_view(), name="wallet-activity"),
     urls.path("wallet/exit/", leaving.Exit.as_view(), name="wallet-exit"),
+    urls.path("wallet/recovery/", recovery.Recovery.as_view(), name="wallet-recovery"),
+    urls.path("wallet/recovery/proof/", recovery.Prove.as_view(), name="wallet-recovery-proof"),
+    urls.path("wallet/recovery/cancel/", recovery.Cancel.as_view(), name="wallet-recovery-cancel"),
     urls.path("wallet/grants/", grants.ListGrants.as_view(), name="wallet-grants"),
     urls.path("wallet/grants/<uuid:grant_id>/", grants.Grant.as_view(), name="wallet-grant"),
     urls.path("policies/explain/", explain.ExplainPolicy.as_view(), name="policies-explain"),

@@ -67,11 +67,12 @@ def read_session(*, account: str, session_id: str, chain_id: int) -> accounts.Se
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ControlState:
-    """Who controls an account now, as the chain says. `customer` is the customer's enrolled key, or zero."""
+    """Who controls an account now, as the chain says. `customer` is the enrolled key; it and `guardian` may be zero."""
 
     is_self_custodied: bool
     owner: bytes
     customer: bytes
+    guardian: bytes
     announced: control.AnnouncedExit | None
 
 
@@ -85,17 +86,53 @@ def read_control(*, account: str, chain_id: int) -> ControlState | None:
         control.encode_is_self_custodied(),
         control.encode_owner(),
         control.encode_customer(),
+        control.encode_guardian(),
         control.encode_announced_exit(),
     ]
     answers = _ask(chain_id=chain_id, calls=[_call(to=to, data=data) for data in asked])
     if answers[0] == "0x":
         return None
-    is_self_custodied, owner, customer, announced = (bytes.fromhex(answer[2:]) for answer in answers)
+    is_self_custodied, owner, customer, guardian, announced = (bytes.fromhex(answer[2:]) for answer in answers)
     return ControlState(
         is_self_custodied=any(is_self_custodied),
         owner=words.read_address(owner, 0),
         customer=words.read_address(customer, 0),
+        guardian=words.read_address(guardian, 0),
         announced=control.decode_announced_exit(result=announced),
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncedCall:
+    """Where an announced call stands: Unix time from which on it may be made, or zero if it is not announced.
+
+    `cancel_digest` is what the customer's key signs now to call it off.
+    """
+
+    owner: bytes
+    customer: bytes
+    ready_at: int
+    cancel_digest: bytes
+
+
+def read_announced_call(*, account: str, call: bytes, chain_id: int) -> AnnouncedCall:
+    """Return where an announced call of a deployed account stands.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    asked = [
+        control.encode_owner(),
+        control.encode_customer(),
+        control.encode_change_ready_at(call=call),
+        control.encode_customer_call_digest(call=accounts.encode_cancel_change(call=call)),
+    ]
+    answers = _ask(chain_id=chain_id, calls=[_call(to=words.parse_address(account), data=data) for data in asked])
+    owner, customer, ready_at, digest = (bytes.fromhex(answer[2:]) for answer in answers)
+    return AnnouncedCall(
+        owner=words.read_address(owner, 0),
+        customer=words.read_address(customer, 0),
+        ready_at=words.read_uint(ready_at, 0),
+        cancel_digest=digest,
     )
 
 
@@ -121,6 +158,7 @@ _CONTROL = frozenset(
         "ExitCancelled()",
         "Exited(address)",
         "OwnerChanged(address,address)",
+        "ChangeCancelled(bytes32)",
     )
 )
 

@@ -74,6 +74,7 @@ def _limits(*, operation: models.Operation, is_deployed: bool) -> gas.GasLimits:
             kinds.BILL_PAYMENT: gas.Kind.BILL_PAYMENT,
             kinds.PROGRAM_PAYOUT: gas.Kind.PAYOUT,
             kinds.REVOKE_SESSION: gas.Kind.OWNER_CALL,
+            kinds.CANCEL_RECOVERY: gas.Kind.CUSTOMERS_WORD,
         }.get(kinds(operation.kind), gas.Kind.CONTROL),
         is_deployed=is_deployed,
         has_session=grant is not None and grant.state == models.SessionKeyGrant.State.ACTIVE,

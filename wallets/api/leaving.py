@@ -1,5 +1,6 @@
 """Leaving custody: to ask for it, to see where it stands, to call it off."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular import utils as schema
@@ -20,6 +21,7 @@ EXAMPLE = schema.OpenApiExample(
         "wallet": "0x5FbDB2315678afecb367f032d93F642f64180aa3",
         "new_owner": "0x8ba1f109551bD432803012645Ac136ddd64DBA72",
         "passkey": None,
+        "keeps_guardian": False,
         "state": "announced",
         "ready_at": "2026-11-03T15:04:12Z",
         "failure": "",
@@ -37,11 +39,19 @@ class Output(serializers.Serializer[models.CustodyExit]):
     wallet = serializers.CharField(source="wallet.address")
     new_owner = serializers.CharField(help_text="Owner afterwards: an address, or the name of a passkey.")
     passkey = serializers.JSONField(allow_null=True)
+    keeps_guardian = serializers.BooleanField(help_text="Whether the utility stays the account's guardian.")
     state = serializers.ChoiceField(choices=models.CustodyExit.State.choices)
     ready_at = serializers.DateTimeField(allow_null=True, help_text="From here on anybody may carry it out.")
     failure = serializers.CharField()
     created_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class PasskeyInput(serializers.Serializer[Any]):
+    """A P-256 key by its coordinates."""
+
+    x = serializers.RegexField(r"^0x[0-9a-fA-F]{64}$")
+    y = serializers.RegexField(r"^0x[0-9a-fA-F]{64}$")
 
 
 class Exit(views.APIView):
@@ -53,14 +63,17 @@ class Exit(views.APIView):
         return ["wallet:read"] if self.request.method == "GET" else ["payments:write"]
 
     class Input(serializers.Serializer[Any]):
-        class PasskeyInput(serializers.Serializer[Any]):
-            x = serializers.RegexField(r"^0x[0-9a-fA-F]{64}$")
-            y = serializers.RegexField(r"^0x[0-9a-fA-F]{64}$")
-
         new_owner = serializers.CharField(
             max_length=42, required=False, help_text="Address of a key that you hold, with its checksum (EIP-55)."
         )
         passkey = PasskeyInput(required=False, help_text="A P-256 key that you hold, by its coordinates, instead.")
+        keeps_guardian = serializers.BooleanField(
+            default=False,
+            help_text=(
+                "Your utility stays guardian: should you lose your key, it can propose another one, and you have 48 "
+                "hours to say no. It can stop and end apps that pay. It can never move your money. Takes two days more."
+            ),
+        )
 
     @schema.extend_schema(
         operation_id="wallet_exit_show",
@@ -78,7 +91,8 @@ class Exit(views.APIView):
         description=(
             "Announces on the chain that the account goes to a key that you hold. 48 hours later it does, unless you "
             "call it off: our key to it, every app that pays from it and every session on it end in one step. Nobody "
-            "can undo that, and nobody can recover your key. Send the session of a sign-in that was confirmed a moment "
+            "can undo that, and nobody can recover your key unless your utility stays guardian, which by default it "
+            "does not. Send the session of a sign-in that was confirmed a moment "
             "ago (`X-Session-Token`, or the cookie)."
         ),
         tags=TAGS,
@@ -95,11 +109,12 @@ class Exit(views.APIView):
         given.is_valid(raise_exception=True)
         person, now = scopes.get_person(request), clock.get_now()
         wallet = queries.get_wallet(user=person)
-        owner = _read_owner(given.validated_data)
+        owner, kept = read_owner(given.validated_data), bool(given.validated_data["keeps_guardian"])
         step_up.require_fresh(request=request, user=person, now=now)
 
         def act() -> tuple[int, Any]:
-            return 202, _tell(leave_custody.ask(wallet=wallet, owner=owner, user=person, now=now))
+            row = leave_custody.ask(wallet=wallet, owner=owner, user=person, keeps_guardian=kept, now=now)
+            return 202, _tell(row)
 
         def resume() -> tuple[int, Any] | None:
             row = models.CustodyExit.objects.filter(
@@ -122,7 +137,11 @@ class Exit(views.APIView):
         return response.Response(_tell(leave_custody.cancel(wallet=wallet, now=clock.get_now())), status=202)
 
 
-def _read_owner(given: dict[str, Any]) -> new_owners.NewOwner:
+def read_owner(given: Mapping[str, Any]) -> new_owners.NewOwner:
+    """Return the key that a customer names.
+
+    :raises errors.Invalid: `no_such_key`, or `one_key_wanted`.
+    """
     try:
         if "passkey" in given and "new_owner" not in given:
             return new_owners.of_passkey(**given["passkey"])

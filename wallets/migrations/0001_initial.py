@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
             name='Operation',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('billing.payment', 'Bill payment'), ('programs.payout', 'Program payout'), ('wallets.revoke_session', 'Session key removal'), ('wallets.announce_exit', 'Exit announced'), ('wallets.cancel_exit', 'Exit called off'), ('wallets.exit', 'Exit from custody'), ('wallets.announce_owner', 'New owner key announced'), ('wallets.change_owner', 'New owner key'), ('wallets.send_balance', 'Balance of a wallet that closes')], max_length=32)),
+                ('kind', models.CharField(choices=[('billing.payment', 'Bill payment'), ('programs.payout', 'Program payout'), ('wallets.revoke_session', 'Session key removal'), ('wallets.announce_exit', 'Exit announced'), ('wallets.cancel_exit', 'Exit called off'), ('wallets.exit', 'Exit from custody'), ('wallets.announce_owner', 'New owner key announced'), ('wallets.change_owner', 'New owner key'), ('wallets.appoint_guardian', 'Guardian appointed'), ('wallets.schedule_recovery', 'Recovery announced'), ('wallets.cancel_recovery', 'Recovery called off'), ('wallets.recover', 'Recovery of a wallet'), ('wallets.send_balance', 'Balance of a wallet that closes')], max_length=32)),
                 ('reference', openvpp.core.fields.ReferenceField(editable=True, help_text='Random; names the wish on the chain.', unique=True)),
                 ('intent', models.JSONField(help_text='What is to happen, decoded; what is signed says exactly this.')),
                 ('spend_units', openvpp.core.fields.Uint256Field(default=0, help_text='Counted against the grant, fee in the same token included.')),
@@ -275,7 +275,7 @@ class Migration(migrations.Migration):
             name='Wallet',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('customer', 'Customer'), ('treasury', 'Program treasury')], default='customer', max_length=10)),
+                ('kind', models.CharField(choices=[('customer', 'Customer'), ('treasury', 'Program treasury'), ('guardian', 'Guardian')], default='customer', max_length=10)),
                 ('label', models.CharField(blank=True, max_length=100)),
                 ('chain_id', models.PositiveBigIntegerField()),
                 ('salt', openvpp.core.fields.HashField(editable=True, help_text='Random; with the owner it gives the address.')),
@@ -330,7 +330,8 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('new_owner', openvpp.core.fields.AddressField(editable=True, help_text='Owner afterwards: an address, or the name of a passkey.')),
                 ('passkey', models.JSONField(blank=True, help_text='Coordinates `x` and `y` of a P-256 key, if it is one.', null=True)),
-                ('state', models.CharField(choices=[('asked', 'Asked for, not yet on the chain'), ('announced', 'Announced'), ('cancelling', 'Being called off'), ('cancelled', 'Called off'), ('left', 'Left custody'), ('failed', 'Failed')], default='asked', max_length=10)),
+                ('keeps_guardian', models.BooleanField(default=False, help_text='Whether the utility stays guardian: it may propose another owner, and stop sessions.')),
+                ('state', models.CharField(choices=[('appointing', 'Waits until the guardian has been one for 48 hours'), ('asked', 'Asked for, not yet on the chain'), ('announced', 'Announced'), ('cancelling', 'Being called off'), ('cancelled', 'Called off'), ('left', 'Left custody'), ('failed', 'Failed')], default='asked', max_length=10)),
                 ('ready_at', models.DateTimeField(blank=True, help_text='From here on anybody may carry it out.', null=True)),
                 ('failure', models.CharField(blank=True, max_length=500)),
                 ('created_at', models.DateTimeField()),
@@ -366,7 +367,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='wallet',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('customer__isnull', False), ('kind', 'customer')), models.Q(('customer__isnull', True), ('kind', 'treasury')), _connector='OR'), name='wallet_of_customer_or_treasury'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('customer__isnull', False), ('kind', 'customer')), models.Q(('customer__isnull', True), ('kind__in', ['treasury', 'guardian'])), _connector='OR'), name='wallet_of_customer_or_utility'),
         ),
         migrations.AddIndex(
             model_name='treasurymove',
@@ -406,10 +407,42 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='custodyexit',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['asked', 'announced', 'cancelling'])), fields=('wallet',), name='exit_open_once_per_wallet'),
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['appointing', 'asked', 'announced', 'cancelling'])), fields=('wallet',), name='exit_open_once_per_wallet'),
         ),
         migrations.AddConstraint(
             model_name='custodyexit',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['announced', 'left']), _negated=True), ('ready_at__isnull', False), _connector='OR'), name='exit_announced_with_its_time'),
+        ),
+        migrations.AddConstraint(
+            model_name='wallet',
+            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'guardian')), fields=('utility',), name='wallet_guardian_once_per_utility'),
+        ),
+        migrations.CreateModel(
+            name='WalletRecovery',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('new_owner', openvpp.core.fields.AddressField(editable=True, help_text='Owner afterwards: an address, or the name of a P-256 key.')),
+                ('passkey', models.JSONField(blank=True, help_text='Coordinates `x` and `y` of a P-256 key, if it is one.', null=True)),
+                ('previous_owner', openvpp.core.fields.AddressField(blank=True, editable=True, help_text='Owner when it was announced.', null=True)),
+                ('state', models.CharField(choices=[('asked', 'Asked for, not yet signed by the new key'), ('proven', 'Signed by the new key, waits for two people'), ('decided', 'Decided, not yet on the chain'), ('announced', 'Announced'), ('cancelling', 'Being called off'), ('cancelled', 'Called off'), ('done', 'Done'), ('failed', 'Failed')], default='asked', max_length=10)),
+                ('ready_at', models.DateTimeField(blank=True, help_text='From here on anybody may carry it out.', null=True)),
+                ('failure', models.CharField(blank=True, max_length=500)),
+                ('created_at', models.DateTimeField()),
+                ('ended_at', models.DateTimeField(blank=True, null=True)),
+                ('asked_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('change', models.OneToOneField(blank=True, help_text='By which two people decided it.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='controls.changerequest')),
+                ('wallet', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='recoveries', to='wallets.wallet')),
+            ],
+            options={
+                'verbose_name_plural': 'wallet recoveries',
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='walletrecovery',
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['asked', 'proven', 'decided', 'announced', 'cancelling'])), fields=('wallet',), name='recovery_open_once_per_wallet'),
+        ),
+        migrations.AddConstraint(
+            model_name='walletrecovery',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['announced', 'cancelling', 'done']), _negated=True), models.Q(('change__isnull', False), ('previous_owner__isnull', False), ('ready_at__isnull', False)), _connector='OR'), name='recovery_announced_whole'),
         ),
     ]

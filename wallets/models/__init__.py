@@ -5,6 +5,7 @@ from wallets.models.applications import Application
 from wallets.models.control import CustodyExit, OwnerRotation, TreasuryMove
 from wallets.models.grants import SessionKeyGrant
 from wallets.models.operations import Operation, OperationTransition, SignatureRequest
+from wallets.models.recovery import WalletRecovery
 from wallets.models.tokens import (
     AccessToken,
     DeviceGrant,
@@ -34,4 +35,5 @@ __all__ = [
     "SocketTicket",
     "TreasuryMove",
     "Wallet",
+    "WalletRecovery",
 ]

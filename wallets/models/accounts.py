@@ -15,6 +15,7 @@ class Wallet(models.Model):
     class Kind(models.TextChoices):
         CUSTOMER = "customer", "Customer"
         TREASURY = "treasury", "Program treasury"
+        GUARDIAN = "guardian", "Guardian"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.CUSTOMER)
@@ -43,8 +44,12 @@ class Wallet(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["chain_id", "address"], name="wallet_address_once"),
             models.CheckConstraint(
-                condition=Q(kind="customer", customer__isnull=False) | Q(kind="treasury", customer__isnull=True),
-                name="wallet_of_customer_or_treasury",
+                condition=Q(kind="customer", customer__isnull=False)
+                | Q(kind__in=["treasury", "guardian"], customer__isnull=True),
+                name="wallet_of_customer_or_utility",
+            ),
+            models.UniqueConstraint(
+                fields=["utility"], condition=Q(kind="guardian"), name="wallet_guardian_once_per_utility"
             ),
         ]
 

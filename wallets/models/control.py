@@ -15,6 +15,7 @@ class CustodyExit(models.Model):
     """A customer's wish to own their account with a key that they hold; announced 48 hours before on the chain."""
 
     class State(models.TextChoices):
+        APPOINTING = "appointing", "Waits until the guardian has been one for 48 hours"
         ASKED = "asked", "Asked for, not yet on the chain"
         ANNOUNCED = "announced", "Announced"
         CANCELLING = "cancelling", "Being called off"
@@ -22,12 +23,15 @@ class CustodyExit(models.Model):
         LEFT = "left", "Left custody"
         FAILED = "failed", "Failed"
 
-    OPEN_STATES = (State.ASKED, State.ANNOUNCED, State.CANCELLING)
+    OPEN_STATES = (State.APPOINTING, State.ASKED, State.ANNOUNCED, State.CANCELLING)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     wallet = models.ForeignKey(accounts.Wallet, on_delete=models.PROTECT, related_name="exits")
     new_owner = fields.AddressField(help_text="Owner afterwards: an address, or the name of a passkey.")
     passkey = models.JSONField(null=True, blank=True, help_text="Coordinates `x` and `y` of a P-256 key, if it is one.")
+    keeps_guardian = models.BooleanField(
+        default=False, help_text="Whether the utility stays guardian: it may propose another owner, and stop sessions."
+    )
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -53,7 +57,7 @@ class CustodyExit(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["wallet"],
-                condition=Q(state__in=["asked", "announced", "cancelling"]),
+                condition=Q(state__in=["appointing", "asked", "announced", "cancelling"]),
                 name="exit_open_once_per_wallet",
             ),
             models.CheckConstraint(

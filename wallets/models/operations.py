@@ -24,6 +24,10 @@ class Operation(models.Model):
         EXIT = "wallets.exit", "Exit from custody"
         ANNOUNCE_OWNER = "wallets.announce_owner", "New owner key announced"
         CHANGE_OWNER = "wallets.change_owner", "New owner key"
+        APPOINT_GUARDIAN = "wallets.appoint_guardian", "Guardian appointed"
+        SCHEDULE_RECOVERY = "wallets.schedule_recovery", "Recovery announced"
+        CANCEL_RECOVERY = "wallets.cancel_recovery", "Recovery called off"
+        RECOVER = "wallets.recover", "Recovery of a wallet"
         SEND_BALANCE = "wallets.send_balance", "Balance of a wallet that closes"
 
     class State(models.TextChoices):

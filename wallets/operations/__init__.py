@@ -2,7 +2,7 @@
 
 from wallets.operations.access import end_data_access
 from wallets.operations.ending import UnableToMoveOperation, end, move
-from wallets.operations.opening import open_treasury_wallet, open_wallet
+from wallets.operations.opening import open_guardian_wallet, open_treasury_wallet, open_wallet
 from wallets.operations.reserving import UnableToReserve, reserve
 from wallets.operations.sending import (
     SEND_WITHIN,
@@ -24,6 +24,7 @@ __all__ = [
     "end",
     "end_data_access",
     "move",
+    "open_guardian_wallet",
     "open_treasury_wallet",
     "open_wallet",
     "queue",

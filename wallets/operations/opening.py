@@ -51,6 +51,23 @@ def open_treasury_wallet(*, utility_id: int, label: str, now: datetime.datetime)
     )
 
 
+@db.durable
+def open_guardian_wallet(*, utility_id: int, now: datetime.datetime) -> models.Wallet:
+    """Make the wallet that guards accounts whose customers left custody and want that; one a utility.
+
+    :raises errors.Unreachable: the signer did not answer.
+    """
+    utility = customer_models.Utility.objects.get(pk=utility_id)
+    return _open(
+        utility=utility,
+        subject=custody_queries.guardian_subject(utility_id=utility_id),
+        purpose=custody_models.SealedKey.Purpose.GUARDIAN,
+        policy={},
+        row={"kind": models.Wallet.Kind.GUARDIAN},
+        now=now,
+    )
+
+
 def _open(
     *,
     utility: customer_models.Utility,

@@ -33,7 +33,10 @@ def name(*, subject: str) -> str:
 def read(*, subject: str) -> dict[str, Any]:
     wallet = _get(subject)
     leaving = models.CustodyExit.objects.filter(wallet=wallet, state__in=models.CustodyExit.OPEN_STATES).first()
-    return {"new_owner": str(leaving.new_owner) if leaving is not None else ""}
+    return {
+        "new_owner": str(leaving.new_owner) if leaving is not None else "",
+        "keeps_guardian": leaving.keeps_guardian if leaving is not None else False,
+    }
 
 
 def require_sound(*, subject: str, after: Mapping[str, Any]) -> None:

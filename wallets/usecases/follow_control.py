@@ -2,8 +2,8 @@
 
 A customer's key announces an exit, calls it off and carries it out on the chain without us. What they did is learned
 here: the exit is shown and told, and once it is done our key is disabled, every grant and token ends, and the wallet is
-marked as the customer's. An owner of a custodial account who is no key of ours is nobody's doing that we know of: our
-key signs nothing more.
+marked as the customer's. A recovery that was called off or carried out there is closed. An owner of a custodial account
+who is no key of ours is nobody's doing that we know of: our key signs nothing more.
 """
 
 import datetime
@@ -14,7 +14,7 @@ from custody import operations as custody
 from openvpp.core import db
 from wallets import models
 from wallets.adapters import chain
-from wallets.usecases import leave_custody, rotate_owner_key
+from wallets.usecases import follow_exit, follow_recovery, rotate_owner_key
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +25,13 @@ def follow(*, wallet: models.Wallet, now: datetime.datetime) -> str:
 
     :raises errors.Unreachable: no node answered.
     """
+    follow_recovery.follow(wallet=wallet, now=now)
     state = chain.read_control(account=wallet.address, chain_id=wallet.chain_id)
     if state is None:
         return ""
     with db.transaction():
         wallet = models.Wallet.objects.select_related("owner_key", "customer__user", "utility").get(pk=wallet.pk)
-        leave_custody.learn(wallet=wallet, state=state, now=now)
+        follow_exit.learn(wallet=wallet, state=state, now=now)
         owner = words.checksummed(state.owner)
         if wallet.left_custody_at is not None or state.is_self_custodied or owner == wallet.owner_key.address:
             return ""

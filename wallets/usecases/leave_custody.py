@@ -1,9 +1,9 @@
 """A customer leaves custody: their account's next owner is a key that they hold.
 
-`ask` announces it on the chain; 48 hours later, when anybody may, the job `wallets.carry_out_exit` runs `carry_out`.
-The customer calls it off with `cancel` until then. Once the account has changed hands its owner key here is disabled
-and every grant ends, in one transaction; the wallet stays readable. What happens on the chain without us, an exit
-carried out or called off with the customer's own key, is read before anything is sent.
+`ask` announces it on the chain, at once or, to keep the utility as guardian, once that has been one for 48 hours. 48
+hours later, when anybody may, the job `wallets.carry_out_exit` runs `carry_out`. The customer calls it off with
+`cancel` until then. What happens on the chain without us, an exit carried out or called off with the customer's own
+key, is read before anything is sent; what becomes of it is followed by `follow_exit`.
 """
 
 import datetime
@@ -13,29 +13,24 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.bindings import control, events, words
+from contracts.bindings import words
 from controls import models as controls_models
 from controls import operations as controls
 from controls import queries as controls_queries
 from custody import operations as custody
-from custody import queries as custody_queries
 from custody.domain import consents
 from customers import models as customer_models
-from openvpp.core import db, errors, jobs
+from openvpp.core import db, errors
 from wallets import models, operations
 from wallets.adapters import chain
 from wallets.domain import new_owners
-from wallets.domain import outcome as outcomes
-from wallets.usecases import revoke_session_key, tell_control
+from wallets.usecases import check_owner, follow_exit, keep_guardian, tell_control
 
 logger = logging.getLogger(__name__)
 
 State = models.CustodyExit.State
 Kind = models.Operation.Kind
-DELAY = datetime.timedelta(seconds=control.CUSTODIAN_DELAY_SECONDS)
-RETRY_AFTER = datetime.timedelta(seconds=30)
 LOOK_AGAIN_AFTER = datetime.timedelta(hours=1)
-_EXIT_ANNOUNCED = "0x" + events.topic_of("ExitAnnounced(address,uint256,bool,bool)").hex()
 
 
 class UnableToLeaveCustody(errors.UnableTo):
@@ -50,12 +45,15 @@ def ask(
     user: customer_models.User,
     now: datetime.datetime,
     change: controls_models.ChangeRequest | None = None,
+    keeps_guardian: bool = False,
 ) -> models.CustodyExit:
     """Announce that the account of a customer's wallet goes to a key that they hold, 48 hours from the announcement.
 
-    The key is checked against lists like a payee. It is enrolled as the customer's key if there is none yet.
+    The key is checked against lists like a payee. It is enrolled as the customer's key if there is none yet. To keep
+    the utility as guardian it is appointed first, and the exit announced 48 hours later.
 
-    :raises UnableToLeaveCustody: `left_already`, `exit_open`, `wallet_frozen`, `owner_is_contract` or `owner_is_ours`.
+    :raises UnableToLeaveCustody: `left_already`, `exit_open`, `wallet_frozen`, or `no_guardian` to keep.
+    :raises check_owner.UnableToTakeOwner: `owner_is_contract` or `owner_is_ours`.
     :raises controls.UnableToPass: the key's address is listed.
     :raises controls.UnableToCheckYet: nobody can say whether it is.
     :raises errors.Unreachable: node or signer did not answer.
@@ -63,7 +61,10 @@ def ask(
     exit_id = uuid.uuid4()
     _require_possible(wallet=wallet)
     state = _read_custodial(wallet=wallet)
-    _require_key(wallet=wallet, owner=owner.address)
+    guardian = keep_guardian.get_guardian(utility_id=wallet.utility_id) if keeps_guardian else None
+    if keeps_guardian and guardian is None:
+        raise UnableToLeaveCustody("Your utility guards no accounts.", code="no_guardian")
+    check_owner.require_customers(wallet=wallet, owner=owner.address)
     controls.screen(
         utility_id=wallet.utility_id,
         direction="payout",
@@ -72,25 +73,48 @@ def ask(
         now=now,
     )
     terms = {"type": consents.EXIT, "wallet": wallet.address, "new_owner": owner.address, "exit_id": str(exit_id)}
-    custody.record_consent(key_id=wallet.owner_key_id, terms=terms, now=now)
+    kept = {"keeps_guardian": True} if keeps_guardian else {}
+    custody.record_consent(key_id=wallet.owner_key_id, terms={**terms, **kept}, now=now)
     with db.transaction():
-        wallet = _lock(wallet)
+        wallet = follow_exit.lock(wallet)
         _require_possible(wallet=wallet)
         row: models.CustodyExit = models.CustodyExit.objects.create(
             pk=exit_id,
             wallet=wallet,
             new_owner=owner.address,
             passkey=owner.passkey,
+            keeps_guardian=keeps_guardian,
+            state=State.APPOINTING if keeps_guardian else State.ASKED,
             asked_by=user,
             change=change,
             created_at=now,
         )
-        enrols = state is None or state.customer == words.ZERO_ADDRESS
-        operation = _reserve(
-            row=row, kind=Kind.ANNOUNCE_EXIT, intent={"owner": owner.address, "enrols": enrols}, now=now
-        )
-    _submit(operation, now=now)
+        if guardian is not None:
+            operation = keep_guardian.begin(row=row, guardian=guardian, now=now)
+        else:
+            operation = _reserve_announcement(row=row, state=state, now=now)
+    if operation is not None:
+        _submit(operation, now=now)
     return row
+
+
+@db.durable
+def announce(*, exit_id: str, now: datetime.datetime) -> None:
+    """Announce an exit whose guardian has been one for 48 hours; safe to run twice.
+
+    :raises errors.Unreachable: node or signer did not answer.
+    """
+    row = models.CustodyExit.objects.select_related("wallet__utility").get(pk=exit_id)
+    state = chain.read_control(account=row.wallet.address, chain_id=row.wallet.chain_id)
+    with db.transaction():
+        follow_exit.lock(row.wallet)
+        row = models.CustodyExit.objects.select_related("wallet__utility").get(pk=exit_id)
+        if row.state != State.APPOINTING:
+            return
+        row.state = State.ASKED
+        row.save(update_fields=["state"])
+        operation = _reserve_announcement(row=row, state=state, now=now)
+    _submit(operation, now=now)
 
 
 @db.durable
@@ -110,7 +134,8 @@ def ask_for_customer(*, change_id: str, now: datetime.datetime) -> None:
     wallet = models.Wallet.objects.select_related("utility", "customer__user").get(pk=change.subject)
     owner = new_owners.of_address(str(change.after["new_owner"]))
     try:
-        ask(wallet=wallet, owner=owner, user=change.maker, change=change, now=now)
+        kept = change.after.get("keeps_guardian") is True
+        ask(wallet=wallet, owner=owner, user=change.maker, change=change, keeps_guardian=kept, now=now)
     except errors.UnableTo as error:
         with db.transaction():
             tell_control.tell(wallet=wallet, what="refused", key=str(change.pk), reason=error.detail, now=now)
@@ -125,13 +150,16 @@ def cancel(*, wallet: models.Wallet, now: datetime.datetime) -> models.CustodyEx
         `exit_under_way`.
     """
     with db.transaction():
-        _lock(wallet)
+        follow_exit.lock(wallet)
         row: models.CustodyExit | None = models.CustodyExit.objects.filter(
             wallet=wallet, state__in=models.CustodyExit.OPEN_STATES
         ).first()
         if row is None:
             raise UnableToLeaveCustody("No exit is announced.", code="no_exit")
         if row.state == State.CANCELLING:
+            return row
+        if row.state == State.APPOINTING:
+            follow_exit.close(row=row, state=State.CANCELLED, failure="", now=now)
             return row
         if row.state == State.ASKED:
             raise UnableToLeaveCustody(
@@ -159,148 +187,29 @@ def carry_out(*, exit_id: str, now: datetime.datetime) -> None:
         return
     state = chain.read_control(account=row.wallet.address, chain_id=row.wallet.chain_id)
     with db.transaction():
-        wallet = _lock(row.wallet)
+        wallet = follow_exit.lock(row.wallet)
         row = models.CustodyExit.objects.select_related("wallet__utility", "wallet__customer").get(pk=exit_id)
         if row.state != State.ANNOUNCED or _live(row=row, kind=Kind.EXIT):
             return
         if state is not None and state.is_self_custodied:
-            _complete(row=row, owner=words.checksummed(state.owner), now=now)
+            follow_exit.complete(row=row, owner=words.checksummed(state.owner), now=now)
             return
         if state is None or state.announced is None or words.checksummed(state.announced.owner) != row.new_owner:
-            _close(row=row, state=State.CANCELLED, failure="It was called off with the customer's own key.", now=now)
+            follow_exit.close(
+                row=row, state=State.CANCELLED, failure="It was called off with the customer's own key.", now=now
+            )
             return
         row.ready_at = datetime.datetime.fromtimestamp(state.announced.ready_at, tz=datetime.UTC)
         row.save(update_fields=["ready_at"])
         if row.ready_at > now:
-            _enqueue(row=row, run_at=row.ready_at)
+            follow_exit.enqueue(row=row, run_at=row.ready_at)
             return
         tell_control.tell(wallet=wallet, what="ready", key=str(row.pk), new_owner=row.new_owner, now=now)
         if controls_queries.get_freeze(account=wallet.address, chain_id=wallet.chain_id) is not None:
-            _enqueue(row=row, run_at=now + LOOK_AGAIN_AFTER)
+            follow_exit.enqueue(row=row, run_at=now + LOOK_AGAIN_AFTER)
             return
         operation = _reserve(row=row, kind=Kind.EXIT, intent={}, now=now)
     _submit(operation, now=now)
-
-
-@db.transaction_required
-def learn(*, wallet: models.Wallet, state: chain.ControlState, now: datetime.datetime) -> None:
-    """Let the rows say of an exit what the account says: announced, called off, or carried out, by whomever.
-
-    Nothing is sent. What is on its way from here is left to its own end.
-    """
-    wallet = _lock(wallet)
-    row: models.CustodyExit | None = (
-        models.CustodyExit.objects.select_for_update(of=("self",))
-        .select_related("wallet__utility", "wallet__customer")
-        .filter(wallet=wallet, state__in=models.CustodyExit.OPEN_STATES)
-        .first()
-    )
-    if wallet.left_custody_at is not None or (row is not None and _is_under_way(row)):
-        return
-    if state.is_self_custodied:
-        row = row or _found(wallet=wallet, owner=state.owner, ready_at=now, now=now)
-        row.ready_at = row.ready_at or now
-        _complete(row=row, owner=words.checksummed(state.owner), now=now)
-        return
-    announced = state.announced
-    if row is not None and (announced is None or words.checksummed(announced.owner) != row.new_owner):
-        _close(row=row, state=State.CANCELLED, failure="It was called off with the customer's own key.", now=now)
-        row = None
-    if announced is None:
-        return
-    ready_at = datetime.datetime.fromtimestamp(announced.ready_at, tz=datetime.UTC)
-    row = row or _found(wallet=wallet, owner=announced.owner, ready_at=ready_at, now=now)
-    if row.ready_at == ready_at and row.created_at != now:
-        return
-    row.ready_at = ready_at
-    row.save(update_fields=["ready_at"])
-    _enqueue(row=row, run_at=ready_at)
-    tell_control.tell(
-        wallet=wallet, what="announced", key=str(row.pk), new_owner=row.new_owner, ready_at=ready_at, now=now
-    )
-
-
-@db.transaction_required
-def on_announced(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
-    """Wait for the day on which it may be carried out, or close it."""
-    row = _of(outcome)
-    if not outcome.succeeded:
-        _close(row=row, state=State.FAILED, failure=outcome.reason, now=now)
-        return
-    row.state = State.ANNOUNCED
-    row.ready_at = _ready_at(outcome=outcome) or now + DELAY
-    row.save(update_fields=["state", "ready_at"])
-    _enqueue(row=row, run_at=row.ready_at)
-    tell_control.tell(
-        wallet=row.wallet, what="announced", key=str(row.pk), new_owner=row.new_owner, ready_at=row.ready_at, now=now
-    )
-
-
-@db.transaction_required
-def on_cancelled(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
-    """Close it, or let it stand announced as it does on the chain."""
-    row = _of(outcome)
-    if outcome.succeeded:
-        _close(row=row, state=State.CANCELLED, failure="", now=now)
-        return
-    row.state, row.failure = State.ANNOUNCED, outcome.reason[:500]
-    row.save(update_fields=["state", "failure"])
-    _enqueue(row=row, run_at=now + RETRY_AFTER)
-
-
-@db.transaction_required
-def on_exited(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
-    """End custody here as it ended on the chain, or try again."""
-    row = _of(outcome)
-    if outcome.succeeded:
-        _complete(row=row, owner=row.new_owner, now=now)
-        return
-    logger.error("an exit was not carried out: exit=%s reason=%s", row.pk, outcome.reason)
-    _enqueue(row=row, run_at=now + RETRY_AFTER)
-
-
-def _complete(*, row: models.CustodyExit, owner: str, now: datetime.datetime) -> None:
-    wallet = _lock(row.wallet)
-    wallet.left_custody_at = now
-    wallet.save(update_fields=["left_custody_at"])
-    custody.disable_key(key_id=wallet.owner_key_id, now=now)
-    grants = models.SessionKeyGrant.objects.filter(wallet=wallet)
-    live = grants.filter(state__in=models.SessionKeyGrant.LIVE_STATES)
-    for grant_id in live.order_by("pk").values_list("pk", flat=True):
-        revoke_session_key.revoke(grant_id=grant_id, now=now)
-    # The chain dropped every session in the same step, so there is nothing left to take off it.
-    grants.filter(state=models.SessionKeyGrant.State.REVOKING).update(state=models.SessionKeyGrant.State.REVOKED)
-    row.new_owner, row.state, row.failure, row.ended_at = owner, State.LEFT, "", now
-    row.save(update_fields=["new_owner", "state", "failure", "ended_at"])
-    tell_control.tell(wallet=wallet, what="left", key=str(row.pk), new_owner=owner, now=now)
-
-
-def _close(*, row: models.CustodyExit, state: State, failure: str, now: datetime.datetime) -> None:
-    row.state, row.failure, row.ended_at = state, failure[:500], now
-    row.save(update_fields=["state", "failure", "ended_at"])
-    what = "cancelled" if state == State.CANCELLED else "failed"
-    tell_control.tell(wallet=row.wallet, what=what, key=str(row.pk), reason=failure, now=now)
-
-
-def _found(
-    *, wallet: models.Wallet, owner: bytes, ready_at: datetime.datetime, now: datetime.datetime
-) -> models.CustodyExit:
-    """Return the row of an exit that was announced with the customer's own key, without us."""
-    row: models.CustodyExit = models.CustodyExit.objects.create(
-        wallet=wallet,
-        new_owner=words.checksummed(owner),
-        asked_by=wallet.customer.user if wallet.customer is not None else None,
-        state=State.ANNOUNCED,
-        ready_at=ready_at,
-        created_at=now,
-    )
-    return row
-
-
-def _is_under_way(row: models.CustodyExit) -> bool:
-    kinds = [Kind.ANNOUNCE_EXIT, Kind.CANCEL_EXIT, Kind.EXIT]
-    mine = models.Operation.objects.filter(wallet_id=row.wallet_id, kind__in=kinds, intent__exit_id=str(row.pk))
-    return mine.exclude(state__in=[models.Operation.State.FAILED, models.Operation.State.SUCCEEDED]).exists()
 
 
 def _require_possible(*, wallet: models.Wallet) -> None:
@@ -322,22 +231,12 @@ def _read_custodial(*, wallet: models.Wallet) -> chain.ControlState | None:
     return state
 
 
-def _require_key(*, wallet: models.Wallet, owner: str) -> None:
-    """Refuse what is no key of the customer's: a contract signs nothing, and our own keys are what they leave."""
-    is_ours = models.Wallet.objects.filter(address=owner).exists() or custody_queries.is_our_key(address=owner)
-    if is_ours or owner == wallet.utility.treasury_address:
-        raise UnableToLeaveCustody(
-            "That address is the utility's or a wallet here, not your key.", code="owner_is_ours"
-        )
-    if chain.read_account(address=owner, chain_id=wallet.chain_id).is_deployed:
-        raise UnableToLeaveCustody(
-            "That address is a contract, which cannot sign as an owner.", code="owner_is_contract"
-        )
-
-
-def _lock(wallet: models.Wallet) -> models.Wallet:
-    found: models.Wallet = models.Wallet.objects.select_for_update(no_key=True, of=("self",)).get(pk=wallet.pk)
-    return found
+def _reserve_announcement(
+    *, row: models.CustodyExit, state: chain.ControlState | None, now: datetime.datetime
+) -> models.Operation:
+    enrols = state is None or state.customer == words.ZERO_ADDRESS
+    intent = {"owner": row.new_owner, "enrols": enrols, "keeps_guardian": row.keeps_guardian}
+    return _reserve(row=row, kind=Kind.ANNOUNCE_EXIT, intent=intent, now=now)
 
 
 def _reserve(
@@ -365,29 +264,3 @@ def _submit(operation: models.Operation, *, now: datetime.datetime) -> None:
 def _live(*, row: models.CustodyExit, kind: Kind) -> bool:
     mine = models.Operation.objects.filter(wallet_id=row.wallet_id, kind=kind, intent__exit_id=str(row.pk))
     return mine.exclude(state=models.Operation.State.FAILED).exists()
-
-
-def _enqueue(*, row: models.CustodyExit, run_at: datetime.datetime) -> None:
-    jobs.enqueue(
-        name="wallets.carry_out_exit",
-        key=f"wallets.carry_out_exit:{row.pk}:{int(run_at.timestamp())}",
-        arguments={"exit_id": str(row.pk)},
-        run_at=run_at,
-    )
-
-
-def _of(outcome: outcomes.Outcome) -> models.CustodyExit:
-    found: models.CustodyExit = (
-        models.CustodyExit.objects.select_for_update(of=("self",))
-        .select_related("wallet__utility", "wallet__customer")
-        .get(pk=outcome.intent["exit_id"])
-    )
-    return found
-
-
-def _ready_at(*, outcome: outcomes.Outcome) -> datetime.datetime | None:
-    for log in outcome.receipt.logs if outcome.receipt is not None else ():
-        if log.topics and log.topics[0] == _EXIT_ANNOUNCED:
-            seconds = words.read_uint(bytes.fromhex(log.data[2:]), 0)
-            return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
-    return None

@@ -12,7 +12,7 @@ _WORDS = {
         "Your wallet leaves custody in 48 hours",
         (
             "From {when} the key {owner} owns your wallet, and the apps that pay from it stop. If you did not ask "
-            "for this, call it off now and tell your utility."
+            "for this, call it off now and tell your utility. {reason}"
         ),
     ),
     "ready": (
@@ -29,6 +29,26 @@ _WORDS = {
     "cancelled": ("Your wallet stays in custody", "The exit was called off. {reason}"),
     "failed": ("Your wallet did not leave custody", "The exit could not be announced. {reason}"),
     "refused": ("Your wallet does not leave custody", "Your utility asked for the exit, which is refused. {reason}"),
+    "guardian": (
+        "Your utility becomes guardian of your wallet",
+        (
+            "It is your wallet's guardian from now on, and stays it when the key {owner} owns your wallet. At {when} "
+            "your exit is announced, which takes 48 hours more. Call it off if it was not you."
+        ),
+    ),
+    "recovery": (
+        "Somebody wants to own your wallet with another key",
+        (
+            "Your utility was asked to recover your wallet. From {when} the key {owner} owns it, and the key that owns "
+            "it now does not. If you did not ask for this, call it off now with your key and tell your utility."
+        ),
+    ),
+    "recovered": (
+        "Your wallet was recovered",
+        "The key {owner} owns your wallet now, the key before it no more. Apps that it let pay go on: look at them.",
+    ),
+    "recovery_cancelled": ("Your wallet stays with its key", "The recovery was called off. {reason}"),
+    "recovery_failed": ("Your wallet was not recovered", "The recovery could not be carried out. {reason}"),
     "rotation": (
         "The key of your wallet is replaced",
         "From {when} your utility signs for your wallet with another key, {owner}. Apps that pay go on.",

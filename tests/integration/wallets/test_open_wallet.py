@@ -1,10 +1,12 @@
 """A customer's wallet is made once, whoever asks and however often; its address is the chain's own."""
 
 import concurrent.futures
+import io
 from typing import Any
 
 import pytest
 from django import db as django_db
+from django.core import management
 
 from contracts import deployments
 from contracts.bindings import accounts, words
@@ -74,6 +76,18 @@ def test_a_treasury_is_one_for_each_label(customer: Any, chain: chain_fixture.Ch
     assert made[0] == made[1] != made[2]
     assert (made[0].kind, made[0].customer, made[0].label) == ("treasury", None, "summer")
     assert made[0].owner_key.policy["payouts"].lower() == "0x" + chain.deployment.payouts.hex()
+
+
+def test_a_guardian_is_one_for_each_utility(customer: Any) -> None:
+    utility, said = customer.utility, io.StringIO()
+    made = operations.open_guardian_wallet(utility_id=utility.pk, now=clock.get_now())
+    management.call_command("open_guardian", utility=utility.slug, stdout=said)
+    assert said.getvalue().strip() == made.address
+    assert models.Wallet.objects.get(kind="guardian", utility=utility, customer=None) == made
+    key = made.owner_key
+    assert (key.purpose, key.policy["account"]) == ("guardian", made.address.lower())
+    with pytest.raises(management.CommandError):
+        management.call_command("open_guardian", utility="nowhere")
 
 
 def test_a_claimed_account_leads_to_a_wallet(customer: Any) -> None:

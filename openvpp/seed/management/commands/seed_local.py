@@ -46,6 +46,7 @@ class Command(base.BaseCommand):
         clients = utility.seed_clients(utility=harbor, known=known.get("oauth", {}))
         purses = {key: wallets.open_wallet(customer_id=customer.pk, now=now) for key, customer in customers.items()}
         treasury = wallets.open_treasury_wallet(utility_id=harbor.pk, label=TREASURY_LABEL, now=now)
+        wallets.open_guardian_wallet(utility_id=harbor.pk, now=now)
         holders = [words.parse_address(wallet.address) for wallet in [*purses.values(), treasury]]
         coins.fund(rpc_url=settings.CHAIN_RPC_URL, deployment=deployment, holders=holders)
         self._import_tariff(utility_id=harbor.pk)
