@@ -45,7 +45,8 @@ analyse: setup ## Static analysis and proofs of the contracts (slither, halmos)
 	$(PY) -m contracts.analysis
 
 coverage: setup ## Lines and branches of the contracts that their tests reach
-	$(FORGE) coverage --ir-minimum --report summary --no-match-coverage "test|node_modules" --skip "test/peers/*" --skip "test/proofs/*" --skip "test/invariants/*"
+	@echo "compiles without the optimiser: tests that bound gas fail here, and only here" >&2
+	$(FORGE) coverage --allow-failure --ir-minimum --report summary --no-match-coverage "test|node_modules" --skip "test/peers/*" --skip "test/proofs/*" --skip "test/invariants/*"
 
 softhsm: ## Fetch SoftHSM into .softhsm for the tests of hardware keys (Debian's packages, no root)
 	@mkdir -p .softhsm && cd .softhsm && apt-get download -qq libsofthsm2 softhsm2 && for deb in *.deb; do dpkg-deb -x "$$deb" . && rm "$$deb"; done
