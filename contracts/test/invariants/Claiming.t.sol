@@ -12,6 +12,7 @@ contract Claimant is World, Player {
     mapping(bytes32 => uint96[2]) private _amounts;
     mapping(bytes32 => uint256) private _claimed;
     uint256 private _paid;
+    uint256 private _oldest;
     uint256 public minted;
 
     function openRound(uint64 first, uint64 second, uint64 missing, uint32 life) external plays {
@@ -25,15 +26,16 @@ contract Claimant is World, Player {
         usd.approve(address(claims), held);
         (bytes32 a, bytes32 b) = (_leaf(id, 0, amounts[0]), _leaf(id, 1, amounts[1]));
         bytes32 root = a < b ? keccak256(abi.encode(a, b)) : keccak256(abi.encode(b, a));
-        claims.open(ref, address(usd), uint96(held), root, uint48(block.timestamp + bound(life, 1, 10 days)));
+        claims.open(ref, address(usd), uint96(held), root, uint48(block.timestamp + bound(life, 1 days, 10 days)));
         _rounds.push(id);
         _amounts[id] = amounts;
         success();
     }
 
+    /// @dev Every other time of the newest round, as most of the others are over.
     function claim(uint8 which, bool second, uint96 other, bool lies) external plays {
         if (_rounds.length == 0) return;
-        bytes32 id = _rounds[which % _rounds.length];
+        bytes32 id = _rounds[which % 2 == 0 ? _rounds.length - 1 : which % _rounds.length];
         uint256 index = second ? 1 : 0;
         uint96 amount = _amounts[id][index];
         bytes32[] memory proof = new bytes32[](1);
@@ -49,13 +51,17 @@ contract Claimant is World, Player {
     }
 
     function pass(uint32 time) external plays {
-        vm.warp(block.timestamp + bound(time, 1, 5 days));
+        vm.warp(block.timestamp + bound(time, 1 hours, 5 days));
         success();
     }
 
+    /// @dev Every other time the oldest round that was not tried when it was over, as few rounds are over soon.
     function takeBack(uint8 which) external plays {
         if (_rounds.length == 0) return;
-        try claims.returnLeft(_rounds[which % _rounds.length]) {
+        uint256 place = which % 2 == 0 && _oldest < _rounds.length ? _oldest : which % _rounds.length;
+        (, uint48 expiresAt,,,) = claims.rounds(_rounds[place]);
+        if (place == _oldest && block.timestamp > expiresAt) ++_oldest;
+        try claims.returnLeft(_rounds[place]) {
             success();
         } catch {}
     }
