@@ -41,10 +41,10 @@ def measure(*, accounts: int, issued: int, workers: int = 1) -> Measured:
     """Draft the bills of so many accounts, and issue some of them; the database is the one that Django has now."""
     from django.db import connection  # noqa: PLC0415 - after Django is set up
 
-    from billing import models  # noqa: PLC0415 - likewise
-    from billing.domain import packed_lines  # noqa: PLC0415 - likewise
-    from billing.usecases import draft_bills, import_tariff, issue_drafts  # noqa: PLC0415 - likewise
-    from tests.factories import customers  # noqa: PLC0415 - likewise
+    from billing import models  # noqa: PLC0415 - after Django is set up
+    from billing.domain import packed_lines  # noqa: PLC0415 - after Django is set up
+    from billing.usecases import draft_bills, import_tariff, issue_drafts  # noqa: PLC0415 - after Django is set up
+    from tests.factories import customers  # noqa: PLC0415 - after Django is set up
 
     began = time.perf_counter()
     utility = customers.Utility.create()
@@ -87,9 +87,9 @@ def measure(*, accounts: int, issued: int, workers: int = 1) -> Measured:
 def _store(*, utility: Any, accounts: int) -> None:
     from django.db import connection  # noqa: PLC0415 - after Django is set up
 
-    from meters import models as meter_models  # noqa: PLC0415 - likewise
-    from meters.domain import bulk, units  # noqa: PLC0415 - likewise
-    from tests.factories import readings  # noqa: PLC0415 - likewise
+    from meters import models as meter_models  # noqa: PLC0415 - after Django is set up
+    from meters.domain import bulk, units  # noqa: PLC0415 - after Django is set up
+    from tests.factories import readings  # noqa: PLC0415 - after Django is set up
 
     codes = list(SHEETS)
     with connection.cursor() as cursor:

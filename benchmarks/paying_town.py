@@ -170,6 +170,7 @@ def _grants(
         (
             keys.PrivateKey.generate(),
             f"grant:{row.pk}",
+            # As the grant itself seals it, here for thousands at once.
             policies.Session.parse(grant_session_key._sealed_policy(wallet=row.wallet, terms=row.terms)).to_json(),  # noqa: SLF001
         )
         for row in rows
@@ -227,6 +228,7 @@ def _tokens(*, grants: list[models.SessionKeyGrant], key: jwk.JWK, now: datetime
     ]
     presented = [str(row.token) for row in rows]
     for row in rows:
+        # `bulk_create` asks no field what it saves, and `_meta` is Django's documented way to the field.
         models.AccessToken._meta.get_field("token_checksum").pre_save(row, add=True)  # noqa: SLF001
         row.token = ""
     models.AccessToken.objects.bulk_create(rows)

@@ -233,7 +233,7 @@ class _Watch(threading.Thread):
             }
             logs = self._chain.rpc("eth_getLogs", query)
             now = time.monotonic()
-            self.seen |= {log["topics"][1]: now for log in logs if isinstance(log, dict)}  # type: ignore[attr-defined]
+            self.seen |= {log["topics"][1]: now for log in logs if isinstance(log, dict)}  # type: ignore[attr-defined] # a node's JSON
             self._next = head + 1
 
     def wait_for(self, wanted: set[str]) -> None:
@@ -280,7 +280,7 @@ def _postgres_cpu_s() -> float:
 
 def _token(utility_id: int) -> str:
     from openvpp.core import clock  # noqa: PLC0415 - after Django is set up
-    from relayer.usecases import make_api_key  # noqa: PLC0415
+    from relayer.usecases import make_api_key  # noqa: PLC0415 - after Django is set up
 
     _, token = make_api_key.make(
         utility_id=utility_id,
@@ -300,11 +300,11 @@ class _node:  # noqa: N801 - used as a function
         self._log = directory / "anvil.log"
 
     def __enter__(self) -> chain_fixture.Chain:
-        command = [each for each in chain_fixture._command() if not each.startswith("--timestamp")]  # noqa: SLF001
+        command = [each for each in chain_fixture._command() if not each.startswith("--timestamp")]  # noqa: SLF001 - the tests' own
         command.append("--gas-limit=300000000")  # neither shall wait for room in a block
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        return chain_fixture._prepare(chain_fixture._wait_for_url(self._process, self._log))  # noqa: SLF001
+        return chain_fixture._prepare(chain_fixture._wait_for_url(self._process, self._log))  # noqa: SLF001 - the node of the tests
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
@@ -367,9 +367,9 @@ def _configure(*, directory: pathlib.Path, chain: chain_fixture.Chain) -> None:
 
 def _provision(*, directory: pathlib.Path, chain: chain_fixture.Chain) -> int:
     from customers import models as customer_models  # noqa: PLC0415 - after Django is set up
-    from openvpp.core import errors  # noqa: PLC0415
-    from relayer.adapters import deployer  # noqa: PLC0415
-    from relayer.usecases import provision_chain  # noqa: PLC0415
+    from openvpp.core import errors  # noqa: PLC0415 - after Django is set up
+    from relayer.adapters import deployer  # noqa: PLC0415 - after Django is set up
+    from relayer.usecases import provision_chain  # noqa: PLC0415 - after Django is set up
 
     utility = customer_models.Utility.objects.create(
         slug="bench", name="Bench", chain_id=chain.chain_id, treasury_address="0x" + "7e" * 20
