@@ -1,4 +1,4 @@
-"""The history of operations is only added to."""
+"""The history of operations, and what staff did, are only added to."""
 
 from django.db import migrations
 
@@ -9,6 +9,8 @@ BEGIN
         USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = TG_TABLE_NAME || '_append_only';
 END $$;
 CREATE TRIGGER relayer_useroperationtransition_append_only BEFORE UPDATE OR DELETE ON relayer_useroperationtransition
+    FOR EACH ROW EXECUTE FUNCTION relayer_refuse_change();
+CREATE TRIGGER relayer_staffaction_append_only BEFORE UPDATE OR DELETE ON relayer_staffaction
     FOR EACH ROW EXECUTE FUNCTION relayer_refuse_change();
 """
 

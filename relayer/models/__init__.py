@@ -1,7 +1,8 @@
-"""Rows of the bundler: quotes, user operations, the transactions that carry them, and the keys that send them."""
+"""Rows of the bundler: quotes, operations, transactions that carry them, keys that send them, what staff did."""
 
 from relayer.models.bundles import Bundle, BundleTransaction, RelayerKey
 from relayer.models.callers import ApiKey, ApiKeyUsage, Reputation
+from relayer.models.care import Counter, RecentCount, StaffAction, UtilityPause
 from relayer.models.operations import UserOperation, UserOperationReceipt, UserOperationTransition
 from relayer.models.quotes import FeeQuote, TokenPrice
 
@@ -10,11 +11,15 @@ __all__ = [
     "ApiKeyUsage",
     "Bundle",
     "BundleTransaction",
+    "Counter",
     "FeeQuote",
+    "RecentCount",
     "RelayerKey",
     "Reputation",
+    "StaffAction",
     "TokenPrice",
     "UserOperation",
     "UserOperationReceipt",
     "UserOperationTransition",
+    "UtilityPause",
 ]

@@ -15,6 +15,9 @@ class RelayerKey(models.Model):
     leased_by = models.CharField(max_length=64, blank=True)
     leased_until = models.DateTimeField(null=True)
     is_enabled = models.BooleanField(default=True)
+    draining_since = models.DateTimeField(
+        null=True, help_text="From then on it sends no new bundle; with its last open one it is disabled."
+    )
 
     def __str__(self) -> str:
         return str(self.address)

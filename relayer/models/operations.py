@@ -28,8 +28,8 @@ class UserOperation(models.Model):
     hash = fields.HashField(primary_key=True)
     chain_id = models.PositiveBigIntegerField()
     entry_point = fields.AddressField()
-    utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+")
-    api_key = models.ForeignKey(callers.ApiKey, on_delete=models.PROTECT, null=True, related_name="+")
+    utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+", db_index=False)
+    api_key = models.ForeignKey(callers.ApiKey, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     validation = models.CharField(max_length=10, choices=Validation, default=Validation.OURS)
     marks = models.JSONField(null=True, help_text="What was read of its contracts' code; read again for the bundle.")
     quote = models.OneToOneField(quotes.FeeQuote, on_delete=models.PROTECT, null=True, related_name="user_operation")
@@ -66,6 +66,15 @@ class UserOperation(models.Model):
         indexes = [
             models.Index(fields=["chain_id", "created_at"], name="user_operation_queue", condition=Q(state="queued")),
             models.Index(fields=["chain_id", "sender"], name="user_operation_bundled", condition=Q(state="bundled")),
+            # The staff's list, newest first: of everybody, of a utility, of an application, and what failed.
+            models.Index(fields=["created_at", "hash"], name="user_operation_newest"),
+            models.Index(fields=["utility", "created_at", "hash"], name="user_operation_of_utility"),
+            models.Index(
+                fields=["api_key", "created_at", "hash"],
+                name="user_operation_of_application",
+                condition=Q(api_key__isnull=False),
+            ),
+            models.Index(fields=["created_at", "hash"], name="user_operation_failed", condition=Q(state="failed")),
         ]
 
     def __str__(self) -> str:
@@ -94,6 +103,7 @@ class UserOperationTransition(models.Model):
     user_operation = models.ForeignKey(UserOperation, on_delete=models.PROTECT, related_name="history")
     state = models.CharField(max_length=10, choices=UserOperation.State)
     detail = models.CharField(max_length=500, blank=True)
+    bundle = models.ForeignKey(bundles.Bundle, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     made_at = models.DateTimeField()
 
     class Meta:
