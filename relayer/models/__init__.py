@@ -5,6 +5,7 @@ from relayer.models.callers import ApiKey, ApiKeyUsage, Reputation
 from relayer.models.care import Counter, RecentCount, StaffAction, UtilityPause
 from relayer.models.operations import UserOperation, UserOperationReceipt, UserOperationTransition
 from relayer.models.quotes import FeeQuote, TokenPrice
+from relayer.models.sponsorships import GasBudget, Sponsorship, SponsorshipCursor, SponsorshipPolicy
 
 __all__ = [
     "ApiKey",
@@ -13,9 +14,13 @@ __all__ = [
     "BundleTransaction",
     "Counter",
     "FeeQuote",
+    "GasBudget",
     "RecentCount",
     "RelayerKey",
     "Reputation",
+    "Sponsorship",
+    "SponsorshipCursor",
+    "SponsorshipPolicy",
     "StaffAction",
     "TokenPrice",
     "UserOperation",

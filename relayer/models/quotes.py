@@ -30,6 +30,9 @@ class FeeQuote(models.Model):
     max_priority_fee_per_gas_wei = fields.Uint256Field()
     gas_cost_wei = fields.Uint256Field(help_text="Most that the operation may cost the relayer.")
     reason = models.CharField(max_length=200, help_text="Why this party pays.")
+    margin_percent = models.PositiveSmallIntegerField(default=0, help_text="What the fee adds to the expected cost.")
+    fee_wei = fields.Uint256Field(default=0, help_text="What the fee was worth in the chain's coin when it was quoted.")
+    is_budgeted = models.BooleanField(default=False, help_text="Its cost is reserved from budgets while it holds.")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
@@ -53,13 +56,18 @@ class FeeQuote(models.Model):
 
 
 class TokenPrice(models.Model):
-    """What a price source last said, and when it said it."""
+    """What the price sources last said that was believed, and what is held back because it was not."""
 
     chain_id = models.PositiveBigIntegerField()
     token = fields.AddressField(help_text="Zero address for the native coin.")
     price_usd = models.DecimalField(max_digits=30, decimal_places=12, help_text="Of one whole token.")
     observed_at = models.DateTimeField()
     source = models.CharField(max_length=100)
+    held_price_usd = models.DecimalField(
+        max_digits=30, decimal_places=12, null=True, help_text="What was said since, and is not believed yet."
+    )
+    held_at = models.DateTimeField(null=True)
+    held_reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
         constraints = [
