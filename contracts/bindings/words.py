@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from eth_hash.auto import keccak as _keccak
 
+from openvpp.core import addresses
+
 ADDRESS_BYTES = 20
 HASH_BYTES = 32
 REFERENCE_BYTES = 16
@@ -131,9 +133,7 @@ def parse_address(text: str, /) -> bytes:
 
 def checksummed(value: bytes, /) -> str:
     """Return an address as text with its checksum (EIP-55)."""
-    digits = exactly(value, ADDRESS_BYTES, "an address").hex()
-    nibbles = _keccak(digits.encode()).hex()
-    return "0x" + "".join(d.upper() if n > "7" else d for d, n in zip(digits, nibbles, strict=False))
+    return addresses.checksummed(value)
 
 
 def domain_separator(*, name: str, version: str, chain_id: int, verifying_contract: bytes) -> bytes:

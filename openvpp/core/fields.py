@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core import exceptions
 from django.db import models
-from eth_utils import address as eth_address
+
+from openvpp.core import addresses
 
 UINT256_MAX = 2**256 - 1
 
@@ -99,10 +100,10 @@ class AddressField(_HexField):
     """An account on the chain: EIP-55 checksummed text in Python, 20 bytes in PostgreSQL."""
 
     description = "Address (20 bytes)"
-    length_bytes = 20
+    length_bytes = addresses.ADDRESS_BYTES
 
     def _to_text(self, raw: bytes) -> str:
-        return str(eth_address.to_checksum_address(raw))
+        return addresses.checksummed(raw)
 
 
 class HashField(_HexField):

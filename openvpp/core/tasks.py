@@ -2,15 +2,15 @@
 
 import logging
 
-import celery
 import kombu.exceptions
 
+from openvpp import celery
 from openvpp.core import clock, jobs
 
 logger = logging.getLogger(__name__)
 
 
-@celery.shared_task(name="core.run_due_jobs", ignore_result=True)
+@celery.app.task(name="core.run_due_jobs", ignore_result=True)
 def run_due_jobs() -> None:
     """Run the jobs that are due."""
     jobs.run_due(now=clock.get_now())
