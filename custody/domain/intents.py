@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from contracts.bindings import paymaster, sessions, user_operations, words
+from contracts.bindings import delegations, paymaster, sessions, user_operations, words
 from custody.domain import transactions
 
 _OPERATION_BYTES = ("sender", "init_code", "call_data", "paymaster_and_data")
@@ -139,6 +139,7 @@ class Transaction:
             "kind": self.kind,
             "to": _text(self.transaction.to),
             "data": _text(self.transaction.data),
+            "authorizations": [_text(each.pack()) for each in self.transaction.authorizations],
             **{name: getattr(self.transaction, name) for name in _TRANSACTION_NUMBERS},
         }
 
@@ -201,6 +202,7 @@ def _read_transaction(value: Mapping[str, Any]) -> Transaction:
         transaction=transactions.Transaction(
             to=_bytes(value["to"]),
             data=_bytes(value["data"]),
+            authorizations=tuple(delegations.unpack(_bytes(each)) for each in value.get("authorizations", ())),
             **{name: _number(value[name]) for name in _TRANSACTION_NUMBERS},
         )
     )

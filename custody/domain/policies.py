@@ -7,13 +7,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from contracts.bindings import accounts, payments, sessions, tokens, user_operations, words
+from contracts.bindings import accounts, delegations, payments, sessions, tokens, user_operations, words
 from custody.domain import caps, control_calls, guardian_calls, intents
 
 _PAYMASTER_FIELDS_BYTES = 52
 _REVOKE_SESSIONS = accounts.encode_revoke_sessions(session_ids=[])[:4]
 _FREEZE_SESSIONS = accounts.encode_freeze_sessions(session_ids=[])[:4]
 _HANDLE_OPS = user_operations.encode_handle_ops(operations=[], beneficiary=words.ZERO_ADDRESS)[:4]
+# As many as a bundle has operations.
+_MOST_AUTHORIZATIONS = 100
 
 
 class UnableToReadPolicy(ValueError):
@@ -237,7 +239,7 @@ class Relayer(_Policy):
     entry_point: bytes
     max_cost_wei: int
 
-    def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:
+    def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:  # noqa: PLR0911 - one return a rule
         if not isinstance(intent, intents.Transaction):
             return Denied("other_intent", f"The key does not sign a {intent.kind}.")
         sent = intent.transaction
@@ -247,6 +249,12 @@ class Relayer(_Policy):
             return Denied("other_call", "The key only sends handleOps to the EntryPoint, without native coin.")
         if sent.data[36:68] != words.address(address):
             return Denied("other_beneficiary", "The gas refund must go to the key itself.")
+        if len(sent.authorizations) > _MOST_AUTHORIZATIONS:
+            return Denied("too_many_authorizations", f"A bundle carries at most {_MOST_AUTHORIZATIONS} authorisations.")
+        if any(each.chain_id not in (0, self.chain_id) for each in sent.authorizations):
+            return Denied("other_authorization", "An authorisation is for another chain.")
+        if any(_is_authority(each, address) for each in sent.authorizations):
+            return Denied("own_authorization", "The key gives its own account no code.")
         if sent.max_cost_wei > self.max_cost_wei:
             return Denied("above_cost_limit", f"{sent.max_cost_wei} wei is above the limit {self.max_cost_wei}.")
         return Allowed()
@@ -303,6 +311,14 @@ def payout_batch(call_data: bytes) -> tokens.PayoutBatch | None:
         return tokens.decode_pay_batch(call_data=payout.data)
     except ValueError:
         return None
+
+
+def _is_authority(authorization: delegations.Authorization, address: bytes) -> bool:
+    """Say whether an authorisation is `address`'s own; one that nobody signed is the chain's to skip."""
+    try:
+        return authorization.authority() == address
+    except ValueError:
+        return False
 
 
 def _write(value: object) -> object:

@@ -1,29 +1,34 @@
 """Operations and receipts as ERC-7769 writes them for EntryPoints from v0.7 on."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.bindings import user_operations, words
+from contracts.bindings import delegations, user_operations, words
 from relayer.domain import codes
 
 MAX_CALL_DATA = 128 * 1024
 _GAS_BITS = 40
 _PRICE_BITS = 96
+_CHAIN_BITS, _WORD_BITS = 64, 256
 _PAYMASTER_GAS = ("paymasterVerificationGasLimit", "paymasterPostOpGasLimit")
 _DELEGATED = "0x7702"
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]*")
 _MARKER = b"\x77\x02".ljust(words.ADDRESS_BYTES, b"\x00")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """An operation as it came in.
-
-    `delegate` is the code that an EIP-7702 sender runs, named by its authorisation; the hash depends on it.
-    """
+    """An operation as it came in, with the EIP-7702 authorisation that says whose code its sender runs, if any."""
 
     operation: user_operations.UserOperation
-    delegate: bytes | None = None
+    authorization: delegations.Authorization | None = None
+
+    @property
+    def delegate(self) -> bytes | None:
+        """Return whose code the sender runs by its authorisation; the hash depends on it."""
+        return None if self.authorization is None else self.authorization.delegate
 
     def hash(self, *, chain_id: int, entry_point: bytes) -> bytes:
         """Return the hash that the EntryPoint knows the operation by."""
@@ -35,7 +40,7 @@ class Received:
 
 
 def read_operation(value: object, *, is_partial: bool = False) -> Received:
-    """Return the operation that a client sent; of a partial one gas, prices and signature may be absent.
+    """Return the operation that a client sent; of a partial one gas, prices and signatures may be absent or wrong.
 
     :raises codes.RefusedCall: a field is absent, unknown or malformed.
     """
@@ -45,12 +50,13 @@ def read_operation(value: object, *, is_partial: bool = False) -> Received:
         raise codes.RefusedCall(
             codes.Code.BAD_PARAMETERS, "Write factory and factoryData, paymaster and paymasterData, one by one."
         )
-    delegate = _delegate(value)
+    sender = address_of(value, "sender")
+    authorization = _authorization(value, sender=sender, is_partial=is_partial)
     return Received(
         operation=user_operations.UserOperation(
-            sender=address_of(value, "sender"),
+            sender=sender,
             nonce=number_of(value, "nonce", bits=256),
-            init_code=_init_code(value, delegate),
+            init_code=_init_code(value, is_delegated=authorization is not None),
             call_data=bytes_of(value, "callData"),
             call_gas_limit=number_of(value, "callGasLimit", bits=_GAS_BITS, default=0 if is_partial else None),
             verification_gas_limit=number_of(
@@ -66,13 +72,15 @@ def read_operation(value: object, *, is_partial: bool = False) -> Received:
             paymaster_and_data=_paymaster_and_data(value, is_partial=is_partial),
             signature=bytes_of(value, "signature", default=b"" if is_partial else None),
         ),
-        delegate=delegate,
+        authorization=authorization,
     )
 
 
-def write_operation(operation: user_operations.UserOperation) -> dict[str, str]:
+def write_operation(
+    operation: user_operations.UserOperation, authorization: delegations.Authorization | None = None
+) -> dict[str, Any]:
     """Return an operation as clients read it."""
-    fields = {
+    fields: dict[str, Any] = {
         "sender": words.checksummed(operation.sender),
         "nonce": hex(operation.nonce),
         "callData": "0x" + operation.call_data.hex(),
@@ -93,6 +101,16 @@ def write_operation(operation: user_operations.UserOperation) -> dict[str, str]:
             "paymasterVerificationGasLimit": hex(int.from_bytes(paid_by[20:36])),
             "paymasterPostOpGasLimit": hex(int.from_bytes(paid_by[36:52])),
             "paymasterData": "0x" + paid_by[52:].hex(),
+        }
+    if authorization is not None:
+        signature = authorization.signature
+        fields["eip7702Auth"] = {
+            "chainId": hex(authorization.chain_id),
+            "address": words.checksummed(authorization.delegate),
+            "nonce": hex(authorization.nonce),
+            "yParity": hex(signature[64]),
+            "r": "0x" + signature[:32].hex(),
+            "s": "0x" + signature[32:64].hex(),
         }
     return fields
 
@@ -121,13 +139,10 @@ def number_of(value: Mapping[str, Any], name: str, *, bits: int, default: int | 
     text = value.get(name)
     if text is None and default is not None:
         return default
-    if not isinstance(text, str) or not text.startswith("0x"):
+    if not isinstance(text, str) or not _QUANTITY.fullmatch(text):
         raise _bad(name, "is no hexadecimal quantity")
-    try:
-        number = int(text[2:] or "0", 16)
-    except ValueError:
-        raise _bad(name, "is no hexadecimal quantity") from None
-    if number < 0 or number >> bits:
+    number = int(text[2:] or "0", 16)
+    if number >> bits:
         raise _bad(name, f"does not fit in {bits} bits")
     return number
 
@@ -154,7 +169,7 @@ def parse_address(text: object, name: str) -> bytes:
         raise _bad(name, f"is no address: {error}") from None
 
 
-def _init_code(value: Mapping[str, Any], delegate: bytes | None) -> bytes:
+def _init_code(value: Mapping[str, Any], *, is_delegated: bool) -> bytes:
     factory = value.get("factory")
     if factory is None:
         if bytes_of(value, "factoryData", default=b""):
@@ -162,19 +177,41 @@ def _init_code(value: Mapping[str, Any], delegate: bytes | None) -> bytes:
         return b""
     data = bytes_of(value, "factoryData", default=b"")
     if isinstance(factory, str) and factory.lower().ljust(42, "0") == _DELEGATED.ljust(42, "0"):
-        if delegate is None:
+        if not is_delegated:
             raise _bad("eip7702Auth", "is absent, though the factory says 0x7702")
         return _MARKER + data
+    if is_delegated:
+        raise _bad("factory", "makes the sender, which eip7702Auth says is there already")
     return parse_address(factory, "factory") + data
 
 
-def _delegate(value: Mapping[str, Any]) -> bytes | None:
-    authorisation = value.get("eip7702Auth")
-    if authorisation is None:
+def _authorization(value: Mapping[str, Any], *, sender: bytes, is_partial: bool) -> delegations.Authorization | None:
+    given = value.get("eip7702Auth")
+    if given is None:
         return None
-    if not isinstance(authorisation, Mapping):
+    if not isinstance(given, Mapping):
         raise _bad("eip7702Auth", "is no object")
-    return address_of(authorisation, "address")
+    default = 0 if is_partial else None
+    parity, r, s = (
+        number_of(given, name, bits=bits, default=default)
+        for name, bits in (("yParity", 1), ("r", _WORD_BITS), ("s", _WORD_BITS))
+    )
+    found = delegations.Authorization(
+        chain_id=number_of(given, "chainId", bits=_CHAIN_BITS),
+        delegate=address_of(given, "address"),
+        nonce=number_of(given, "nonce", bits=_CHAIN_BITS),
+        signature=r.to_bytes(32) + s.to_bytes(32) + bytes([parity]),
+    )
+    if not is_partial and _authority(found) != sender:
+        raise _bad("eip7702Auth", "is not signed by the sender")
+    return found
+
+
+def _authority(authorization: delegations.Authorization) -> bytes | None:
+    try:
+        return authorization.authority()
+    except ValueError:
+        return None
 
 
 def _paymaster_and_data(value: Mapping[str, Any], *, is_partial: bool) -> bytes:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from contracts.bindings import accounts, control, paymaster, payments, tokens, user_operations, words
+from contracts.bindings import accounts, control, delegations, paymaster, payments, tokens, user_operations, words
 from custody.domain import intents, policies, transactions
+from tests import chain_fixture
 
 CHAIN = 31337
 NOW = 1_800_000_000
@@ -248,10 +249,29 @@ def transaction(**changes: Any) -> intents.Transaction:
     return intents.Transaction(transaction=dataclasses.replace(built, **changes))
 
 
+def authorization(chain_id: int = CHAIN) -> delegations.Authorization:
+    return delegations.Authorization(chain_id=chain_id, delegate=OTHER, nonce=0, signature=bytes(65))
+
+
+OWN = chain_fixture.Key(b"\x07" * 32)
+
+
+def test_a_relayer_key_gives_its_own_account_no_code() -> None:
+    bare = authorization()
+    own = dataclasses.replace(bare, signature=OWN.sign(bare.digest()))
+    data = user_operations.encode_handle_ops(operations=[], beneficiary=OWN.address)
+    found = RELAYER.check(intent=transaction(data=data, authorizations=(bare, own)), address=OWN.address, timestamp=NOW)
+    assert found == policies.Denied("own_authorization", "The key gives its own account no code.")
+
+
 @pytest.mark.parametrize(
     ("intent", "code"),
     [
         (transaction(), "allowed"),
+        (transaction(authorizations=(authorization(), authorization(0))), "allowed"),
+        (transaction(authorizations=(authorization(), authorization(1))), "other_authorization"),
+        (transaction(authorizations=(authorization(),) * 101), "too_many_authorizations"),
+        (transaction(authorizations=(authorization(),), to=OTHER), "other_call"),
         (transaction(gas_limit=10**6 + 1), "above_cost_limit"),
         (transaction(chain_id=1), "other_chain"),
         (transaction(to=OTHER), "other_call"),

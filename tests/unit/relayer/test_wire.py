@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.bindings import user_operations
+from contracts.bindings import delegations, user_operations
 from relayer.domain import codes, own_accounts, wire
+from tests import chain_fixture
 
 ADDRESS = st.binary(min_size=20, max_size=20).filter(lambda raw: any(raw[2:]))
 GAS = st.integers(0, 2**40 - 1)
@@ -75,17 +76,63 @@ def test_a_bad_field_is_named(name: str, value: object) -> None:
     assert refused.value.message.startswith("eip7702Auth" if value == "0x7702" else name)
 
 
+def authorized(**changes: object) -> tuple[dict[str, object], delegations.Authorization]:
+    """Return an operation of an account that says whose code it runs, and what it says."""
+    key = chain_fixture.Key(b"\x01" * 32)
+    bare = delegations.Authorization(chain_id=1, delegate=b"\x77" * 20, nonce=3, signature=bytes(65))
+    said = dataclasses.replace(bare, signature=key.sign(bare.digest()))
+    operation = dataclasses.replace(OPERATION, sender=key.address, init_code=b"\x77\x02".ljust(20, b"\0") + b"\x01")
+    fields = wire.write_operation(operation, said)
+    return fields | {"eip7702Auth": fields["eip7702Auth"] | changes}, said
+
+
 def test_the_hash_of_a_delegated_sender_names_its_delegate() -> None:
-    delegate = b"\x77" * 20
-    fields: dict[str, object] = dict(wire.write_operation(OPERATION))
-    fields |= {"factory": "0x7702", "eip7702Auth": {"address": "0x" + delegate.hex()}}
+    fields, said = authorized()
+    assert fields["factory"] == "0x7702"
     received = wire.read_operation(fields)
-    assert received.operation.init_code == b"\x77\x02".ljust(20, b"\0") + b"\x01"
-    named = dataclasses.replace(OPERATION, init_code=delegate + b"\x01")
+    assert received.authorization == said
+    named = dataclasses.replace(received.operation, init_code=said.delegate + b"\x01")
     entry_point = b"\x99" * 20
     assert received.hash(chain_id=1, entry_point=entry_point) == user_operations.hash_user_operation(
         operation=named, chain_id=1, entry_point=entry_point
     )
+    plain = wire.read_operation({name: value for name, value in fields.items() if not name.startswith("factory")})
+    assert plain.hash(chain_id=1, entry_point=entry_point) == user_operations.hash_user_operation(
+        operation=plain.operation, chain_id=1, entry_point=entry_point
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("chainId", "0x2", "eip7702Auth is not signed by the sender"),
+        ("nonce", "0x4", "eip7702Auth is not signed by the sender"),
+        ("address", "0x" + "78" * 20, "eip7702Auth is not signed by the sender"),
+        ("yParity", "0x2", "yParity does not fit in 1 bits"),
+        ("r", "0x0", "eip7702Auth is not signed by the sender"),
+        ("s", "0x" + "f" * 64, "eip7702Auth is not signed by the sender"),
+        ("s", None, "s is no hexadecimal quantity"),
+        ("chainId", 1, "chainId is no hexadecimal quantity"),
+        ("chainId", "0x1_0", "chainId is no hexadecimal quantity"),
+        ("address", None, "address is no address"),
+    ],
+)
+def test_an_authorisation_is_the_senders_own_and_whole(name: str, value: object, complaint: str) -> None:
+    fields, _ = authorized(**{name: value})
+    with pytest.raises(codes.RefusedCall) as refused:
+        wire.read_operation(fields)
+    assert refused.value.code == codes.Code.BAD_PARAMETERS
+    assert refused.value.message == f"{complaint}."
+
+
+def test_an_authorisation_may_be_unsigned_while_gas_is_estimated_and_stands_beside_no_other_factory() -> None:
+    fields, said = authorized(r=None, s=None, yParity="0x1")
+    read = wire.read_operation(fields, is_partial=True).authorization
+    assert read == dataclasses.replace(said, signature=bytes(64) + b"\x01")
+    with pytest.raises(codes.RefusedCall, match="factory makes the sender"):
+        wire.read_operation(authorized()[0] | {"factory": "0x" + "22" * 20})
+    with pytest.raises(codes.RefusedCall, match="eip7702Auth is no object"):
+        wire.read_operation(fields | {"eip7702Auth": "0x"})
 
 
 @pytest.mark.parametrize(
