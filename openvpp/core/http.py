@@ -1,21 +1,26 @@
 """The only way out: HTTP with a time limit, a size limit, no redirects and two kinds of failure."""
 
+import http
 import ipaddress
+import json
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
-import httpx
+import certifi
+import urllib3
 
 from openvpp.core import errors
 
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 8 * 1024 * 1024
+MOST_KEPT_OPEN = 32
 
 
 class Client:
-    """A pooled JSON client for one outside party.
+    """A JSON client for one outside party; its connections stay open, and threads may share it.
 
     :raises errors.Unreachable: no connection, a time-out, 429 or 5xx, an answer too large or not JSON.
     :raises errors.Refused: any other answer that is not a success.
@@ -24,48 +29,38 @@ class Client:
     def __init__(
         self, *, base_url: str, headers: Mapping[str, str] | None = None, timeout: float = TIMEOUT_SECONDS
     ) -> None:
-        self._client = httpx.Client(
-            base_url=base_url, headers=dict(headers or {}), timeout=timeout, follow_redirects=False, trust_env=False
-        )
+        parts = urllib3.util.parse_url(base_url)
+        self._host = parts.host or ""
+        self._path = parts.path or ""
+        self._headers = dict(headers or {})
+        if parts.auth:
+            self._headers |= urllib3.util.make_headers(basic_auth=parts.auth)
+        self._pool = _pool(is_secure=parts.scheme == "https", host=self._host, port=parts.port, timeout=timeout)
 
     def post(
         self, *, path: str, body: Any = None, content: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Any:
         """POST JSON (or raw `content`) and return the JSON answer, or None when it is empty."""
-        return self._send(
-            self._client.build_request(
-                "POST", path, json=body if content is None else None, content=content, headers=dict(headers or {})
-            )
-        )
+        sent = {**self._headers, **(headers or {})}
+        if content is None:
+            content = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+            sent = {"Content-Type": "application/json", **sent}
+        return self._send("POST", path, content=content, headers=sent)
 
     def get(self, *, path: str, params: Mapping[str, str] | None = None) -> Any:
         """GET and return the JSON answer, or None when it is empty."""
-        return self._send(self._client.build_request("GET", path, params=dict(params or {})))
+        return self._send("GET", f"{path}?{urlencode(params)}" if params else path, content=None, headers=self._headers)
 
-    def _send(self, request: httpx.Request) -> Any:
+    def _send(self, method: str, path: str, *, content: bytes | None, headers: Mapping[str, str]) -> Any:
+        target = f"{self._path.rstrip('/')}/{path.lstrip('/')}" if path else self._path or "/"
+        status, raw = _exchange(
+            self._pool, method, target, content=content, headers=headers, host=self._host, most=MAX_BYTES
+        )
+        _require_success(status=status, host=self._host, raw=raw)
         try:
-            response = self._client.send(request, stream=True)
-            try:
-                raw = b""
-                for chunk in response.iter_bytes():
-                    raw += chunk
-                    if len(raw) > MAX_BYTES:
-                        raise errors.Unreachable(f"{request.url.host} sent more than {MAX_BYTES} bytes.")
-            finally:
-                response.close()
-        except httpx.HTTPError as error:
-            raise errors.Unreachable(f"{request.url.host}: {type(error).__name__}") from error
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
-            raise errors.Unreachable(f"{request.url.host} answered {response.status_code}.")
-        if not response.is_success:
-            raise errors.Refused(
-                f"{request.url.host} answered {response.status_code}: {raw[:300].decode(errors='replace')}",
-                body=raw,
-            )
-        try:
-            return httpx.Response(200, content=raw).json() if raw else None
+            return json.loads(raw) if raw else None
         except ValueError as error:
-            raise errors.Unreachable(f"{request.url.host} did not send JSON.") from error
+            raise errors.Unreachable(f"{self._host} did not send JSON.") from error
 
 
 def post_to_stranger(*, url: str, content: bytes, headers: Mapping[str, str], may_be_private: bool = False) -> None:
@@ -116,33 +111,83 @@ def _call_stranger(
         raise errors.Refused("The address is not https, or carries a user name.")
     if port != _HTTPS_PORT and not may_be_private:
         raise errors.Refused(f"The address has a port other than {_HTTPS_PORT}.")
-    target = httpx.URL(url).copy_with(host=_resolve(host=host, port=port, may_be_private=may_be_private), port=port)
-    raw = b""
+    pool = _pool(
+        is_secure=parts.scheme == "https",
+        host=_resolve(host=host, port=port, may_be_private=may_be_private),
+        port=port,
+        timeout=TIMEOUT_SECONDS,
+        # The certificate is checked against the name, though the connection goes to its address.
+        name=host,
+    )
     try:
-        with (
-            httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client,
-            client.stream(
-                method,
-                target,
-                content=content,
-                headers={**headers, "Host": parts.netloc},
-                # The certificate is checked against the name, though the connection goes to its address.
-                extensions={"sni_hostname": host},
-            ) as response,
-        ):
-            status = response.status_code
-            if most and httpx.codes.is_success(status):
-                for chunk in response.iter_bytes():
-                    raw += chunk
-                    if len(raw) > most:
-                        raise errors.Unreachable(f"{host} sent more than {most} bytes.")
-    except httpx.HTTPError as error:
-        raise errors.Unreachable(f"{host}: {type(error).__name__}") from error
-    if status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(status):
-        raise errors.Unreachable(f"{host} answered {status}.")
-    if not httpx.codes.is_success(status):
-        raise errors.Refused(f"{host} answered {status}.")
+        status, raw = _exchange(
+            pool,
+            method,
+            urlunsplit(("", "", parts.path or "/", parts.query, "")),
+            content=content,
+            headers={**headers, "Host": parts.netloc},
+            host=host,
+            most=most,
+        )
+    finally:
+        pool.close()
+    _require_success(status=status, host=host)
     return raw
+
+
+def _pool(
+    *, is_secure: bool, host: str, port: int | None, timeout: float, name: str | None = None
+) -> urllib3.HTTPConnectionPool:
+    """Return connections to one host, which knows nothing of proxies that the environment names."""
+    limit = urllib3.Timeout(connect=timeout, read=timeout)
+    if not is_secure:
+        return urllib3.HTTPConnectionPool(host, port, timeout=limit, maxsize=MOST_KEPT_OPEN)
+    return urllib3.HTTPSConnectionPool(
+        host,
+        port,
+        timeout=limit,
+        maxsize=MOST_KEPT_OPEN,
+        ssl_context=ssl.create_default_context(cafile=certifi.where()),
+        server_hostname=name,
+        assert_hostname=name,
+    )
+
+
+def _exchange(
+    pool: urllib3.HTTPConnectionPool,
+    method: str,
+    target: str,
+    *,
+    content: bytes | None,
+    headers: Mapping[str, str],
+    host: str,
+    most: int,
+) -> tuple[int, bytes]:
+    """Return an answer's status and body; with `most` of 0 its body is not read.
+
+    :raises errors.Unreachable: no connection, a time-out, or a body of more than `most` bytes.
+    """
+    try:
+        answer = pool.urlopen(
+            method, target, body=content, headers=dict(headers), retries=False, redirect=False, preload_content=False
+        )
+        try:
+            raw = answer.read(most + 1) if most else b""
+        finally:
+            answer.close()  # one that was read to its end has given its connection back
+    except urllib3.exceptions.HTTPError as error:
+        raise errors.Unreachable(f"{host}: {type(error).__name__}") from error
+    if len(raw) > most:
+        raise errors.Unreachable(f"{host} sent more than {most} bytes.")
+    return answer.status, raw
+
+
+def _require_success(*, status: int, host: str, raw: bytes = b"") -> None:
+    if status == http.HTTPStatus.TOO_MANY_REQUESTS or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise errors.Unreachable(f"{host} answered {status}.")
+    if not http.HTTPStatus.OK <= status < http.HTTPStatus.MULTIPLE_CHOICES:
+        said = raw[:300].decode(errors="replace")
+        raise errors.Refused(f"{host} answered {status}{': ' + said if said else '.'}", body=raw)
 
 
 def _resolve(*, host: str, port: int, may_be_private: bool) -> str:
