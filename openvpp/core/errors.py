@@ -38,7 +38,11 @@ class Forbidden(UnableTo):
 
 
 class Unreachable(Exception):
-    """An outside party did not answer; retry, bounded."""
+    """An outside party did not answer; retry, bounded, and not within the time that it asked for, if it did."""
+
+    def __init__(self, *reasons: object, retry_after_seconds: float | None = None) -> None:
+        super().__init__(*reasons)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Refused(Exception):

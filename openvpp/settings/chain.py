@@ -5,7 +5,16 @@ import datetime
 from openvpp.settings import environment
 
 CHAIN_ID = int(environment.text("CHAIN_ID", "31337"))
+# One address of a node, or several, separated by commas or spaces: the first that is healthy is read from, all are told
+# of transactions.
 CHAIN_RPC_URL = environment.text("CHAIN_RPC_URL", "http://127.0.0.1:8545")
+# How many nodes must agree on a block before it counts; 0 for one of one or two, two of more.
+CHAIN_QUORUM = int(environment.text("CHAIN_QUORUM", "0"))
+# How many blocks behind the others a node may be and still be read from.
+CHAIN_RPC_MOST_BEHIND = int(environment.text("CHAIN_RPC_MOST_BEHIND", "3"))
+# A node that shows nobody a transaction before its block; bundles go to it alone for so long, then to all.
+CHAIN_PRIVATE_RPC_URL = environment.text("CHAIN_PRIVATE_RPC_URL", "")
+CHAIN_PRIVATE_FOR = datetime.timedelta(seconds=int(environment.text("CHAIN_PRIVATE_SECONDS", "45")))
 # Blocks on top of a receipt's block before its effects are booked.
 CHAIN_CONFIRMATIONS = int(environment.text("CHAIN_CONFIRMATIONS", "2"))
 FEE_QUOTE_LIFETIME = datetime.timedelta(seconds=120)

@@ -1,6 +1,7 @@
 """What the relayer asks of a chain, in its own terms."""
 
 import dataclasses
+import datetime
 import functools
 import time
 from collections.abc import Mapping, Sequence
@@ -30,19 +31,20 @@ class Head:
 
 
 def chain_id() -> int:
-    """Return the chain's id.
+    """Return the chain that the nodes are on: ours if one of them is, else another.
 
-    :raises errors.Unreachable: the node does not answer.
+    :raises errors.Unreachable: no node answers.
     """
-    return int(_ask("eth_chainId"), 16)
+    return rpc.node().chain_id()
 
 
 def head() -> Head:
-    """Return the newest block.
+    """Return the newest block that as many nodes as make a quorum have reached.
 
-    :raises errors.Unreachable: the node does not answer.
+    :raises errors.Unreachable: the nodes do not answer.
     """
-    return _head(_ask("eth_getBlockByNumber", "latest", _WITHOUT_TRANSACTIONS))
+    answers = rpc.node().agree([("eth_getBlockByNumber", ("latest", _WITHOUT_TRANSACTIONS))])
+    return min((_head(_expect(answer)) for (answer,) in answers), key=lambda found: found.number)
 
 
 def gas_prices() -> fees.GasPrices:
@@ -131,14 +133,15 @@ def operation_nonce(*, entry_point: bytes, sender: bytes, key: int, block_number
 
 
 def block_hashes(*, numbers: Sequence[int]) -> list[str | None]:
-    """Return the hash of the block at each height, None where there is none.
+    """Return the hash of the block at each height, None where there is none or the nodes of a quorum differ.
 
-    :raises errors.Unreachable: the node does not answer.
+    :raises errors.Unreachable: the nodes do not answer.
     """
-    answers = rpc.node().batch(
-        [("eth_getBlockByNumber", (rpc.quantity(number), _WITHOUT_TRANSACTIONS)) for number in numbers]
-    )
-    return [None if (block := _expect(answer)) is None else str(block["hash"]) for answer in answers]
+    if not numbers:
+        return []
+    calls = [("eth_getBlockByNumber", (rpc.quantity(number), _WITHOUT_TRANSACTIONS)) for number in numbers]
+    found = [[_hash(_expect(answer)) for answer in answers] for answers in rpc.node().agree(calls)]
+    return [hashes[0] if len(set(hashes)) == 1 else None for hashes in zip(*found, strict=True)]
 
 
 def timestamp_of(*, block_number: int) -> int:
@@ -161,6 +164,15 @@ def receipts(*, hashes: Sequence[str]) -> list[Mapping[str, Any] | None]:
     return [_expect(answer) for answer in answers]
 
 
+def have_none(*, hashes: Sequence[str]) -> bool:
+    """Say whether none of the nodes, the slow ones included, has any of these transactions in a block.
+
+    :raises errors.Unreachable: fewer nodes answer than make a quorum.
+    """
+    calls = [("eth_getTransactionReceipt", (each,)) for each in hashes]
+    return all(_expect(answer) is None for answers in rpc.node().everywhere(calls) for answer in answers)
+
+
 def find_execution(*, entry_point: bytes, user_operation_hash: str, from_block: int) -> str | None:
     """Return the hash of the transaction that executed an operation, whoever sent it.
 
@@ -176,14 +188,18 @@ def find_execution(*, entry_point: bytes, user_operation_hash: str, from_block: 
     return str(logs[-1]["transactionHash"]) if logs else None
 
 
-def send(*, raw: bytes) -> None:
-    """Hand a signed transaction to the node; one that it knows already is fine.
+def send(*, raw: bytes, age: datetime.timedelta | None = None) -> None:
+    """Hand a signed transaction to the nodes; one that they know already is fine.
 
-    :raises errors.Unreachable: the node does not answer.
-    :raises rpc.NodeRefused: it does not take it.
+    With an `age` younger than CHAIN_PRIVATE_FOR it goes to the private node alone, where there is one.
+
+    :raises errors.Unreachable: no node answers.
+    :raises rpc.NodeRefused: none takes it.
     """
+    private = rpc.private_node() if age is not None and age < settings.CHAIN_PRIVATE_FOR else None
+    tell = private.call if private is not None else rpc.node().broadcast
     try:
-        rpc.node().call("eth_sendRawTransaction", "0x" + raw.hex())
+        tell("eth_sendRawTransaction", "0x" + raw.hex())
     except rpc.NodeRefused as refusal:
         if not any(phrase in refusal.reason.lower() for phrase in _KNOWN):
             raise
@@ -206,6 +222,10 @@ def feed_price(*, feed: bytes) -> tuple[tokens.Price, int]:
 
 def _head(block: Mapping[str, Any]) -> Head:
     return Head(number=int(block["number"], 16), hash=str(block["hash"]), timestamp=int(block["timestamp"], 16))
+
+
+def _hash(block: Mapping[str, Any] | None) -> str | None:
+    return None if block is None else str(block["hash"])
 
 
 def _ask(method: str, *parameters: object) -> Any:

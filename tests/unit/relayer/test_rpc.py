@@ -66,6 +66,7 @@ def test_revert_data_is_read_in_every_shape_that_nodes_send(data: Any, expected:
         errors.Unreachable("away"),
         errors.Refused("answered 403"),
         {"id": 999_999, "result": "0x1"},
+        ["what"],
         lambda body: {"id": body["id"], "error": {"code": 429, "message": "too many"}},
         lambda body: {"id": body["id"], "error": {"code": -32005, "message": "limit exceeded"}},
     ],
