@@ -2,8 +2,10 @@
 
 import datetime
 import decimal
+import functools
 import hashlib
 import hmac
+import time
 
 from django.conf import settings
 
@@ -97,3 +99,30 @@ def find_operation(*, utility_id: int, chain_id: int, user_operation_hash: objec
     rows = models.UserOperation.objects.of_utility(utility_id).select_related("bundle", "receipt")
     found: models.UserOperation | None = rows.filter(chain_id=chain_id, hash="0x" + hash_.hex()).first()
     return found
+
+
+PAUSED = "The utility takes no new operations just now. Those under way go on."
+
+
+def is_paused(*, utility_id: int) -> bool:
+    """Say whether a utility's new operations are refused; read at most once a second."""
+    return utility_id in _paused(int(time.monotonic()))
+
+
+def check_not_paused(*, utility_id: int) -> None:
+    """Refuse a call that would bring in a new operation of a paused utility.
+
+    :raises codes.RefusedCall: `PAUSED`.
+    """
+    if is_paused(utility_id=utility_id):
+        raise codes.RefusedCall(codes.Code.PAUSED, PAUSED)
+
+
+def forget_pauses() -> None:
+    """Read anew which utilities are paused, without waiting for the second to end."""
+    _paused.cache_clear()
+
+
+@functools.lru_cache(maxsize=2)
+def _paused(_second: int) -> frozenset[int]:
+    return frozenset(models.UtilityPause.objects.filter(resumed_at=None).values_list("utility_id", flat=True))

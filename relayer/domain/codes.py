@@ -15,6 +15,7 @@ class Code(enum.IntEnum):
     INTERNAL = -32_603
     TOO_MANY_REQUESTS = -32_005
     NOT_ALLOWED = -32_001
+    PAUSED = -32_002  # "resource unavailable" of EIP-1474
     REFUSED_BY_ENTRY_POINT = -32_500
     REFUSED_BY_PAYMASTER = -32_501
     FORBIDDEN_OPCODE = -32_502
