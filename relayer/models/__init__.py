@@ -3,6 +3,7 @@
 from relayer.models.bundles import Bundle, BundleTransaction, RelayerKey
 from relayer.models.callers import ApiKey, ApiKeyUsage, Reputation
 from relayer.models.care import Counter, RecentCount, StaffAction, UtilityPause
+from relayer.models.news import OperationNews
 from relayer.models.operations import UserOperation, UserOperationReceipt, UserOperationTransition
 from relayer.models.quotes import FeeQuote, TokenPrice
 from relayer.models.sponsorships import GasBudget, Sponsorship, SponsorshipCursor, SponsorshipPolicy
@@ -15,6 +16,7 @@ __all__ = [
     "Counter",
     "FeeQuote",
     "GasBudget",
+    "OperationNews",
     "RecentCount",
     "RelayerKey",
     "Reputation",

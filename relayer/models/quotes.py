@@ -7,6 +7,7 @@ from django.db.models import F, Q
 
 from customers import models as customer_models
 from openvpp.core import fields
+from relayer.models import sponsorships
 
 
 class FeeQuote(models.Model):
@@ -32,7 +33,13 @@ class FeeQuote(models.Model):
     reason = models.CharField(max_length=200, help_text="Why this party pays.")
     margin_percent = models.PositiveSmallIntegerField(default=0, help_text="What the fee adds to the expected cost.")
     fee_wei = fields.Uint256Field(default=0, help_text="What the fee was worth in the chain's coin when it was quoted.")
-    is_budgeted = models.BooleanField(default=False, help_text="Its cost is reserved from budgets while it holds.")
+    sponsorship = models.OneToOneField(
+        sponsorships.Sponsorship,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="quote",
+        help_text="What is reserved for it, and what it cost.",
+    )
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)

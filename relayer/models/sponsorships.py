@@ -8,7 +8,7 @@ from django.db.models import F, Q
 
 from customers import models as customer_models
 from openvpp.core import fields
-from relayer.models import callers, quotes
+from relayer.models import callers
 
 
 class SponsorshipPolicy(models.Model):
@@ -120,7 +120,6 @@ class Sponsorship(models.Model):
     payer = models.CharField(max_length=10, choices=Payer)
     program = models.UUIDField(null=True)
     reason = models.CharField(max_length=200, help_text="Why this party pays.")
-    quote = models.OneToOneField(quotes.FeeQuote, on_delete=models.PROTECT, null=True, related_name="sponsorship")
     api_key = models.ForeignKey(callers.ApiKey, on_delete=models.PROTECT, null=True, related_name="+")
     sender = fields.AddressField(help_text="The wallet.")
     user_operation_hash = fields.HashField(null=True, unique=True, help_text="The only operation it can pay for.")
