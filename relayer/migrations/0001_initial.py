@@ -14,8 +14,6 @@ import openvpp.core.fields
 class Migration(migrations.Migration):
     initial = True
 
-    initial = True
-
     dependencies = [
         ("custody", "0002_append_only"),
         ("customers", "0001_initial"),
