@@ -6,7 +6,13 @@ from relayer.models.care import Counter, RecentCount, StaffAction, UtilityPause
 from relayer.models.news import OperationNews
 from relayer.models.operations import UserOperation, UserOperationReceipt, UserOperationTransition
 from relayer.models.quotes import FeeQuote, TokenPrice
-from relayer.models.sponsorships import GasBudget, Sponsorship, SponsorshipCursor, SponsorshipPolicy
+from relayer.models.sponsorships import (
+    GasBudget,
+    ProgramWallet,
+    Sponsorship,
+    SponsorshipCursor,
+    SponsorshipPolicy,
+)
 
 __all__ = [
     "ApiKey",
@@ -17,6 +23,7 @@ __all__ = [
     "FeeQuote",
     "GasBudget",
     "OperationNews",
+    "ProgramWallet",
     "RecentCount",
     "RelayerKey",
     "Reputation",

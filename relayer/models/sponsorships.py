@@ -59,6 +59,19 @@ class SponsorshipPolicy(models.Model):
         return self.name
 
 
+class ProgramWallet(models.Model):
+    """A wallet whose owner takes part in a program that pays for gas; kept up to date from above."""
+
+    program = models.UUIDField()
+    wallet = fields.AddressField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["program", "wallet"], name="program_wallet_once")]
+
+    def __str__(self) -> str:
+        return f"{self.wallet} in {self.program}"
+
+
 class GasBudget(models.Model):
     """One period of a policy, for everybody or for one wallet: what is reserved, and what was spent for good.
 
