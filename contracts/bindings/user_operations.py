@@ -16,7 +16,7 @@ _HANDLE_OPS = words.selector("handleOps((address,uint256,bytes,bytes,bytes32,uin
 _GET_NONCE = words.selector("getNonce(address,uint192)")
 _GET_USER_OP_HASH = words.selector("getUserOpHash((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes))")
 _BALANCE_OF = words.selector("balanceOf(address)")
-_EIP7702_MARKER = b"\x77\x02".ljust(words.ADDRESS_BYTES, b"\x00")
+EIP7702_MARKER = b"\x77\x02".ljust(words.ADDRESS_BYTES, b"\x00")
 
 
 class UnableToHashUserOperation(ValueError):
@@ -38,6 +38,12 @@ class UserOperation:
     max_fee_per_gas: int
     paymaster_and_data: bytes = b""
     signature: bytes = b""
+
+    @property
+    def factory(self) -> bytes | None:
+        """Return the contract that makes the sender, if one is to; an EIP-7702 sender is there already."""
+        made_by = self.init_code[: words.ADDRESS_BYTES]
+        return None if made_by in (b"", EIP7702_MARKER) else made_by
 
     @property
     def account_gas_limits(self) -> bytes:
@@ -63,7 +69,7 @@ def hash_user_operation(*, operation: UserOperation, chain_id: int, entry_point:
 
     :raises UnableToHashUserOperation: for EIP-7702 init code, whose hash depends on the sender's delegation on chain.
     """
-    if operation.init_code.ljust(words.ADDRESS_BYTES, b"\x00")[: words.ADDRESS_BYTES] == _EIP7702_MARKER:
+    if operation.init_code.ljust(words.ADDRESS_BYTES, b"\x00")[: words.ADDRESS_BYTES] == EIP7702_MARKER:
         message = "the hash of an operation with EIP-7702 init code depends on the sender's delegation on chain"
         raise UnableToHashUserOperation(message)
     struct_hash = words.keccak(

@@ -3,10 +3,11 @@
 import dataclasses
 import functools
 import pathlib
+import types
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from contracts.bindings import user_operations, words
+from contracts.bindings import delegations, user_operations, words
 from openvpp.core import errors
 from relayer.adapters import rpc
 from relayer.domain import own_accounts, validation_rules
@@ -28,6 +29,10 @@ _BASE_GAS = 150_000
 _INTRINSIC_GAS = 21_000
 _SUCCESS = "0x1"
 _RLP_OF_FIRST = bytes.fromhex("d694")
+
+# Whose code accounts run by the authorisations that go with a bundle (EIP-7702).
+type Delegations = Mapping[bytes, bytes]
+NONE: Delegations = types.MappingProxyType({})
 
 
 class UnableToTrace(Exception):
@@ -51,16 +56,16 @@ class Part:
     revert_data: bytes
 
 
-def try_operation(*, entry_point: bytes, operation: user_operations.UserOperation) -> Tried:
+def try_operation(
+    *, entry_point: bytes, operation: user_operations.UserOperation, delegated: Delegations = NONE
+) -> Tried:
     """Ask in one go what the sender is and whether a bundle of the operation alone would pass.
 
     :raises errors.Unreachable: the node does not answer.
     """
+    call = _bundle(entry_point=entry_point, operation=operation)
     code, word, answer = rpc.node().batch(
-        [
-            *_standing_calls(operation.sender),
-            ("eth_call", (_bundle(entry_point=entry_point, operation=operation), "latest")),
-        ]
+        [*_standing_calls(operation.sender), ("eth_call", (call, "latest", overrides(delegated)))]
     )
     return Tried(
         standing=_standing(code, word),
@@ -77,7 +82,29 @@ def standings(*, addresses: Sequence[bytes]) -> list[own_accounts.Standing]:
     return [_standing(answers[2 * i], answers[2 * i + 1]) for i in range(len(addresses))]
 
 
-def trace_validation(*, entry_point: bytes, operation: user_operations.UserOperation) -> validation_rules.Seen:
+def overrides(delegated: Delegations) -> dict[str, dict[str, str]]:
+    """Return what a call says of accounts that will run another's code by then (EIP-7702)."""
+    return {_text(each): {"code": _text(delegations.designator(code))} for each, code in delegated.items()}
+
+
+def standing_and_nonce(*, addresses: Sequence[bytes]) -> list[tuple[bytes, int]]:
+    """Return each account's code and how many transactions and authorisations of its stand in blocks.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    calls: list[rpc.Call] = []
+    for each in addresses:
+        calls += [("eth_getCode", (_text(each), "latest")), ("eth_getTransactionCount", (_text(each), "latest"))]
+    answers = rpc.node().batch(calls)
+    for answer in answers:
+        if isinstance(answer, rpc.NodeRefused):
+            raise errors.Unreachable(f"The node refused: {answer.reason}")
+    return [(bytes.fromhex(code[2:]), int(nonce, 16)) for code, nonce in zip(answers[::2], answers[1::2], strict=True)]
+
+
+def trace_validation(
+    *, entry_point: bytes, operation: user_operations.UserOperation, delegated: Delegations = NONE
+) -> validation_rules.Seen:
     """Return what the validation of an operation does, step by step, up to where execution begins.
 
     :raises UnableToTrace: the node has no JavaScript tracer.
@@ -85,7 +112,8 @@ def trace_validation(*, entry_point: bytes, operation: user_operations.UserOpera
     """
     call = _bundle(entry_point=entry_point, operation=operation)
     try:
-        return validation_rules.read(rpc.node().call("debug_traceCall", call, "latest", {"tracer": _tracer()}))
+        options = {"tracer": _tracer(), "stateOverrides": overrides(delegated)}
+        return validation_rules.read(rpc.node().call("debug_traceCall", call, "latest", options))
     except (rpc.NodeRefused, ValueError) as error:
         raise UnableToTrace(str(error)) from None
 
@@ -120,7 +148,13 @@ def with_code(*, addresses: Collection[bytes]) -> dict[bytes, own_accounts.Stand
     return {address: standing for address, standing in found if standing.code}
 
 
-def measure(*, entry_point: bytes, operation: user_operations.UserOperation, hash_: bytes) -> dict[str, Part]:
+def measure(
+    *,
+    entry_point: bytes,
+    operation: user_operations.UserOperation,
+    hash_: bytes,
+    delegated: Delegations = NONE,
+) -> dict[str, Part]:
     """Try deployment, account's and paymaster's validation and execution one after another, whatever is signed.
 
     Each part is a call of its own, so that the first access to every slot is paid in full: a little more than in a
@@ -130,10 +164,11 @@ def measure(*, entry_point: bytes, operation: user_operations.UserOperation, has
     """
     packed = words.Tail(user_operations.encode_get_user_op_hash(operation=operation)[36:])
     calls: dict[str, dict[str, str]] = {}
-    if operation.init_code:
-        calls["deployment"] = _call(
-            sender_creator(entry_point=entry_point), operation.init_code[:20], operation.init_code[20:]
-        )
+    made_by, made_with = operation.init_code[:20], operation.init_code[20:]
+    if made_by == user_operations.EIP7702_MARKER:
+        made_by = operation.sender if made_with else b""  # it is there already, and may be told how to begin
+    if made_by:
+        calls["deployment"] = _call(sender_creator(entry_point=entry_point), made_by, made_with)
     calls["validation"] = _call(
         entry_point, operation.sender, _VALIDATE + words.arguments((packed, hash_, words.uint(0)))
     )
@@ -147,7 +182,8 @@ def measure(*, entry_point: bytes, operation: user_operations.UserOperation, has
     if call_data[:4] == _EXECUTE_USER_OP:
         call_data = _EXECUTE_USER_OP + words.arguments((packed, hash_))
     calls["execution"] = _call(entry_point, operation.sender, call_data)
-    asked = {"blockStateCalls": [{"calls": list(calls.values())}], "validation": False}
+    block_calls = {"calls": list(calls.values()), "stateOverrides": overrides(delegated)}
+    asked = {"blockStateCalls": [block_calls], "validation": False}
     try:
         (block,) = rpc.node().call("eth_simulateV1", asked, "latest")
     except rpc.NodeRefused as refusal:

@@ -3,6 +3,8 @@
 import dataclasses
 import enum
 
+from contracts.bindings import delegations
+
 _PAYMASTER_VERIFICATION = 60_000
 _PAYMASTER_POST_OP = 25_000
 _PRE_VERIFICATION = 60_000
@@ -97,10 +99,11 @@ _OVERHEAD = 42_000
 _ZERO_BYTE, _OTHER_BYTE = 4, 16
 
 
-def pre_verification(*, encoded: bytes) -> int:
+def pre_verification(*, encoded: bytes, authorizations: int = 0) -> int:
     """Return the gas of an operation's calldata in a bundle, and of the bundle's work around it.
 
-    `encoded` is the operation as `handleOps` carries it.
+    `encoded` is the operation as `handleOps` carries it; `authorizations` counts those of EIP-7702 that go with it.
     """
     zeros = encoded.count(0)
-    return _OVERHEAD + _ZERO_BYTE * zeros + _OTHER_BYTE * (len(encoded) - zeros)
+    bytes_gas = _ZERO_BYTE * zeros + _OTHER_BYTE * (len(encoded) - zeros)
+    return _OVERHEAD + bytes_gas + delegations.GAS * authorizations

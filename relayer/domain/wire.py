@@ -15,7 +15,7 @@ _CHAIN_BITS, _WORD_BITS = 64, 256
 _PAYMASTER_GAS = ("paymasterVerificationGasLimit", "paymasterPostOpGasLimit")
 _DELEGATED = "0x7702"
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]*")
-_MARKER = b"\x77\x02".ljust(words.ADDRESS_BYTES, b"\x00")
+_MARKER = user_operations.EIP7702_MARKER
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,7 @@
-"""Gas limits for an operation that is not signed yet, found by trying its parts one after another on the node."""
+"""Gas limits for an operation that is not signed yet, found by trying its parts one after another on the node.
+
+An account that will run another's code by an EIP-7702 authorisation is tried as if it did already.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,6 +11,7 @@ from contracts.bindings import reverts, user_operations
 from openvpp.core import db
 from relayer.adapters import simulation
 from relayer.domain import codes, gas, wire
+from relayer.usecases import check_authorization
 
 # What is added to what was measured, in hundredths; and what the 64th that calls keep back, and checks beside, take.
 _MARGIN_PERCENT = 15
@@ -34,12 +38,13 @@ def estimate(*, chain_id: int, received: wire.Received) -> dict[str, str]:
     tried = operation
     if operation.paymaster_and_data[:20] == deployment.paymaster:
         tried = dataclasses.replace(operation, paymaster_and_data=b"")  # its own gas is known
-    parts = simulation.measure(entry_point=deployment.entry_point, operation=tried, hash_=hash_)
+    delegated = check_authorization.find_due(received=received, chain_id=chain_id)
+    parts = simulation.measure(entry_point=deployment.entry_point, operation=tried, hash_=hash_, delegated=delegated)
     _check(parts)
     verification = sum(parts[name].gas for name in ("deployment", "validation") if name in parts)
     encoded = user_operations.encode_get_user_op_hash(operation=operation)[36:]
     found = {
-        "preVerificationGas": gas.pre_verification(encoded=encoded) + 2_000,
+        "preVerificationGas": gas.pre_verification(encoded=encoded, authorizations=len(delegated)) + 2_000,
         "verificationGasLimit": _with_margin(verification + _OF_ENTRY_POINT),
         "callGasLimit": _with_margin(parts["execution"].gas),
     }

@@ -31,13 +31,18 @@ class Verdict:
 
 
 @db.durable
-def validate(*, operation: user_operations.UserOperation, deployment: deployments.Deployment) -> Verdict:
-    """Return how the operation is safe.
+def validate(
+    *,
+    operation: user_operations.UserOperation,
+    deployment: deployments.Deployment,
+    delegated: simulation.Delegations = simulation.NONE,
+) -> Verdict:
+    """Return how the operation is safe, with the sender running another's code where its authorisation says so.
 
     :raises codes.RefusedCall: the EntryPoint refuses it, or it breaks a rule.
     :raises errors.Unreachable: the node does not answer.
     """
-    tried = simulation.try_operation(entry_point=deployment.entry_point, operation=operation)
+    tried = simulation.try_operation(entry_point=deployment.entry_point, operation=operation, delegated=delegated)
     if tried.refusal is not None:
         raise refused(tried.refusal)
     is_known = own_accounts.is_known(
@@ -51,7 +56,7 @@ def validate(*, operation: user_operations.UserOperation, deployment: deployment
         return Verdict(validation=_Validation.FAST, marks=mark)
     if not settings.RELAYER_TRACES:
         return Verdict(validation=_Validation.SIMULATED, marks=mark)
-    return _trace(operation=operation, deployment=deployment)
+    return _trace(operation=operation, deployment=deployment, delegated=delegated)
 
 
 def refused(refusal: rpc.NodeRefused) -> codes.RefusedCall:
@@ -64,15 +69,20 @@ def refused(refusal: rpc.NodeRefused) -> codes.RefusedCall:
     return codes.RefusedCall(codes.of_entry_point(said), reason)
 
 
-def _trace(*, operation: user_operations.UserOperation, deployment: deployments.Deployment) -> Verdict:
+def _trace(
+    *,
+    operation: user_operations.UserOperation,
+    deployment: deployments.Deployment,
+    delegated: simulation.Delegations,
+) -> Verdict:
     entry_point = deployment.entry_point
     try:
-        seen = simulation.trace_validation(entry_point=entry_point, operation=operation)
+        seen = simulation.trace_validation(entry_point=entry_point, operation=operation, delegated=delegated)
     except simulation.UnableToTrace as error:
         raise codes.RefusedCall(
             codes.Code.FORBIDDEN_OPCODE, f"The node cannot trace, so only known accounts are taken: {error}"
         ) from None
-    factory, paid_by = operation.init_code[:20] or None, operation.paymaster_and_data[:20] or None
+    factory, paid_by = operation.factory, operation.paymaster_and_data[:20] or None
     taking_part = [each for each in (operation.sender, factory, paid_by) if each]
     at_stake = simulation.stakes(entry_point=entry_point, addresses=taking_part)
     known = {deployment.account_factory, deployment.paymaster}
@@ -89,7 +99,7 @@ def _trace(*, operation: user_operations.UserOperation, deployment: deployments.
             or (stake_wei >= settings.RELAYER_LEAST_STAKE_WEI and delay_s >= settings.RELAYER_LEAST_DELAY_S)
         ),
     )
-    standings = simulation.with_code(addresses=seen.addresses() | {operation.sender})
+    standings = simulation.with_code(addresses=seen.addresses() | {operation.sender} | set(delegated.values()))
     found = validation_rules.violations(seen=seen, entities=entities, with_code=standings.keys())
     if found:
         code = codes.Code.STAKE_TOO_LOW if found[0].needs_stake else codes.Code.FORBIDDEN_OPCODE
