@@ -107,7 +107,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         prog="python -m contracts.deploy", description="Put the contracts on a chain and record where they stand."
     )
     variable = os.environ.get
-    parser.add_argument("--rpc-url", default=variable("CHAIN_RPC_URL"), help="the node; default $CHAIN_RPC_URL")
+    first = next(iter(variable("CHAIN_RPC_URL", "").replace(",", " ").split()), None)
+    parser.add_argument("--rpc-url", default=first, help="the node; default the first of $CHAIN_RPC_URL")
     parser.add_argument(
         "--deployer-key-file",
         type=pathlib.Path,

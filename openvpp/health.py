@@ -12,7 +12,7 @@ from django.db.migrations import executor
 from django.views.decorators import cache
 from django.views.decorators import http as http_decorators
 
-from openvpp.core import errors
+from openvpp.core import errors, nodes
 from openvpp.core import http as outbound
 
 logger = logging.getLogger(__name__)
@@ -94,9 +94,7 @@ def _redis() -> None:
 
 
 def _chain() -> None:
-    client = outbound.Client(base_url=settings.CHAIN_RPC_URL, timeout=ANSWER_SECONDS)
-    answer = client.post(path="", body={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []})
-    chain_id = int(answer["result"], 16)
+    chain_id = nodes.node().chain_id()
     if chain_id != settings.CHAIN_ID:
         raise NotReady(f"answers for chain {chain_id}, not {settings.CHAIN_ID}")
 

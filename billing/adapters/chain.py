@@ -1,14 +1,13 @@
 """Reads the treasury's side of the chain over JSON-RPC: transfers that came in, and what is there."""
 
 import dataclasses
-import functools
 from typing import Any
 
 from django.conf import settings
 
 from contracts import deployments
 from contracts.bindings import events, tokens, words
-from openvpp.core import errors, http
+from openvpp.core import errors, nodes
 
 BLOCKS_PER_READ = 10_000
 _TRANSFER_TOPIC = "0x" + words.keccak(b"Transfer(address,address,uint256)").hex()
@@ -84,13 +83,7 @@ def _read(log: dict[str, Any]) -> TransferLog:
 def _ask(*, chain_id: int, method: str, parameters: list[Any]) -> Any:
     if chain_id != settings.CHAIN_ID:
         raise errors.Unreachable(f"No node of chain {chain_id} is configured.")
-    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
-    answer = _client(settings.CHAIN_RPC_URL).post(path="", body=body)
-    if not isinstance(answer, dict) or "result" not in answer:
-        raise errors.Unreachable(f"The node refused {method}.")
-    return answer["result"]
-
-
-@functools.lru_cache(maxsize=4)
-def _client(url: str) -> http.Client:
-    return http.Client(base_url=url)
+    try:
+        return nodes.node().call(method, *parameters)
+    except nodes.NodeRefused:
+        raise errors.Unreachable(f"The node refused {method}.") from None

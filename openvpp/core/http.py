@@ -17,6 +17,7 @@ from openvpp.core import errors
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 8 * 1024 * 1024
 MOST_KEPT_OPEN = 32
+_PATIENCE_SECONDS = 1.0
 
 
 class Client:
@@ -165,7 +166,7 @@ def _exchange(
 ) -> tuple[int, bytes]:
     """Return an answer's status and body; with `most` of 0 its body is not read.
 
-    :raises errors.Unreachable: no connection, a time-out, or a body of more than `most` bytes.
+    :raises errors.Unreachable: no connection, a time-out, a body of more than `most` bytes, or too many requests.
     """
     try:
         answer = pool.urlopen(
@@ -179,11 +180,19 @@ def _exchange(
         raise errors.Unreachable(f"{host}: {type(error).__name__}") from error
     if len(raw) > most:
         raise errors.Unreachable(f"{host} sent more than {most} bytes.")
+    if answer.status == http.HTTPStatus.TOO_MANY_REQUESTS:
+        patience = _seconds(answer.headers.get("Retry-After", ""))
+        raise errors.Unreachable(f"{host} answered {answer.status}.", retry_after_seconds=patience)
     return answer.status, raw
 
 
+def _seconds(retry_after: str) -> float:
+    """Return for how long to wait: what was asked for in seconds, else a little."""
+    return float(retry_after) if retry_after.isdecimal() else _PATIENCE_SECONDS
+
+
 def _require_success(*, status: int, host: str, raw: bytes = b"") -> None:
-    if status == http.HTTPStatus.TOO_MANY_REQUESTS or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         raise errors.Unreachable(f"{host} answered {status}.")
     if not http.HTTPStatus.OK <= status < http.HTTPStatus.MULTIPLE_CHOICES:
         said = raw[:300].decode(errors="replace")

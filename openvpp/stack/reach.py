@@ -58,11 +58,12 @@ def chain_id(url: str) -> int:
 
 
 def call(url: str, method: str, *params: object) -> object:
-    """The result of one JSON-RPC call.
+    """The result of one JSON-RPC call; of several addresses, the first is asked.
 
     :raises OSError: no answer.
     :raises ValueError: an answer that is not a result.
     """
+    url = url.replace(",", " ").split()[0]
     if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
         raise ValueError("an http:// or https:// address is needed")
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()

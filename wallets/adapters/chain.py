@@ -1,7 +1,6 @@
 """Reads the chain over JSON-RPC: whether an account is deployed, its nonce, its balances, its sessions."""
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from django.conf import settings
 
 from contracts import deployments
 from contracts.bindings import accounts, control, events, tokens, user_operations, words
-from openvpp.core import errors, http
+from openvpp.core import errors, nodes
 
 _TRANSFER = events.topic_of("Transfer(address,address,uint256)")
 
@@ -210,11 +209,10 @@ def _control_changed(log: dict[str, Any]) -> ControlChanged | None:
 def _ask_any(*, chain_id: int, method: str, parameters: list[Any]) -> Any:
     if chain_id != settings.CHAIN_ID:
         raise errors.Unreachable(f"No node of chain {chain_id} is configured.")
-    request = {"jsonrpc": "2.0", "id": 0, "method": method, "params": parameters}
-    answer = _client(settings.CHAIN_RPC_URL).post(path="", body=request)
-    if not isinstance(answer, dict) or "result" not in answer:
-        raise errors.Unreachable(f"The node refused {method}.")
-    return answer["result"]
+    try:
+        return nodes.node().call(method, *parameters)
+    except nodes.NodeRefused:
+        raise errors.Unreachable(f"The node refused {method}.") from None
 
 
 def _call(*, to: bytes, data: bytes) -> tuple[str, list[Any]]:
@@ -224,21 +222,9 @@ def _call(*, to: bytes, data: bytes) -> tuple[str, list[Any]]:
 def _ask(*, chain_id: int, calls: Sequence[tuple[str, list[Any]]]) -> list[str]:
     if chain_id != settings.CHAIN_ID:
         raise errors.Unreachable(f"No node of chain {chain_id} is configured.")
-    batch = [
-        {"jsonrpc": "2.0", "id": index, "method": method, "params": params}
-        for index, (method, params) in enumerate(calls)
-    ]
-    answers = _client(settings.CHAIN_RPC_URL).post(path="", body=batch)
-    by_id = {answer.get("id"): answer for answer in answers} if isinstance(answers, list) else {}
     results: list[str] = []
-    for request in batch:
-        answer = by_id.get(request["id"], {})
-        if not isinstance(answer.get("result"), str):
-            raise errors.Unreachable(f"The node refused {request['method']}: {answer.get('error')}")
-        results.append(answer["result"])
+    for (method, _), answer in zip(calls, nodes.node().batch(calls), strict=True):
+        if not isinstance(answer, str):
+            raise errors.Unreachable(f"The node refused {method}: {answer}")
+        results.append(answer)
     return results
-
-
-@functools.lru_cache(maxsize=4)
-def _client(url: str) -> http.Client:
-    return http.Client(base_url=url)
