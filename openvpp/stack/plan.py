@@ -65,6 +65,7 @@ class Plan:
                 *["--schedule", str(self.paths.var / "beat-schedule")],
             ],
             "relay": [*manage, "relay"],
+            "tell": [*manage, "tell"],
         }
         for name, command in commands.items():
             environment = {**self.environment, **self.signer} if name == "signer" else self.environment

@@ -2,7 +2,7 @@
 
 from relayer.models.bundles import Bundle, BundleTransaction, RelayerKey
 from relayer.models.callers import ApiKey, ApiKeyUsage, Reputation
-from relayer.models.care import Counter, RecentCount, StaffAction, UtilityPause
+from relayer.models.care import Balance, Counter, RecentCount, StaffAction, UtilityPause
 from relayer.models.news import OperationNews
 from relayer.models.operations import UserOperation, UserOperationReceipt, UserOperationTransition
 from relayer.models.quotes import FeeQuote, TokenPrice
@@ -17,6 +17,7 @@ from relayer.models.sponsorships import (
 __all__ = [
     "ApiKey",
     "ApiKeyUsage",
+    "Balance",
     "Bundle",
     "BundleTransaction",
     "Counter",

@@ -1,59 +1,76 @@
-"""One step of an operation: its state, its history, and word of it to whoever asked for the operation."""
+"""One step of operations: their state, their history, and news of it for whoever asked for them (`tell_changes`).
+
+A statement carries all that go the same step together. News is a row written with the step: it is heard exactly once,
+whenever its taker is there to hear it, and a taker that fails holds no bundle up.
+"""
 
 import datetime
-import logging
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import connection
-from django.db.models import functions
 
-from openvpp.core import db, upcalls
+from openvpp.core import db
 from relayer import models
 
-logger = logging.getLogger(__name__)
-
-CHANGED = "user_operation.changed"
 _MAX_DETAIL = 500
-_SETTLE = """
-WITH settled AS (
+_WRITE_DOWN = """
+, told AS (
+    INSERT INTO relayer_operationnews (user_operation_id, state, detail, made_at, attempts)
+    SELECT hash, state, left(detail, 500), %(now)s, 0 FROM moved WHERE api_key_id IS NULL
+)
+INSERT INTO relayer_useroperationtransition (user_operation_id, state, detail, made_at)
+SELECT hash, state, left(detail, 500), %(now)s FROM moved
+"""
+_MOVE = f"""
+WITH moved AS (
+    UPDATE relayer_useroperation SET
+        state = %(state)s, bundle_id = %(bundle)s, broadcast_at = coalesce(broadcast_at, %(now)s),
+        leased_by = '', leased_until = NULL
+    WHERE hash = ANY(%(hashes)s)
+    RETURNING hash, state, %(detail)s::text AS detail, api_key_id
+) {_WRITE_DOWN}
+"""  # noqa: S608 - no value stands in it
+_SETTLE = f"""
+WITH moved AS (
     UPDATE relayer_useroperation AS operation SET
         state = CASE WHEN receipt.has_succeeded THEN 'succeeded' ELSE 'failed' END,
         failure = CASE WHEN receipt.has_succeeded THEN '' ELSE receipt.reason END,
         gas_cost_wei = receipt.gas_cost_wei, settled_at = %(now)s, leased_by = '', leased_until = NULL
     FROM relayer_useroperationreceipt AS receipt
     WHERE receipt.user_operation_id = operation.hash AND operation.bundle_id = %(bundle)s
-      AND operation.state = 'mined' AND operation.api_key_id IS NOT NULL
-    RETURNING operation.hash, operation.state, receipt.reason
-)
-INSERT INTO relayer_useroperationtransition (user_operation_id, state, detail, made_at)
-SELECT hash, state, reason, %(now)s FROM settled
-"""
+      AND operation.state = 'mined'
+    RETURNING operation.hash, operation.state, receipt.reason AS detail, operation.api_key_id
+) {_WRITE_DOWN}
+"""  # noqa: S608 - no value stands in it
+_FAIL = f"""
+WITH moved AS (
+    UPDATE relayer_useroperation SET
+        state = 'failed', failure = left(%(detail)s, 500), settled_at = %(now)s, bundle_id = NULL,
+        leased_by = '', leased_until = NULL
+    WHERE hash = %(hash)s AND state = %(state)s AND leased_by = %(leased_by)s
+    RETURNING hash, state, failure AS detail, api_key_id
+) {_WRITE_DOWN}
+"""  # noqa: S608 - no value stands in it
 
 
 @db.transaction_required
-def settle(*, operation: models.UserOperation, state: str, detail: str, now: datetime.datetime) -> None:
-    """Write a final state; whatever the one who asked does with it stands or falls with this transaction."""
-    operation.state = state
-    operation.failure = detail[:_MAX_DETAIL] if state == models.UserOperation.State.FAILED else ""
-    operation.settled_at = now
-    operation.leased_by, operation.leased_until = "", None
-    operation.save(
-        update_fields=["state", "failure", "settled_at", "leased_by", "leased_until", "gas_cost_wei", "bundle"]
-    )
-    _transition(operation=operation, detail=detail, now=now).save()
-    if operation.api_key_id is None:
-        _tell(operation=operation, detail=detail, now=now)
+def settle(*, bundle_id: int, now: datetime.datetime) -> int:
+    """Write the final states of a bundle's operations that stand in a block; return how many there were."""
+    return _run(_SETTLE, {"bundle": bundle_id, "now": now})
 
 
 @db.transaction_required
-def settle_together(*, bundle_id: int, now: datetime.datetime) -> int:
-    """Write the final states of a bundle's operations that came in from outside, in one statement; return how many.
-
-    Their applications ask for the receipt; nobody here waits for word of them.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(_SETTLE, {"bundle": bundle_id, "now": now})
-        return int(cursor.rowcount)
+def fail(*, operation: models.UserOperation, reason: str, now: datetime.datetime) -> bool:
+    """End an operation that never lands, unless it has gone on since it was read; say whether it ended."""
+    asked = {
+        "hash": bytes.fromhex(str(operation.hash)[2:]),
+        "state": str(operation.state),
+        "leased_by": operation.leased_by,
+        "detail": reason,
+        "now": now,
+    }
+    return _run(_FAIL, asked) == 1
 
 
 @db.transaction_required
@@ -65,58 +82,20 @@ def move(
     detail: str,
     now: datetime.datetime,
 ) -> None:
-    """Write a state on the way for operations that go there together.
-
-    The ones who asked are told; if that fails for an operation, it goes its way all the same.
-    """
+    """Write a state on the way for operations that go there together."""
     if not operations:
         return
-    for operation in operations:
-        operation.state = state
-    models.UserOperation.objects.filter(hash__in=[operation.hash for operation in operations]).update(
-        state=state,
-        bundle=bundle,
-        broadcast_at=functions.Coalesce("broadcast_at", now),
-        leased_by="",
-        leased_until=None,
-    )
-    models.UserOperationTransition.objects.bulk_create(
-        _transition(operation=each, detail=detail, now=now) for each in operations
-    )
-    ours = [operation for operation in operations if operation.api_key_id is None]
-    if not ours:
-        return
-    try:
-        with db.savepoint():
-            for operation in ours:
-                _tell(operation=operation, detail=detail, now=now)
-    except Exception:
-        logger.exception("not everybody took word of %s operations: %s; each is told alone", len(ours), state)
-        for operation in ours:
-            _tell_alone(operation=operation, detail=detail, now=now)
+    asked = {
+        "hashes": [bytes.fromhex(str(operation.hash)[2:]) for operation in operations],
+        "state": state.value,
+        "bundle": None if bundle is None else bundle.pk,
+        "detail": detail[:_MAX_DETAIL],
+        "now": now,
+    }
+    _run(_MOVE, asked)
 
 
-def _transition(
-    *, operation: models.UserOperation, detail: str, now: datetime.datetime
-) -> models.UserOperationTransition:
-    return models.UserOperationTransition(
-        user_operation=operation, state=operation.state, detail=detail[:_MAX_DETAIL], made_at=now
-    )
-
-
-def _tell_alone(*, operation: models.UserOperation, detail: str, now: datetime.datetime) -> None:
-    try:
-        with db.savepoint():
-            _tell(operation=operation, detail=detail, now=now)
-    except Exception:
-        logger.exception("nobody took word of %s: %s", operation.hash, operation.state)
-
-
-def _tell(*, operation: models.UserOperation, detail: str, now: datetime.datetime) -> None:
-    upcalls.call(
-        event=CHANGED,
-        user_operation_hash=str(operation.hash),
-        state=str(operation.state),
-        detail=detail[:_MAX_DETAIL],
-        now=now,
-    )
+def _run(statement: str, asked: dict[str, Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, asked)
+        return int(cursor.rowcount)

@@ -23,7 +23,6 @@ _RECEIPT_FIELDS = [
     "gas_cost_wei",
     "logs",
 ]
-SETTLE_AGAIN_AFTER = datetime.timedelta(seconds=5)
 _UNSETTLED = (
     models.UserOperation.State.QUEUED,
     models.UserOperation.State.BUNDLED,
@@ -83,35 +82,15 @@ def record_lost(*, bundle_id: int, now: datetime.datetime) -> None:
     _step_back(rows=_members(bundle), bundle=None, detail=detail, now=now)
 
 
-@db.durable
-def settle(*, bundle_id: int, now: datetime.datetime) -> None:
-    """Make a bundle final: what came in from outside together, each operation of ours in a transaction of its own.
-
-    An operation whose taker fails is tried again later and holds nobody else up.
-    """
-    with db.transaction():
-        change_state.settle_together(bundle_id=bundle_id, now=now)
-    waiting = models.UserOperation.objects.filter(bundle_id=bundle_id, state=models.UserOperation.State.MINED)
-    for hash_ in waiting.exclude(leased_until__gt=now).values_list("hash", flat=True):
-        try:
-            _settle(operation_hash=hash_, bundle_id=bundle_id, now=now)
-        except Exception:
-            logger.exception("operation %s could not be settled; it is tried again", hash_)
-            waiting.filter(hash=hash_).update(leased_until=now + SETTLE_AGAIN_AFTER)
-    if not waiting.exists():
-        models.Bundle.objects.filter(pk=bundle_id, state=models.Bundle.State.MINED).update(
-            state=models.Bundle.State.FINAL
-        )
-
-
 @db.transaction
-def _settle(*, operation_hash: str, bundle_id: int, now: datetime.datetime) -> None:
-    row = models.UserOperation.objects.select_for_update().get(hash=operation_hash)
-    if row.state != models.UserOperation.State.MINED or row.bundle_id != bundle_id:
+def settle(*, bundle_id: int, now: datetime.datetime) -> None:
+    """Make a bundle and its operations final, in one go."""
+    bundle = models.Bundle.objects.select_for_update().only("state").get(pk=bundle_id)
+    if bundle.state != models.Bundle.State.MINED:
         return
-    state = models.UserOperation.State.SUCCEEDED if row.receipt.has_succeeded else models.UserOperation.State.FAILED
-    row.gas_cost_wei = row.receipt.gas_cost_wei
-    change_state.settle(operation=row, state=state, detail=row.receipt.reason, now=now)
+    change_state.settle(bundle_id=bundle_id, now=now)
+    bundle.state = models.Bundle.State.FINAL
+    bundle.save(update_fields=["state"])
 
 
 def _write(*, bundle: models.Bundle, receipt: receipts.BundleReceipt, now: datetime.datetime) -> None:

@@ -112,11 +112,7 @@ def _adopt(*, operation: models.UserOperation, now: datetime.datetime) -> bool:
 
 @db.transaction
 def _fail(*, operation: models.UserOperation, reason: str, now: datetime.datetime) -> None:
-    row = models.UserOperation.objects.select_for_update().get(hash=operation.hash)
-    if (row.state, row.leased_by) != (operation.state, operation.leased_by):
-        return
-    row.bundle = None
-    change_state.settle(operation=row, state=models.UserOperation.State.FAILED, detail=reason, now=now)
+    change_state.fail(operation=operation, reason=reason, now=now)
 
 
 @db.transaction

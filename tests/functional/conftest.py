@@ -19,7 +19,7 @@ from customers import operations as customer_operations
 from openvpp.core import clock, db
 from relayer import models as relayer_models
 from relayer.adapters import deployer, rpc
-from relayer.usecases import hold_keys, provision_chain, refresh_prices, send_bundle, watch_bundles
+from relayer.usecases import hold_keys, provision_chain, refresh_prices, send_bundle, tell_changes, watch_bundles
 from tests import chain_fixture
 from tests.factories import customers, wallets
 from tests.integration.oauth import flow
@@ -146,6 +146,7 @@ class Town:
         for key in keys:
             while send_bundle.send_bundle(key=key, holder="relay-1", now=now):
                 continue
+        tell_changes.tell_changes(now=now)
 
     def finish(self) -> None:
         """Turn and mine until what is queued now is final, and look once more."""

@@ -40,6 +40,7 @@ MOMENTS = ("queued", "submitted", "mined", "succeeded")
 EVERY_TIME = {
     ("relay", "submitted"),
     ("relay", "mined"),
+    ("tell", "mined"),
     ("worker", "reserved"),
 }
 BOOKS = (
@@ -175,7 +176,7 @@ def payer(stack: stack_fixture.Stack) -> Payer:
     ("victim", "moment"),
     [
         pytest.param(victim, moment, marks=[] if (victim, moment) in EVERY_TIME else [pytest.mark.drill])
-        for victim in ("relay", "worker", "web", "signer")
+        for victim in ("relay", "tell", "worker", "web", "signer")
         for moment in ("reserved", "queued", "submitted", "mined")
     ],
 )
@@ -206,13 +207,13 @@ def test_everything_killed_at_once_pays_once(payer: Payer) -> None:
     before = payer.treasury_units()
     bill = payer.bill()
     payment = patiently(payer.start(bill, key=str(uuid.uuid4())))
-    for victim in ("relay", "worker", "signer", "web"):
+    for victim in ("relay", "tell", "worker", "signer", "web"):
         payer.kill(victim)
     assert_paid_once(payer, bill=bill, payment=payment, before=before)
 
 
 @pytest.mark.drill
-@pytest.mark.parametrize("victims", [(), ("worker", "relay", "signer", "web")], ids=["nothing killed", "all killed"])
+@pytest.mark.parametrize("victims", [(), ("worker", "relay", "tell", "signer", "web")], ids=["nothing killed", "all killed"])
 @pytest.mark.parametrize("keeper", ["server", "phone"])
 def test_a_revoked_key_leaves_the_chain_within_three_blocks_or_after_kills(
     payer: Payer, keeper: str, victims: tuple[str, ...], record_property: Callable[[str, object], None]
@@ -293,7 +294,7 @@ def test_afterwards_no_secret_stands_in_the_database_redis_a_log_or_a_core(payer
     # which has them, writes no core, and nobody else may read its memory.
     never = private_keys | {name: files[name] for name in ("key-encryption-key", "deployer-key")}
     pids = payer.stack.pids()
-    for process in ("web", "worker", "relay"):
+    for process in ("web", "worker", "relay", "tell"):
         memory = remains.read_memory(pids[process])
         assert b"openvpp" in memory
         assert [f"{name} in {process}" for name, secret in never.items() if remains.holds(memory, secret)] == []

@@ -15,7 +15,7 @@ from tests.stack_fixture import stack
 __all__ = ["stack"]
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
-PROCESSES = ("provider", "signer", "web", "worker", "beat", "relay")
+PROCESSES = ("provider", "signer", "web", "worker", "beat", "relay", "tell")
 COMES_BACK_WITHIN_S = 120
 
 

@@ -18,7 +18,7 @@ from openvpp.core import clock, db
 from relayer import models, operations
 from relayer.adapters import deployer, rpc
 from relayer.domain import gas
-from relayer.usecases import hold_keys, provision_chain, refresh_prices, send_bundle, watch_bundles
+from relayer.usecases import hold_keys, provision_chain, refresh_prices, send_bundle, tell_changes, watch_bundles
 from tests import chain_fixture, custody_fixture
 
 TREASURY = bytes.fromhex("7e" * 20)
@@ -196,6 +196,7 @@ class Relayer:
         for key in keys:
             while send_bundle.send_bundle(key=key, holder=holder, now=now):
                 continue
+        tell_changes.tell_changes(now=now)
 
     def mine(self, blocks: int = 1) -> None:
         self.chain.rpc("anvil_mine", hex(blocks))

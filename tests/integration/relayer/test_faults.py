@@ -267,22 +267,28 @@ def test_a_taker_that_fails_holds_nobody_else_up(relayer: Relayer, settings: Any
     }
     FAILING.add(str(first.hash))
     relayer.finish()
-    first.refresh_from_db()
-    second.refresh_from_db()
-    assert (first.state, second.state) == (State.MINED, State.SUCCEEDED)
-    assert models.Bundle.objects.get().state == models.Bundle.State.MINED
-    FAILING.clear()
-    relayer.turn(later=datetime.timedelta(seconds=6))
     assert_paid_once(relayer, first, second)
+    assert TAKEN[str(second.hash)] == ["bundled", "mined", "succeeded"]
+    assert str(first.hash) not in TAKEN
+    assert list(models.OperationNews.objects.values_list("user_operation", "state")) == [(first.hash, "succeeded")]
+    FAILING.clear()
+    relayer.turn(later=datetime.timedelta(seconds=1))
+    assert str(first.hash) not in TAKEN
+    relayer.turn(later=datetime.timedelta(seconds=6))
+    relayer.turn(later=datetime.timedelta(seconds=12))
+    assert TAKEN[str(first.hash)] == ["succeeded"]
+    assert not models.OperationNews.objects.exists()
 
 
 FAILING: set[str] = set()
+TAKEN: dict[str, list[str]] = {}
 
 
-def fail_for_one(*, user_operation_hash: str, **kwargs: object) -> None:
+def fail_for_one(*, user_operation_hash: str, state: str, **kwargs: object) -> None:
     """A taker with a mistake in it."""
     if user_operation_hash in FAILING:
         raise ZeroDivisionError
+    TAKEN.setdefault(user_operation_hash, []).append(state)
 
 
 def _kill(*args: object, **kwargs: object) -> None:
