@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from customers import models as customer_models
+from openvpp.core import fields
 from relayer.models import bundles, operations
 
 
@@ -97,3 +98,26 @@ class RecentCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.label} at {self.minute}: {self.count}"
+
+
+class Balance(models.Model):
+    """What the relayer lives on, as it was last read of the chain."""
+
+    class Kind(models.TextChoices):
+        KEY = "key", "Coin of a relayer key"
+        DEPOSIT = "deposit", "Deposit at the EntryPoint"
+        BUDGET = "budget", "Left of a utility's budget"
+
+    chain_id = models.PositiveBigIntegerField()
+    kind = models.CharField(max_length=10, choices=Kind)
+    name = models.CharField(max_length=60, help_text="Address of the key, name of the paymaster, slug of the utility.")
+    wei = fields.Uint256Field()
+    limit_wei = fields.Uint256Field(null=True, help_text="Most of it that may be spent in a UTC day.")
+    spent_wei = fields.Uint256Field(null=True, help_text="Of that, spent today.")
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["chain_id", "kind", "name"], name="balance_once_per_name")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.wei} wei"
