@@ -54,7 +54,7 @@ INSTALLED_APPS = [
 
 # What relay, bundler and signer load: a third of the memory. Whoever stands above hears of their work from rows.
 if environment.text("OPENVPP_IS_LEAN", ""):
-    INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "openvpp.core"]
+    INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "openvpp.core"]
     INSTALLED_APPS += ["customers", "controls", "custody", "relayer"]
 
 MIDDLEWARE = [
