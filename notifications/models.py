@@ -32,6 +32,7 @@ class Notice(models.Model):
         WALLET_FROZEN = "wallet.frozen", "Wallet frozen"
         WALLET_CONTROL = "wallet.control", "Who controls the wallet"
         ACCOUNT_CLOSING = "account.closing", "Account is closed"
+        GAS = "gas.alarm", "Gas budgets and prices"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notices")
     utility = models.ForeignKey("customers.Utility", on_delete=models.PROTECT, related_name="+")

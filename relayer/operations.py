@@ -2,7 +2,8 @@
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -14,8 +15,8 @@ from custody import queries as custody_queries
 from customers import models as customer_models
 from openvpp.core import db, errors
 from relayer import models, queries
-from relayer.adapters import chain
-from relayer.domain import fees, gas
+from relayer.adapters import budgets, chain
+from relayer.domain import fees, gas, sponsoring
 
 _MODES = {
     models.FeeQuote.Mode.OVPP: paymaster.FeeMode.OVPP,
@@ -42,24 +43,37 @@ def make_quote(
     limits: gas.GasLimits,
     reason: str,
     now: datetime.datetime,
+    methods: tuple[str, ...] = (),
 ) -> models.FeeQuote:
     """Lock the network fee of one wish for FEE_QUOTE_LIFETIME.
 
     The fee is the expected gas at the expected price with FEE_MARGIN_PERCENT on top, in base units of `fee_token`,
-    rounded up; nothing when the utility absorbs it.
+    rounded up; nothing when the utility absorbs it. Then what the wish, which calls `methods`, may cost at most is
+    reserved from the budgets of whoever pays, for as long as the quote holds.
 
     :raises UnableToQuoteFee: `price_unknown` or `price_stale`.
+    :raises UnableToFindPayer: it was to be absorbed, and nobody pays for it.
     :raises errors.Unreachable: the chain does not answer.
     """
     prices = chain.gas_prices()
-    units = 0
-    if mode != models.FeeQuote.Mode.UTILITY:
+    fee = fees.Fee(units=0, wei=0)
+    most_wei, expires_at = limits.total * prices.max_fee_per_gas_wei, now + settings.FEE_QUOTE_LIFETIME
+    sponsorship_id: uuid.UUID | None = None
+    if mode == models.FeeQuote.Mode.UTILITY:
+        claim = budgets.Claim(
+            utility_id=utility_id,
+            chain_id=chain_id,
+            request=sponsoring.Request(wallet=sender, methods=methods),
+            most_wei=most_wei,
+            valid_until=expires_at,
+        )
+        payer = find_payer(claim=claim, utility_pays=True, now=now)
+        sponsorship_id, reason = payer.sponsorship_id, payer.reason or reason
+    else:
         if fee_token is None:
             raise UnableToQuoteFee("A fee that the customer pays needs a token.", code="no_fee_token")
         second = gas.SECOND_TRANSFER if mode == models.FeeQuote.Mode.OVPP else 0
-        units = _fee_units(
-            chain_id=chain_id, token=fee_token, gas_units=limits.expected + second, prices=prices, now=now
-        )
+        fee = _fee(chain_id=chain_id, token=fee_token, gas_units=limits.expected + second, prices=prices, now=now)
     return models.FeeQuote.objects.create(
         chain_id=chain_id,
         utility_id=utility_id,
@@ -67,15 +81,98 @@ def make_quote(
         intent=dict(intent),
         mode=mode,
         fee_token=None if mode == models.FeeQuote.Mode.UTILITY or fee_token is None else fee_token.address,
-        fee_units=units,
+        fee_units=fee.units,
+        fee_wei=fee.wei,
+        margin_percent=0 if mode == models.FeeQuote.Mode.UTILITY else settings.FEE_MARGIN_PERCENT,
+        sponsorship_id=sponsorship_id,
         gas_limit=limits.total,
         max_fee_per_gas_wei=prices.max_fee_per_gas_wei,
         max_priority_fee_per_gas_wei=prices.max_priority_fee_per_gas_wei,
-        gas_cost_wei=limits.total * prices.max_fee_per_gas_wei,
-        reason=reason,
+        gas_cost_wei=most_wei,
+        reason=reason[:200],
         created_at=now,
-        expires_at=now + settings.FEE_QUOTE_LIFETIME,
+        expires_at=expires_at,
     )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """Who pays for an operation, and why; what is reserved for it, None where nothing limits whoever pays."""
+
+    sponsorship_id: uuid.UUID | None
+    kind: models.Sponsorship.Payer
+    program: uuid.UUID | None = None
+    policy: sponsoring.Policy | None = None
+    reason: str
+
+
+class UnableToFindPayer(errors.UnableTo):
+    """Neither a program nor the utility pays for it; `full` names the budgets that have no room."""
+
+    status = 409
+
+    def __init__(self, detail: str, *, code: str, full: Sequence[budgets.Full] = ()) -> None:
+        budgets_full = [
+            {
+                "name": each.policy.name,
+                "policy": str(each.policy.id),
+                "left_wei": None if each.left_wei is None else str(each.left_wei),
+                "left_count": each.left_count,
+                "resets_at": None if each.resets_at is None else each.resets_at.isoformat(),
+            }
+            for each in full
+        ]
+        super().__init__(detail, code=code, extra={"budgets": budgets_full})
+        self.full = tuple(full)
+
+
+@db.durable
+def find_payer(
+    *,
+    claim: budgets.Claim,
+    utility_pays: bool,
+    only: uuid.UUID | None = None,
+    is_recorded: bool = False,
+    now: datetime.datetime,
+) -> Payer:
+    """Reserve what an operation may cost with the first who pays: a program of the wallet's owner, else the utility.
+
+    `only` names the one policy that may be taken. An operation that no policy limits is written down when
+    `is_recorded`, and otherwise nothing is.
+
+    :raises UnableToFindPayer: `budget_used_up` when no budget has room, else `not_sponsored`. Nothing was reserved.
+    """
+    policies = [each for each in queries.get_policies(utility_id=claim.utility_id) if only in (None, each.id)]
+    programs: Iterable[uuid.UUID] = ()
+    if any(policy.program is not None for policy in policies):
+        programs = queries.get_programs_of(wallet=claim.request.wallet)
+    full: list[budgets.Full] = []
+    for offer in sponsoring.offers(
+        policies=policies, programs=programs, utility_pays=utility_pays, request=claim.request, now=now
+    ):
+        if only is not None and not offer.policies:
+            continue
+        kind = models.Sponsorship.Payer.UTILITY if offer.program is None else models.Sponsorship.Payer.PROGRAM
+        if not offer.policies and not is_recorded:
+            return Payer(sponsorship_id=None, kind=kind, reason="")
+        try:
+            id_ = budgets.reserve(
+                claim=claim,
+                payer=kind,
+                program=offer.program,
+                policies=offer.policies,
+                reason=offer.reason,
+                now=now,
+            )
+        except budgets.UnableToReserve as refusal:
+            full += refusal.full
+            continue
+        policy = offer.policies[0] if offer.policies else None
+        return Payer(sponsorship_id=id_, kind=kind, program=offer.program, policy=policy, reason=offer.reason)
+    if full:
+        names = ", ".join(f"“{each.policy.name}”" for each in full)
+        raise UnableToFindPayer(f"The gas budget {names} is used up.", code="budget_used_up", full=full)
+    raise UnableToFindPayer("Neither a program nor the utility pays for this operation.", code="not_sponsored")
 
 
 def estimate(*, kind: gas.Kind, is_deployed: bool, has_session: bool = True, recipients: int = 0) -> gas.GasLimits:
@@ -136,7 +233,22 @@ def sponsor(
         )
     except custody_operations.UnableToSign as error:
         raise UnableToSponsor(error.detail, code=error.code) from None
-    return paymaster.sponsored(operation=operation, sponsorship=sponsorship, sponsor_signature=signature)
+    sponsored = paymaster.sponsored(operation=operation, sponsorship=sponsorship, sponsor_signature=signature)
+    if quote is not None and quote.sponsorship_id is not None:
+        entry_point = deployments.load(chain_id=chain_id).entry_point
+        hash_ = user_operations.hash_user_operation(operation=sponsored, chain_id=chain_id, entry_point=entry_point)
+        bind(sponsorship_id=quote.sponsorship_id, hash_=hash_, expires_at=expires_at)
+    return sponsored
+
+
+@db.durable
+def bind(*, sponsorship_id: uuid.UUID, hash_: bytes, expires_at: datetime.datetime) -> None:
+    """Say for which sponsored operation a reservation is, before anybody sees its signature.
+
+    :raises UnableToSponsor: the reservation was given back in the meantime.
+    """
+    if not budgets.bind(sponsorship_id=sponsorship_id, user_operation_hash="0x" + hash_.hex(), valid_until=expires_at):
+        raise UnableToSponsor("What was reserved for it was given back. Ask for a new quote.", code="reservation_over")
 
 
 def _has_budget(paymaster_address: bytes, utility_id: int, program_id: int) -> bool:
@@ -205,24 +317,27 @@ def sponsor_subject(*, chain_id: int) -> str:
     return f"sponsor:{chain_id}"
 
 
-def _fee_units(
+def _fee(
     *,
     chain_id: int,
     token: customer_models.AcceptedToken,
     gas_units: int,
     prices: fees.GasPrices,
     now: datetime.datetime,
-) -> int:
+) -> fees.Fee:
     try:
         native_usd = queries.get_price_usd(chain_id=chain_id, token=queries.NATIVE, now=now)
         token_usd = queries.get_price_usd(chain_id=chain_id, token=str(token.address), now=now)
     except queries.UnableToFindPrice as error:
         raise UnableToQuoteFee(error.detail, code=error.code) from None
-    return fees.fee_units(
-        gas=gas_units,
-        price_wei=prices.expected_wei,
-        margin_percent=settings.FEE_MARGIN_PERCENT,
-        native_usd=native_usd,
-        token_usd=token_usd,
-        token_decimals=token.decimals,
+    return fees.Fee(
+        units=fees.fee_units(
+            gas=gas_units,
+            price_wei=prices.expected_wei,
+            margin_percent=settings.FEE_MARGIN_PERCENT,
+            native_usd=native_usd,
+            token_usd=token_usd,
+            token_decimals=token.decimals,
+        ),
+        wei=fees.with_margin(wei=gas_units * prices.expected_wei, margin_percent=settings.FEE_MARGIN_PERCENT),
     )

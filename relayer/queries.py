@@ -6,13 +6,15 @@ import functools
 import hashlib
 import hmac
 import time
+import uuid
+import zoneinfo
 
 from django.conf import settings
 
 from contracts import deployments
 from openvpp.core import errors
 from relayer import models
-from relayer.domain import codes, receipts, wire
+from relayer.domain import codes, receipts, sponsoring, wire
 
 NATIVE = "0x0000000000000000000000000000000000000000"
 _HASH_BYTES = 32
@@ -65,6 +67,43 @@ def get_price_usd(*, chain_id: int, token: str, now: datetime.datetime) -> decim
     if price.observed_at < now - settings.PRICE_MAX_AGE:
         raise UnableToFindPrice("The token's price is out of date. Try again shortly.", code="price_stale")
     return price.price_usd
+
+
+def get_policies(*, utility_id: int) -> tuple[sponsoring.Policy, ...]:
+    """Return what a utility and its programs pay for, as it was at most SPONSORSHIP_MAX_AGE_S ago.
+
+    Limits are not among it: those are what the budgets' own rows say at the instant of reserving.
+    """
+    age_s: int = settings.SPONSORSHIP_MAX_AGE_S
+    if not age_s:
+        return _policies_of.__wrapped__(utility_id, 0)
+    return _policies_of(utility_id, int(time.monotonic()) // age_s)
+
+
+@functools.lru_cache(maxsize=1024)
+def _policies_of(utility_id: int, _tick: int) -> tuple[sponsoring.Policy, ...]:
+    rows = models.SponsorshipPolicy.objects.of_utility(utility_id).filter(is_enabled=True)
+    return tuple(
+        sponsoring.Policy(
+            id=row.pk,
+            name=row.name,
+            program=row.program,
+            wallet=row.wallet,
+            method=row.method,
+            period=sponsoring.Period(row.period),
+            is_each=row.is_each,
+            zone=zoneinfo.ZoneInfo(row.utility.time_zone if row.is_local else "UTC"),
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
+        )
+        for row in rows.select_related("utility").order_by("made_at", "pk")
+    )
+
+
+def get_programs_of(*, wallet: str) -> list[uuid.UUID]:
+    """Return the programs that a wallet's owner takes part in, of those that pay for gas."""
+    rows = models.ProgramWallet.objects.filter(wallet=wallet).order_by("pk")
+    return list(rows.values_list("program", flat=True))
 
 
 def find_api_key(*, token: str) -> models.ApiKey | None:

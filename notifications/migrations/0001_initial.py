@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('sequence', models.PositiveBigIntegerField()),
-                ('kind', models.CharField(choices=[('bill.issued', 'Bill issued'), ('payment.pending', 'Payment pending'), ('payment.paid', 'Payment made'), ('payment.failed', 'Payment failed'), ('enrollment.decided', 'Enrollment decided'), ('event.scheduled', 'Event scheduled'), ('payout.paid', 'Payout made'), ('grant.created', 'App connected'), ('grant.revoked', 'App disconnected'), ('wallet.frozen', 'Wallet frozen'), ('wallet.control', 'Who controls the wallet'), ('account.closing', 'Account is closed')], max_length=32)),
+                ('kind', models.CharField(choices=[('bill.issued', 'Bill issued'), ('payment.pending', 'Payment pending'), ('payment.paid', 'Payment made'), ('payment.failed', 'Payment failed'), ('enrollment.decided', 'Enrollment decided'), ('event.scheduled', 'Event scheduled'), ('payout.paid', 'Payout made'), ('grant.created', 'App connected'), ('grant.revoked', 'App disconnected'), ('wallet.frozen', 'Wallet frozen'), ('wallet.control', 'Who controls the wallet'), ('account.closing', 'Account is closed'), ('gas.alarm', 'Gas budgets and prices')], max_length=32)),
                 ('key', models.CharField(help_text='One notice per person and key: told once.', max_length=200)),
                 ('title', models.CharField(max_length=200)),
                 ('body', models.CharField(max_length=1000)),

@@ -33,6 +33,8 @@ GAS_PER_OPERATION_WEI = int(environment.text("GAS_PER_OPERATION_WEI", str(10**17
 GAS_PER_DAY_WEI = int(environment.text("GAS_PER_DAY_WEI", str(25 * 10**17)))
 # The budget of a program that has its own within the utility's.
 GAS_PER_PROGRAM_WEI = int(environment.text("GAS_PER_PROGRAM_WEI", str(10**18)))
+# How long a process may go by sponsorship policies that it read before; limits are always those of the rows.
+SPONSORSHIP_MAX_AGE_S = 5
 # What a fee quote adds to the expected cost, for gas that rises until the operation is sent.
 FEE_MARGIN_PERCENT = 20
 # Whether the validation of accounts that are not ours is traced for what ERC-7562 forbids; off, it is only simulated.

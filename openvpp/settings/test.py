@@ -19,6 +19,8 @@ os.environ.setdefault("PROVIDER_SECRET", "tests-only")
 
 from openvpp.settings.base import *
 
+SPONSORSHIP_MAX_AGE_S = 0
+
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STORAGES = {

@@ -4,6 +4,8 @@
 UPCALLS: dict[str, list[str]] = {
     # relayer -> wallets: kwargs `user_operation_hash`, `state`, `detail`, `now`.
     "user_operation.changed": ["wallets.usecases.follow_operation.follow"],
+    # relayer -> wallets: kwargs `utility_id`, `key`, `title`, `body`, `now`.
+    "relayer.staff_told": ["wallets.usecases.tell_gas.on_staff_told"],
     # wallets -> the app that asked: kwargs `outcome` (wallets.domain.outcome.Outcome), `now`.
     "operation.billing.payment": ["billing.usecases.pay_bill.finish"],
     "operation.programs.payout": ["programs.usecases.finish_payouts.finish"],

@@ -188,6 +188,48 @@ def find_execution(*, entry_point: bytes, user_operation_hash: str, from_block: 
     return str(logs[-1]["transactionHash"]) if logs else None
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sponsored:
+    """What operations of some blocks cost, in wei by their hashes, and the Unix time of the last of these blocks."""
+
+    costs_wei: Mapping[str, int]
+    until: int
+
+
+def sponsored(*, entry_point: bytes, paymasters: Sequence[bytes], from_block: int, to_block: int) -> Sponsored:
+    """Return what was paid by paymasters in the blocks from one to another, both included, whoever sent it.
+
+    Both questions go to one node together: one that lacks the last block does not answer for the ones before.
+
+    :raises errors.Unreachable: the node does not answer, or has no such block.
+    """
+    query = {
+        "address": "0x" + entry_point.hex(),
+        "topics": [
+            "0x" + USER_OPERATION_EVENT.hex(),
+            None,
+            None,
+            ["0x" + each.hex().rjust(64, "0") for each in paymasters],
+        ],
+        "fromBlock": rpc.quantity(from_block),
+        "toBlock": rpc.quantity(to_block),
+    }
+    last = rpc.quantity(to_block)
+    calls = [("eth_getBlockByNumber", (last, _WITHOUT_TRANSACTIONS)), ("eth_getLogs", (query,))]
+    block, logs = (_expect(answer) for answer in rpc.node().batch(calls))
+    if block is None:
+        raise errors.Unreachable("The node lacks a block that it should have.")
+    found = [events.decode_rpc_log(log=log) for log in logs]
+    return Sponsored(
+        costs_wei={
+            "0x" + event.user_operation_hash.hex(): event.actual_gas_cost_wei
+            for event in found
+            if isinstance(event, events.UserOperationEvent)
+        },
+        until=int(block["timestamp"], 16),
+    )
+
+
 def send(*, raw: bytes, age: datetime.timedelta | None = None) -> None:
     """Hand a signed transaction to the nodes; one that they know already is fine.
 

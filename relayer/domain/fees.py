@@ -48,6 +48,19 @@ def replacing(*, prices: GasPrices, old_max_fee_wei: int, old_tip_wei: int) -> G
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """A fee in base units of a token, and what that was worth in wei when it was quoted, rounded up."""
+
+    units: int
+    wei: int
+
+
+def with_margin(*, wei: int, margin_percent: int) -> int:
+    """Return an expected cost with the margin on top, in wei, rounded up."""
+    return money.ceil_div(wei * (100 + margin_percent), 100)
+
+
 def fee_units(
     *,
     gas: int,

@@ -94,6 +94,12 @@ class Offer:
     program: uuid.UUID | None
     policies: tuple[Policy, ...]
 
+    @property
+    def reason(self) -> str:
+        """Return why this one pays, in words."""
+        payer = "The utility pays" if self.program is None else "The program pays"
+        return f"{payer}, within “{self.policies[0].name}”." if self.policies else f"{payer} the network fee."
+
 
 def offers(
     *,

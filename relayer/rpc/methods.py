@@ -12,7 +12,7 @@ from contracts.bindings import words
 from relayer import models, operations, queries
 from relayer.adapters import chain
 from relayer.domain import codes, wire
-from relayer.usecases import estimate_operation, receive_operation, sponsor_operation
+from relayer.usecases import estimate_operation, quote_fee, receive_operation, sponsor_operation
 
 _Scope = models.ApiKey.Scope
 _QUANTITY_BITS = 64
@@ -161,7 +161,7 @@ def _fee_quote(caller: Caller, given: Sequence[Any]) -> dict[str, Any]:
     if not isinstance(given[2], Mapping):
         raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, 'The third parameter is {"token": address}.')
     try:
-        return sponsor_operation.quote(
+        return quote_fee.quote(
             key=caller.key,
             chain_id=caller.chain_id,
             received=wire.read_operation(given[0], is_partial=True),

@@ -4,18 +4,18 @@ A fee in a token travels with the operation: a batch of an account of ours must 
 quoted units to the utility's treasury. All calls of a batch succeed or none, so the sponsor signs what it has read.
 """
 
+import dataclasses
 import datetime
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from contracts import deployments
 from contracts.bindings import accounts, paymaster, tokens, user_operations, words
-from customers import models as customer_models
-from openvpp.core import db
+from openvpp.core import db, errors
 from relayer import models, operations, queries
-from relayer.domain import codes, gas, wire
-from relayer.usecases import estimate_operation, use_quota
+from relayer.adapters import budgets, chain
+from relayer.domain import codes, gas, sponsoring, sponsoring_contexts, wire
+from relayer.usecases import quote_fee, use_quota
 
 LIFETIME = datetime.timedelta(minutes=10)
 _LIMITS = gas.GasLimits(verification_gas_limit=0, call_gas_limit=0, pre_verification_gas=0, expected=0)
@@ -63,12 +63,14 @@ def sponsor(
     entry_point: object,
     context: object,
     now: datetime.datetime,
-) -> dict[str, str]:
-    """Return the paymaster data that the sponsor signed for exactly this operation.
+) -> dict[str, Any]:
+    """Return the paymaster data that the sponsor signed for exactly this operation, and who pays for it and why.
 
-    `context` is null, for the utility to pay, or `{"quote": id}` for a fee in a token.
+    Without `context` the rule says who pays: a program of the wallet's owner, else the utility. It may name one policy
+    (`{"sponsorshipPolicyId": id}`), a token for the fee (`{"token": address}`) or a fee quote (`{"quote": id}`).
 
-    :raises codes.RefusedCall: the operation does not carry its fee, costs more than quoted, or the sponsor refuses.
+    :raises codes.RefusedCall: nobody pays (`data` says why, and offers the fee in a token), the operation does not
+        carry its fee or costs more than quoted, or the sponsor refuses.
     :raises errors.Unreachable: signer or node do not answer.
     """
     deployment = deployments.load(chain_id=chain_id)
@@ -77,95 +79,195 @@ def sponsor(
     if received.delegate is not None and operation.init_code:
         raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, "A delegation is not sponsored together with a call.")
     limits = _limits_of(operation)
-    quote_id = _quote_id(context)
-    if quote_id is not None:
-        _take_quote(key=key, quote_id=quote_id, operation=operation, limits=limits, now=now)
+    asked = sponsoring_contexts.read(context)
     use_quota.use(key=key, quota=models.ApiKeyUsage.Quota.SPONSORED, count=1, now=now)
-    try:
-        sponsored = operations.sponsor(
-            operation=operation,
-            utility_id=key.utility_id,
-            chain_id=chain_id,
-            limits=limits,
-            quote=None,
-            expires_at=now + LIFETIME,
-        )
-    except operations.UnableToSponsor as error:
-        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, error.detail) from None
+    case = _Case(key=key, chain_id=chain_id, operation=operation, limits=limits, now=now)
+    if asked.quote is not None or asked.token is not None:
+        payer = _let_customer_pay(case, asked)
+    else:
+        payer = _let_sponsor_pay(case, only=asked.policy)
+    sponsored = _sign(case, payer=payer, received=received)
     return {
         "paymaster": words.checksummed(deployment.paymaster),
         "paymasterData": "0x" + sponsored.paymaster_and_data[52:].hex(),
         "paymasterVerificationGasLimit": hex(limits.paymaster_verification_gas_limit),
         "paymasterPostOpGasLimit": hex(limits.paymaster_post_op_gas_limit),
+        "sponsor": {"name": key.utility.name},
+        "sponsorship": {
+            "payer": payer.kind,
+            "reason": payer.reason,
+            "policy": None if payer.policy is None else str(payer.policy.id),
+            "mostWei": hex(case.most_wei),
+        },
     }
 
 
-@db.durable
-def quote(
-    *,
-    key: models.ApiKey,
-    chain_id: int,
-    received: wire.Received,
-    token: object,
-    now: datetime.datetime,
-) -> dict[str, Any]:
-    """Return the fee of an operation in a token, locked for FEE_QUOTE_LIFETIME, and whom it is paid to.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """An operation that an application asks to be paid for."""
 
-    :raises codes.RefusedCall: the utility takes no fees in this token, or the operation reverts.
-    :raises errors.Unreachable: the node does not answer.
-    :raises operations.UnableToQuoteFee: no fresh price is known.
-    """
-    accepted = key.utility.tokens.filter(
-        address=words.checksummed(wire.parse_address(token, "token")), pays_fees=True
-    ).first()
-    if accepted is None:
-        raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, "The utility takes no fees in this token.")
-    found = estimate_operation.estimate(chain_id=chain_id, received=received)
-    verification, call, before = (
-        int(found[name], 16) for name in ("verificationGasLimit", "callGasLimit", "preVerificationGas")
-    )
-    call += gas.SECOND_TRANSFER  # the fee's own transfer, which the operation does not carry yet
-    limits = gas.GasLimits(
-        verification_gas_limit=verification,
-        call_gas_limit=call + call // 4,
-        pre_verification_gas=before + before // 10,
-        expected=verification + call + before + _LIMITS.paymaster_post_op_gas_limit,
-    )
-    made = operations.make_quote(
+    key: models.ApiKey
+    chain_id: int
+    operation: user_operations.UserOperation
+    limits: gas.GasLimits
+    now: datetime.datetime
+
+    @property
+    def sender(self) -> str:
+        return words.checksummed(self.operation.sender)
+
+    @property
+    def most_wei(self) -> int:
+        return self.limits.total * self.operation.max_fee_per_gas
+
+    @property
+    def claim(self) -> budgets.Claim:
+        return budgets.Claim(
+            utility_id=self.key.utility_id,
+            chain_id=self.chain_id,
+            request=sponsoring.Request(
+                wallet=self.sender, methods=sponsoring.methods_of(call_data=self.operation.call_data)
+            ),
+            most_wei=self.most_wei,
+            valid_until=self.now + LIFETIME,
+            api_key_id=self.key.pk,
+        )
+
+
+def _let_sponsor_pay(case: _Case, *, only: uuid.UUID | None) -> operations.Payer:
+    key = case.key
+    try:
+        payer = operations.find_payer(
+            claim=case.claim, utility_pays=key.utility.absorbs_fee, only=only, is_recorded=True, now=case.now
+        )
+    except operations.UnableToFindPayer as refusal:
+        raise codes.RefusedCall(
+            codes.Code.REFUSED_BY_PAYMASTER, refusal.detail, data=_why_nobody(case, refusal)
+        ) from None
+    prices = chain.recent_gas_prices()
+    models.FeeQuote.objects.create(
+        chain_id=case.chain_id,
         utility_id=key.utility_id,
-        chain_id=chain_id,
-        sender=words.checksummed(received.operation.sender),
-        intent={"operation": "of an application", "api_key": key.identifier},
-        mode=_mode_of(accepted),
-        fee_token=accepted,
-        limits=limits,
-        reason=f"{key.application} asks for a fee in {accepted.symbol}.",
-        now=now,
+        sender=case.sender,
+        intent=quote_fee.intent_of(key),
+        mode=models.FeeQuote.Mode.UTILITY,
+        fee_units=0,
+        gas_limit=case.limits.total,
+        max_fee_per_gas_wei=case.operation.max_fee_per_gas,
+        max_priority_fee_per_gas_wei=min(prices.max_priority_fee_per_gas_wei, case.operation.max_fee_per_gas),
+        gas_cost_wei=case.most_wei,
+        reason=payer.reason,
+        sponsorship_id=payer.sponsorship_id,
+        created_at=case.now,
+        expires_at=case.now + LIFETIME,
+        used_at=case.now,
     )
+    return payer
+
+
+def _why_nobody(case: _Case, refusal: operations.UnableToFindPayer) -> dict[str, Any]:
+    """Return why nobody pays, and what it takes for the customer to."""
+    first = refusal.full[0] if refusal.full else None
     return {
-        "quote": str(made.pk),
-        "token": str(accepted.address),
-        "payee": str(key.utility.treasury_address),
-        "units": hex(int(made.fee_units)),
-        "maxFeePerGas": hex(int(made.max_fee_per_gas_wei)),
-        "maxPriorityFeePerGas": hex(int(made.max_priority_fee_per_gas_wei)),
-        "validUntil": hex(int(made.expires_at.timestamp())),
+        "reason": refusal.code,
+        "budget": None if first is None else first.policy.name,
+        "resetsAt": None if first is None or first.resets_at is None else first.resets_at.isoformat(),
+        "budgets": [
+            {
+                "name": full.policy.name,
+                "sponsorshipPolicyId": str(full.policy.id),
+                "leftWei": None if full.left_wei is None else hex(full.left_wei),
+                "leftCount": full.left_count,
+                "resetsAt": None if full.resets_at is None else full.resets_at.isoformat(),
+            }
+            for full in refusal.full
+        ],
+        "fee": quote_fee.offer(
+            key=case.key, operation=case.operation, chain_id=case.chain_id, limits=case.limits, now=case.now
+        ),
     }
 
 
-def _mode_of(token: customer_models.AcceptedToken) -> str:
-    return models.FeeQuote.Mode.STABLECOIN if token.pays_bills else models.FeeQuote.Mode.OVPP
+def _let_customer_pay(case: _Case, asked: sponsoring_contexts.Context) -> operations.Payer:
+    found = _find_quote(case, asked)
+    if case.most_wei > int(found.gas_cost_wei):
+        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, "The operation may cost more than was quoted.")
+    key = case.key
+    if not _carries_fee(operation=case.operation, found=found, payee=str(key.utility.treasury_address)):
+        raise codes.RefusedCall(
+            codes.Code.REFUSED_BY_PAYMASTER,
+            "The operation's batch does not carry the quoted fee.",
+            data={
+                "quote": str(found.pk),
+                "token": str(found.fee_token),
+                "payee": str(key.utility.treasury_address),
+                "units": hex(int(found.fee_units)),
+                "validUntil": hex(int(found.expires_at.timestamp())),
+            },
+        )
+    id_ = budgets.reserve(
+        claim=case.claim,
+        payer=models.Sponsorship.Payer.CUSTOMER,
+        program=None,
+        policies=(),
+        reason=found.reason,
+        now=case.now,
+    )
+    rows = models.FeeQuote.objects.filter(pk=found.pk, used_at__isnull=True, expires_at__gt=case.now)
+    if not rows.update(used_at=case.now, sponsorship_id=id_):
+        budgets.drop(sponsorship_id=id_, now=case.now)
+        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, "The fee quote is used or over. Ask for another.")
+    return operations.Payer(sponsorship_id=id_, kind=models.Sponsorship.Payer.CUSTOMER, reason=found.reason)
 
 
-def _quote_id(context: object) -> uuid.UUID | None:
-    if context is None or context == {}:
-        return None
-    if isinstance(context, Mapping) and set(context) == {"quote"}:
-        try:
-            return uuid.UUID(str(context["quote"]))
-        except ValueError:
-            pass
-    raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, 'The context is null or {"quote": id of a fee quote}.')
+def _find_quote(case: _Case, asked: sponsoring_contexts.Context) -> models.FeeQuote:
+    """Return the quote that was named, or one in the token that was named, made now."""
+    if asked.quote is None:
+        return quote_fee.lock(
+            key=case.key,
+            chain_id=case.chain_id,
+            sender=case.operation.sender,
+            token=quote_fee.find_token(key=case.key, token=asked.token),
+            limits=quote_fee.with_transfer(case.limits),
+            reason=f"{case.key.application} asks for a fee in a token.",
+            now=case.now,
+        )
+    rows = models.FeeQuote.objects.of_utility(case.key.utility_id).filter(pk=asked.quote, sender=case.sender)
+    found: models.FeeQuote | None = rows.filter(intent__api_key=case.key.identifier, fee_token__isnull=False).first()
+    if found is None:
+        raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, "There is no such fee quote for this sender.")
+    return found
+
+
+def _sign(case: _Case, *, payer: operations.Payer, received: wire.Received) -> user_operations.UserOperation:
+    """Return the operation with the sponsor's leave, bound to what is reserved for it; or give that back."""
+    if payer.sponsorship_id is None:
+        raise ValueError("an application's operation is always written down")
+    expires_at = case.now + LIFETIME
+    try:
+        sponsored = operations.sponsor(
+            operation=case.operation,
+            utility_id=case.key.utility_id,
+            chain_id=case.chain_id,
+            limits=case.limits,
+            quote=None,
+            expires_at=expires_at,
+            program_id=0 if payer.program is None else paymaster.program_number(payer.program),
+        )
+        whole = dataclasses.replace(received, operation=sponsored)
+        entry_point = deployments.load(chain_id=case.chain_id).entry_point
+        operations.bind(
+            sponsorship_id=payer.sponsorship_id,
+            hash_=whole.hash(chain_id=case.chain_id, entry_point=entry_point),
+            expires_at=expires_at,
+        )
+    except operations.UnableToSponsor as error:
+        budgets.drop(sponsorship_id=payer.sponsorship_id, now=case.now)
+        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, error.detail) from None
+    except (errors.Unreachable, errors.Refused):
+        budgets.drop(sponsorship_id=payer.sponsorship_id, now=case.now)
+        raise
+    return sponsored
 
 
 def _limits_of(operation: user_operations.UserOperation) -> gas.GasLimits:
@@ -181,34 +283,6 @@ def _limits_of(operation: user_operations.UserOperation) -> gas.GasLimits:
         paymaster_post_op_gas_limit=post_op or _LIMITS.paymaster_post_op_gas_limit,
         expected=0,
     )
-
-
-def _take_quote(
-    *,
-    key: models.ApiKey,
-    quote_id: uuid.UUID,
-    operation: user_operations.UserOperation,
-    limits: gas.GasLimits,
-    now: datetime.datetime,
-) -> None:
-    rows = models.FeeQuote.objects.of_utility(key.utility_id).filter(pk=quote_id)
-    found = rows.filter(sender=words.checksummed(operation.sender), intent__api_key=key.identifier).first()
-    if found is None:
-        raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, "There is no such fee quote for this sender.")
-    if limits.total * operation.max_fee_per_gas > int(found.gas_cost_wei):
-        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, "The operation may cost more than was quoted.")
-    if not _carries_fee(operation=operation, found=found, payee=str(key.utility.treasury_address)):
-        raise codes.RefusedCall(
-            codes.Code.REFUSED_BY_PAYMASTER,
-            "The operation's batch does not carry the quoted fee.",
-            data={
-                "token": str(found.fee_token),
-                "payee": str(key.utility.treasury_address),
-                "units": hex(int(found.fee_units)),
-            },
-        )
-    if not rows.filter(used_at__isnull=True, expires_at__gt=now).update(used_at=now):
-        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, "The fee quote is used or over. Ask for another.")
 
 
 def _carries_fee(*, operation: user_operations.UserOperation, found: models.FeeQuote, payee: str) -> bool:
