@@ -39,7 +39,7 @@ class Bundle(models.Model):
     relayer_key = models.ForeignKey(RelayerKey, on_delete=models.PROTECT, null=True, related_name="bundles")
     nonce = models.PositiveBigIntegerField(null=True)
     call_data = models.BinaryField(help_text="Of `handleOps`; every transaction of the bundle carries it.")
-    authorizations = models.BinaryField(null=True, help_text="Of EIP-7702, packed, one after another.")
+    delegations = models.BinaryField(null=True, help_text="Of EIP-7702, packed, one after another.")
     gas_limit = models.PositiveBigIntegerField()
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     nonce_passed_at_block = models.PositiveBigIntegerField(

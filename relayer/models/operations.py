@@ -36,7 +36,7 @@ class UserOperation(models.Model):
     sender = fields.AddressField(db_index=True)
     nonce = fields.Uint256Field()
     init_code = models.BinaryField()
-    authorization = models.BinaryField(null=True, help_text="Of EIP-7702, as `delegations.Authorization` packs it.")
+    delegation = models.BinaryField(null=True, help_text="Of EIP-7702, as `delegations.Authorization` packs it.")
     call_data = models.BinaryField()
     verification_gas_limit = models.PositiveBigIntegerField()
     call_gas_limit = models.PositiveBigIntegerField()
