@@ -12,6 +12,7 @@ _TYPEHASH = words.keccak(
     b"PackedUserOperation(address sender,uint256 nonce,bytes initCode,bytes callData,bytes32 accountGasLimits,"
     b"uint256 preVerificationGas,bytes32 gasFees,bytes paymasterAndData)"
 )
+_DEPOSIT_TO = words.selector("depositTo(address)")
 _HANDLE_OPS = words.selector("handleOps((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)[],address)")
 _GET_NONCE = words.selector("getNonce(address,uint192)")
 _GET_USER_OP_HASH = words.selector("getUserOpHash((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes))")
@@ -88,6 +89,11 @@ def hash_user_operation(*, operation: UserOperation, chain_id: int, entry_point:
         )
     )
     return words.typed_data_hash(domain=_domain(chain_id, entry_point), struct_hash=struct_hash)
+
+
+def encode_deposit_to(*, account: bytes) -> bytes:
+    """Return the calldata that adds the sent native coin to a paymaster's deposit, whoever sends it."""
+    return _DEPOSIT_TO + words.address(account)
 
 
 def encode_handle_ops(*, operations: Sequence[UserOperation], beneficiary: bytes) -> bytes:

@@ -282,15 +282,46 @@ class Sponsor(_Policy):
         return Allowed()
 
 
-type Policy = WalletOwner | Session | TreasuryOwner | Guardian | Relayer | Sponsor
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Refill(_Policy):
+    """A key that keeps relayer keys and the paymasters' deposits in coin: bare transfers and `depositTo`.
 
-BY_PURPOSE: dict[str, type[WalletOwner | Session | TreasuryOwner | Guardian | Relayer | Sponsor]] = {
+    Who may receive a transfer, and how much leaves in a day, the signer looks for (`custody.usecases.check_refill`).
+    """
+
+    tag = "refill/1"
+    entry_point: bytes
+    paymaster: bytes
+    relay_paymaster: bytes
+    max_per_transfer_wei: int
+    max_per_day_wei: int
+
+    def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:
+        if not isinstance(intent, intents.Transaction):
+            return Denied("other_intent", f"The key does not sign a {intent.kind}.")
+        sent = intent.transaction
+        if sent.chain_id != self.chain_id:
+            return Denied("other_chain", f"The key is for chain {self.chain_id}.")
+        known = (self.paymaster, self.relay_paymaster)
+        deposits = {user_operations.encode_deposit_to(account=each) for each in known if any(each)}
+        is_deposit = sent.to == self.entry_point and sent.data in deposits
+        if sent.authorizations or not (is_deposit or (not sent.data and sent.to != self.entry_point)):
+            return Denied("other_call", "The key only sends coin to relayer keys and the paymasters' deposits.")
+        if sent.max_cost_wei > self.max_per_transfer_wei:
+            return Denied("above_cost_limit", f"{sent.max_cost_wei} wei is above {self.max_per_transfer_wei}.")
+        return Allowed()
+
+
+type Policy = WalletOwner | Session | TreasuryOwner | Guardian | Relayer | Sponsor | Refill
+
+BY_PURPOSE: dict[str, type[WalletOwner | Session | TreasuryOwner | Guardian | Relayer | Sponsor | Refill]] = {
     "wallet_owner": WalletOwner,
     "session": Session,
     "treasury_owner": TreasuryOwner,
     "guardian": Guardian,
     "relayer": Relayer,
     "sponsor": Sponsor,
+    "refill": Refill,
 }
 
 

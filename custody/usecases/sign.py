@@ -8,7 +8,7 @@ from typing import Any
 from contracts.bindings import words
 from custody import models, queries
 from custody.domain import chain, consents, intents, policies, sealing
-from custody.usecases import check_control, check_guardian, check_spending
+from custody.usecases import check_control, check_guardian, check_refill, check_spending
 from openvpp.core import db, errors
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
         verdict = check_control.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Allowed):
         verdict = check_guardian.check(key=key, policy=policy, intent=intent, now=now)
+    if isinstance(verdict, policies.Allowed):
+        verdict = check_refill.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Allowed):
         verdict = check_spending.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Denied):
