@@ -17,9 +17,9 @@ from prometheus_client import metrics_core, registry
 from prometheus_client.openmetrics import exposition
 
 from controls import models as controls_models
+from openvpp import relayer_metrics
 from openvpp.core import clock
 from openvpp.core import models as core_models
-from relayer import models as relayer_models
 from wallets import models as wallet_models
 
 FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
@@ -40,17 +40,14 @@ class Waiting(registry.Collector):
         frozen = metrics_core.GaugeMetricFamily("openvpp_frozen_wallets", "Wallets that nothing leaves: look at each.")
         frozen.add_metric([], controls_models.Freeze.objects.filter(lifted_at__isnull=True).count())
         yield frozen
-        yield _by_state("openvpp_operations", "Operations on their way.", wallet_models.Operation)
-        yield _by_state("openvpp_user_operations", "User operations on their way.", relayer_models.UserOperation)
+        yield _operations()
 
 
-def _by_state(
-    name: str, documentation: str, model: type[wallet_models.Operation] | type[relayer_models.UserOperation]
-) -> metrics_core.Metric:
-    family = metrics_core.GaugeMetricFamily(name, documentation, labels=["state"])
-    rows = model._default_manager.order_by()  # noqa: SLF001 - Django's own name
+def _operations() -> metrics_core.Metric:
+    family = metrics_core.GaugeMetricFamily("openvpp_operations", "Operations on their way.", labels=["state"])
+    rows = wallet_models.Operation.objects.order_by()
     counts = dict(rows.exclude(state="succeeded").values_list("state").annotate(Count("pk")))
-    for state in model.State.values:
+    for state in wallet_models.Operation.State.values:
         if state != "succeeded":
             family.add_metric([state], counts.get(state, 0))
     return family
@@ -62,8 +59,10 @@ def metrics(request: http.HttpRequest) -> http.HttpResponse:
     """Answer a scrape."""
     if not (_is_this_machine(request) or _has_token(request)):
         raise http.Http404
+    relayer_metrics.update_counters(now=clock.get_now())
     waiting = prometheus_client.CollectorRegistry()
     waiting.register(Waiting())
+    waiting.register(relayer_metrics.Relayer())
     write: Callable[[registry.Collector], bytes] = exposition.generate_latest
     process = write(prometheus_client.REGISTRY).removesuffix(b"# EOF\n")
     return http.HttpResponse(process + write(waiting), content_type=exposition.CONTENT_TYPE_LATEST)

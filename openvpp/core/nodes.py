@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 
-from openvpp.core import errors, http
+from openvpp.core import errors, http, tally
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +127,7 @@ class _Watched(Node):
 
     def _note(self, error: errors.Unreachable) -> None:
         now = time.monotonic()
+        tally.note("node_errors", self.name)
         self.failures += 1
         silence = min(_FIRST_SILENCE_SECONDS * 2 ** min(self.failures - 1, 10), _LONGEST_SILENCE_SECONDS)
         self.silent_until = now + silence
