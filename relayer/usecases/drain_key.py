@@ -56,7 +56,5 @@ def disable_drained() -> int:
     return drained.update(is_enabled=False)
 
 
-def _note(
-    *, kind: str, key: models.RelayerKey, by: customer_models.User, reason: str, now: datetime.datetime
-) -> None:
+def _note(*, kind: str, key: models.RelayerKey, by: customer_models.User, reason: str, now: datetime.datetime) -> None:
     models.StaffAction.objects.create(kind=kind, relayer_key=key, made_by=by, reason=reason, made_at=now)
