@@ -980,4 +980,48 @@ class Migration(migrations.Migration):
                 condition=models.Q(("resumed_at__isnull", True)), fields=("utility",), name="utility_paused_once"
             ),
         ),
+        migrations.CreateModel(
+            name="Refill",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("chain_id", models.PositiveBigIntegerField()),
+                (
+                    "receiver",
+                    models.CharField(help_text="Address of the key, or name of the paymaster.", max_length=60),
+                ),
+                ("to", openvpp.core.fields.AddressField(editable=True)),
+                ("data", models.BinaryField()),
+                ("amount_wei", openvpp.core.fields.Uint256Field()),
+                ("nonce", models.PositiveBigIntegerField()),
+                ("gas_limit", models.PositiveBigIntegerField()),
+                ("max_fee_per_gas_wei", openvpp.core.fields.Uint256Field()),
+                ("max_priority_fee_per_gas_wei", openvpp.core.fields.Uint256Field()),
+                ("raw", models.BinaryField(help_text="The newest signed transaction.")),
+                (
+                    "hashes",
+                    models.JSONField(
+                        help_text="Of every transaction that was signed under the nonce; the newest last."
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Signed, not final"), ("done", "Final"), ("failed", "It never came about")],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("signed_at", models.DateTimeField(help_text="When the newest transaction was signed.")),
+                ("settled_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "open")), fields=("chain_id",), name="refill_open_once"
+                    ),
+                    models.CheckConstraint(condition=models.Q(("amount_wei__gt", 0)), name="refill_has_amount"),
+                ],
+            },
+        ),
     ]

@@ -6,6 +6,7 @@ from relayer.models.care import Balance, Counter, RecentCount, StaffAction, Util
 from relayer.models.news import OperationNews
 from relayer.models.operations import UserOperation, UserOperationReceipt, UserOperationTransition
 from relayer.models.quotes import FeeQuote, TokenPrice
+from relayer.models.refills import Refill
 from relayer.models.sponsorships import (
     GasBudget,
     ProgramWallet,
@@ -26,6 +27,7 @@ __all__ = [
     "OperationNews",
     "ProgramWallet",
     "RecentCount",
+    "Refill",
     "RelayerKey",
     "Reputation",
     "Sponsorship",
