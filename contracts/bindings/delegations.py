@@ -77,6 +77,14 @@ def unpack(packed: bytes, /) -> Authorization:
     )
 
 
+def unpack_all(packed: bytes, /) -> tuple[Authorization, ...]:
+    """Return the entries that were packed one after another.
+
+    :raises ValueError: one has another length, or its parity is neither 0 nor 1.
+    """
+    return tuple(unpack(packed[i : i + BYTES]) for i in range(0, len(packed), BYTES))
+
+
 def designator(delegate: bytes, /) -> bytes:
     """Return the code that an account has once it runs the delegate's."""
     return _DESIGNATOR + words.exactly(delegate, words.ADDRESS_BYTES, "a delegate")

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from contracts.bindings import user_operations, words
+from contracts.bindings import delegations, user_operations, words
 from customers import models as customer_models
 from openvpp.core import fields
 from relayer.models import bundles, callers, quotes
@@ -80,6 +80,10 @@ class UserOperation(models.Model):
 
     def __str__(self) -> str:
         return str(self.hash)
+
+    def to_authorization(self) -> delegations.Authorization | None:
+        """Return what says whose code the sender runs, if the operation brought that with it."""
+        return None if self.delegation is None else delegations.unpack(bytes(self.delegation))
 
     def to_binding(self) -> user_operations.UserOperation:
         """Return the operation as the EntryPoint takes it."""

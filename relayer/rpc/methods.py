@@ -77,7 +77,7 @@ def _by_hash(caller: Caller, given: Sequence[Any]) -> dict[str, Any] | None:
         return None
     receipt = getattr(row, "receipt", None)
     return {
-        "userOperation": wire.write_operation(row.to_binding()),
+        "userOperation": wire.write_operation(row.to_binding(), row.to_authorization()),
         "entryPoint": str(row.entry_point),
         "transactionHash": None if receipt is None else str(receipt.transaction_hash),
         "blockHash": None if receipt is None else str(receipt.block_hash),

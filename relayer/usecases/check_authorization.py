@@ -5,9 +5,9 @@ their operations go on without. Whoever signed another transaction in between ha
 is judged by what the account is then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from contracts.bindings import delegations
+from contracts.bindings import delegations, words
 from openvpp.core import db
 from relayer import models
 from relayer.adapters import simulation
@@ -44,20 +44,23 @@ def find_due_of(*, operations: Sequence[models.UserOperation]) -> dict[str, dele
 
     :raises errors.Unreachable: the node does not answer.
     """
-    packed = {str(row.hash): delegations.unpack(bytes(row.authorization)) for row in operations if row.authorization}
-    if not packed:
+    asked = [(row, authorization) for row in operations if (authorization := row.to_authorization()) is not None]
+    if not asked:
         return {}
-    senders = {str(row.hash): row.to_binding().sender for row in operations if row.authorization}
-    standings = simulation.standing_and_nonce(addresses=list(senders.values()))
-    due: dict[str, delegations.Authorization] = {}
-    taken: set[bytes] = set()
-    for (hash_, authorization), (code, nonce) in zip(packed.items(), standings, strict=True):
+    senders = [words.parse_address(str(row.sender)) for row, _ in asked]
+    due: dict[bytes, tuple[str, delegations.Authorization]] = {}
+    standings = simulation.standing_and_nonce(addresses=senders)
+    for (row, authorization), sender, (code, nonce) in zip(asked, senders, standings, strict=True):
         is_there = code == delegations.designator(authorization.delegate)
         may_be_set = not code or code.startswith(_DELEGATED)
-        if not is_there and may_be_set and authorization.nonce == nonce and senders[hash_] not in taken:
-            due[hash_] = authorization
-            taken.add(senders[hash_])
-    return due
+        if not is_there and may_be_set and authorization.nonce == nonce:
+            due.setdefault(sender, (str(row.hash), authorization))
+    return dict(due.values())
+
+
+def delegated(due: Iterable[delegations.Authorization]) -> dict[bytes, bytes]:
+    """Return whose code each account will run by these authorisations."""
+    return {each.authority(): each.delegate for each in due}
 
 
 def _refused(what: str) -> codes.RefusedCall:

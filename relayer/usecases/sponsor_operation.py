@@ -76,10 +76,12 @@ def sponsor(
     deployment = deployments.load(chain_id=chain_id)
     queries.check_entry_point(entry_point, deployment=deployment)
     operation = received.operation
-    if received.delegate is not None and operation.init_code:
-        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, "A delegation is not sponsored together with a call.")
     limits = _limits_of(operation)
     asked = sponsoring_contexts.read(context)
+    if received.delegate is not None and (asked.quote is not None or asked.token is not None):
+        raise codes.RefusedCall(
+            codes.Code.REFUSED_BY_PAYMASTER, "Whether an account that runs another's code pays its fee is not known."
+        )
     use_quota.use(key=key, quota=models.ApiKeyUsage.Quota.SPONSORED, count=1, now=now)
     case = _Case(key=key, chain_id=chain_id, operation=operation, limits=limits, now=now)
     if asked.quote is not None or asked.token is not None:

@@ -79,7 +79,8 @@ const quote = await bundlerClient.request({
 })
 const paid = await bundlerClient.sendUserOperation({
   calls: [transfer(4n), transfer(BigInt(quote.units), quote.payee)],
-  paymasterContext: { quote: quote.quote }
+  paymasterContext: { quote: quote.quote },
+  maxFeePerGas: BigInt(quote.maxFeePerGas), maxPriorityFeePerGas: BigInt(quote.maxPriorityFeePerGas)
 })
 told.tokenPaid = (await bundlerClient.waitForUserOperationReceipt({ hash: paid })).success
 told.feeUnits = Number(BigInt(quote.units))

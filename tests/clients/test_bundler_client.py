@@ -1,45 +1,18 @@
 """viem's bundler and paymaster clients and permissionless.js, unchanged, against the bundler over HTTP."""
 
-import json
-import pathlib
-import subprocess
-import threading
-from typing import Any
-
 import pytest
 from pytest_django import live_server_helper
 
 from contracts.bindings import words
 from tests import chain_fixture, signer_fixture
+from tests.clients import playing
 from tests.integration.relayer import application as applications
 from tests.integration.relayer import conftest as relayers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 signer, relayer = signer_fixture.signer, relayers.relayer
-SCRIPT = pathlib.Path(__file__).with_name("bundler_client.mjs")
-WITHIN_S = 120
 PROXY = chain_fixture.ROOT / "contracts/src/account/AccountProxies.sol"
-
-
-def play(relayer: relayers.Relayer, asked: dict[str, Any]) -> dict[str, Any]:
-    """Run the clients, with the relay's loop beside them."""
-    with subprocess.Popen(
-        ["node", str(SCRIPT), json.dumps(asked)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as node:
-        pause = threading.Event()
-        for _ in range(WITHIN_S * 5):
-            if node.poll() is not None:
-                break
-            relayer.turn()
-            relayer.mine()
-            pause.wait(0.2)
-        else:
-            node.kill()
-        told, problems = node.communicate()
-        assert node.returncode == 0, problems
-    found: dict[str, Any] = json.loads(told)
-    return found
 
 
 def test_first_operation_batch_sponsored_and_token_paid(
@@ -49,8 +22,9 @@ def test_first_operation_batch_sponsored_and_token_paid(
     account = applications.open_account(app)
     deployment = relayer.chain.deployment
     hexes = [part.split('"')[0] for part in PROXY.read_text().split('hex"')[1:]]
-    told = play(
+    told = playing.play(
         relayer,
+        "bundler_client.mjs",
         {
             "node": relayer.chain.rpc_url,
             "bundler": f"{live_server.url}/rpc/v1/{relayer.chain.chain_id}",

@@ -16,6 +16,9 @@ from tests import chain_fixture
 from tests.integration.relayer import conftest
 
 ENTRY_POINT = "0x4337084D9E255Ff0702461CF8895CE9E3b5Ff108"
+_SIMPLE_7702_ACCOUNT = (
+    chain_fixture.ROOT / "contracts/node_modules/@account-abstraction/contracts/artifacts/Simple7702Account.json"
+)
 PAYEE = bytes.fromhex("00000000000000000000000000000000000be77e")
 
 
@@ -145,3 +148,9 @@ def open_account(application: Application, *, units: int = 10**9) -> Account:
     account = Account(application=application, owner=chain_fixture.Key(os.urandom(32)), salt=os.urandom(32))
     application.chain.give(account.address, units)
     return account
+
+
+def simple_7702_account(chain: chain_fixture.Chain) -> bytes:
+    """Deploy the code that accounts of others run by EIP-7702: the Simple7702Account of EntryPoint v0.8."""
+    built = json.loads(_SIMPLE_7702_ACCOUNT.read_text())
+    return chain_fixture.create_code(chain, bytes.fromhex(built["bytecode"][2:]))
