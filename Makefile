@@ -9,7 +9,7 @@ PY := $(BIN)/python
 FORGE := cd contracts && node_modules/.bin/forge
 PYTEST_ARGS ?=
 
-.PHONY: softhsm help setup run demo test verify analyse coverage lint lint-python lint-contracts format bench contracts reset shell lock
+.PHONY: softhsm help setup run demo test verify drill analyse coverage lint lint-python lint-contracts format bench contracts reset shell lock
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "; print "make <target> [VARIABLE=value]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,10 @@ verify: setup ## Deep fuzzing, proofs and drills (PROFILE=ci for the short form)
 	@if [ "$(PROFILE)" != "ci" ]; then $(MAKE) --no-print-directory softhsm || echo "hardware keys are not tested: SoftHSM cannot be fetched here" >&2; \
 		PROPERTY_EXAMPLES=10000 $(PY) -m pytest -q tests/integration/custody/test_backends.py -rs; fi
 	@if [ "$(PROFILE)" != "ci" ]; then $(PY) -m pytest -m drill $(PYTEST_ARGS) || [ $$? -eq 5 ]; fi
+	@if [ "$(PROFILE)" != "ci" ]; then $(PY) -m tests.drills; fi
+
+drill: setup ## Break the relayer's world one thing at a time and count what is lost: make drill [NAME=fee_spike]
+	$(PY) -m tests.drills $(NAME)
 
 analyse: setup ## Static analysis and proofs of the contracts (slither, halmos)
 	@VENV=$(CURDIR)/.venv-analysis $(SYSTEM_PYTHON) openvpp/stack/bootstrap.py analysis

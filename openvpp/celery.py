@@ -17,6 +17,7 @@ app.conf.beat_schedule = {
     "fetch-weather": {"task": "meters.fetch_weather", "schedule": 3600.0, "options": {"expires": 3600}},
     "make-meter-partitions": {"task": "meters.make_partitions", "schedule": 3600.0, "options": {"expires": 3600}},
     "settle-sponsorships": {"task": "relayer.settle_sponsorships", "schedule": 5.0, "options": {"expires": 5}},
+    "refill": {"task": "relayer.refill", "schedule": 15.0, "options": {"expires": 15}},
     "look-after-relayer": {"task": "relayer.look_after", "schedule": 30.0, "options": {"expires": 30}},
     "clear-out-relayer": {"task": "relayer.clear_out", "schedule": 3600.0, "options": {"expires": 3600}},
     "refresh-prices": {"task": "relayer.refresh_prices", "schedule": 60.0, "options": {"expires": 60}},

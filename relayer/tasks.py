@@ -5,6 +5,7 @@ from django.conf import settings
 
 from openvpp.core import clock
 from relayer.usecases import count_up, drain_key, read_balances, use_quota
+from relayer.usecases import refill as refill_usecase
 from relayer.usecases import refresh_prices as refresh_prices_usecase
 from relayer.usecases import settle_sponsorships as settle_sponsorships_usecase
 
@@ -26,6 +27,12 @@ def look_after() -> None:
     """Disable keys that have drained; read what the relayer lives on."""
     drain_key.disable_drained()
     read_balances.read_balances(chain_id=settings.CHAIN_ID, now=clock.get_now())
+
+
+@celery.shared_task(name="relayer.refill", queue=settings.QUEUE_DEFAULT, ignore_result=True)
+def refill() -> None:
+    """Fill up keys and deposits."""
+    refill_usecase.refill(chain_id=settings.CHAIN_ID, now=clock.get_now())
 
 
 @celery.shared_task(name="relayer.clear_out", queue=settings.QUEUE_DEFAULT, ignore_result=True)

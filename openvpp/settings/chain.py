@@ -24,6 +24,16 @@ PRICE_MAX_AGE = datetime.timedelta(seconds=int(environment.text("PRICE_MAX_AGE_S
 PRICE_MAX_LEAP_PERCENT = 30
 # Least tip for whoever makes the block, in wei per unit of gas: what is offered on a chain where nobody tips.
 CHAIN_LEAST_TIP_WEI = int(environment.text("CHAIN_LEAST_TIP_WEI", "1000000"))
+# Most that a transaction offers per unit of gas, in wei; above it bundles wait. 0 for no cap.
+CHAIN_MOST_FEE_WEI = int(environment.text("CHAIN_MOST_FEE_WEI", str(500 * 10**9)))
+# A relayer key below the one is filled up to the other, a paymaster's deposit likewise; in wei.
+REFILL_KEY_BELOW_WEI = int(environment.text("REFILL_KEY_BELOW_WEI", str(10**18)))
+REFILL_KEY_TO_WEI = int(environment.text("REFILL_KEY_TO_WEI", str(3 * 10**18)))
+REFILL_DEPOSIT_BELOW_WEI = int(environment.text("REFILL_DEPOSIT_BELOW_WEI", str(2 * 10**18)))
+REFILL_DEPOSIT_TO_WEI = int(environment.text("REFILL_DEPOSIT_TO_WEI", str(5 * 10**18)))
+# What the refill key may send at once and in 24 hours, gas included; sealed with it when it is made.
+REFILL_PER_TRANSFER_WEI = int(environment.text("REFILL_PER_TRANSFER_WEI", str(5 * 10**18)))
+REFILL_PER_DAY_WEI = int(environment.text("REFILL_PER_DAY_WEI", str(20 * 10**18)))
 # How long a bundle may wait for a block before dearer fees replace it.
 CHAIN_REPLACE_AFTER = datetime.timedelta(seconds=15)
 # Most gas that the operations of one bundle may be allowed together; well below the gas of a block.

@@ -122,6 +122,14 @@ def account_nonces(*, addresses: Sequence[str]) -> list[int]:
     return [int(_expect(answer), 16) for answer in answers]
 
 
+def balance_wei(*, address: str) -> int:
+    """Return the native coin of an address.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    return int(_ask("eth_getBalance", address, "latest"), 16)
+
+
 def operation_nonce(*, entry_point: bytes, sender: bytes, key: int, block_number: int) -> int:
     """Return the EntryPoint's next nonce of a sender under a nonce key, as of a block.
 

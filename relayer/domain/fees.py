@@ -38,6 +38,18 @@ def prices_from(*, base_fee_wei: int, tips_wei: tuple[int, ...], least_tip_wei: 
     )
 
 
+def capped(*, prices: GasPrices, most_wei: int) -> GasPrices | None:
+    """Return what to offer under a cap of `most_wei` per unit of gas; None while even a likely block asks for more.
+
+    No cap, 0, leaves the prices as they are.
+    """
+    if not most_wei or prices.max_fee_per_gas_wei <= most_wei:
+        return prices
+    if prices.expected_wei > most_wei:
+        return None
+    return dataclasses.replace(prices, max_fee_per_gas_wei=most_wei)
+
+
 def replacing(*, prices: GasPrices, old_max_fee_wei: int, old_tip_wei: int) -> GasPrices:
     """Return what a transaction must offer to replace one that offered the old prices."""
     tip = max(prices.max_priority_fee_per_gas_wei, _raised(old_tip_wei))

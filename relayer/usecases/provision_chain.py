@@ -10,6 +10,7 @@ from custody import operations as custody_operations
 from openvpp.core import db
 from relayer import models, operations
 from relayer.adapters import chain, deployer
+from relayer.usecases import refill
 
 ETHER = 10**18
 
@@ -26,7 +27,10 @@ class Provision:
     relayer_wei: int = 10 * ETHER
     deposit_wei: int = 10 * ETHER
     budget_wei: int = 5 * ETHER
+    refill_wei: int = 10 * ETHER
     most_per_transaction_wei: int = ETHER
+    most_per_refill_wei: int = 5 * ETHER
+    most_refilled_per_day_wei: int = 20 * ETHER
     most_per_operation_wei: int = ETHER // 10
     limit_per_operation_wei: int = ETHER // 10
     limit_per_day_wei: int = 5 * ETHER // 2
@@ -48,6 +52,7 @@ def provision_chain(*, utility_id: int, chain_id: int, owner: deployer.Deployer,
         if deployer.balance_wei(address=str(key.address)) < provision.relayer_wei // 2:
             owner.send(to=words.parse_address(str(key.address)), value_wei=provision.relayer_wei)
             done.append(f"relayer key {key.address} funded")
+    done += _provide_refill(chain_id=chain_id, deployment=deployment, owner=owner, provision=provision)
     sponsor = custody_operations.create_key(
         purpose=custody_models.SealedKey.Purpose.SPONSOR,
         subject=operations.sponsor_subject(chain_id=chain_id),
@@ -65,6 +70,27 @@ def provision_chain(*, utility_id: int, chain_id: int, owner: deployer.Deployer,
         owner.send(to=deployment.paymaster, data=paymaster.encode_deposit(), value_wei=provision.deposit_wei)
         done.append("paymaster's deposit topped up")
     return done + _set_budgets(utility_id=utility_id, deployment=deployment, owner=owner, provision=provision)
+
+
+def _provide_refill(
+    *, chain_id: int, deployment: deployments.Deployment, owner: deployer.Deployer, provision: Provision
+) -> list[str]:
+    key = custody_operations.create_key(
+        purpose=custody_models.SealedKey.Purpose.REFILL,
+        subject=refill.subject(chain_id=chain_id),
+        policy={
+            "chain_id": chain_id,
+            "entry_point": "0x" + deployment.entry_point.hex(),
+            "paymaster": "0x" + deployment.paymaster.hex(),
+            "relay_paymaster": "0x" + deployment.relay_paymaster.hex(),
+            "max_per_transfer_wei": provision.most_per_refill_wei,
+            "max_per_day_wei": provision.most_refilled_per_day_wei,
+        },
+    )
+    if deployer.balance_wei(address=str(key.address)) >= provision.refill_wei // 2:
+        return []
+    owner.send(to=words.parse_address(str(key.address)), value_wei=provision.refill_wei)
+    return [f"refill key {key.address} funded"]
 
 
 def _set_budgets(

@@ -14,7 +14,7 @@ from relayer.usecases import provision_chain, refresh_prices
 
 
 class Command(base.BaseCommand):
-    help = "Make relayer and sponsor keys, fund them from DEPLOYER_KEY_FILE, set budgets and their limits; idempotent."
+    help = "Make relayer, refill and sponsor keys, fund them from DEPLOYER_KEY_FILE, set budgets and limits; idempotent."
 
     def add_arguments(self, parser: base.CommandParser) -> None:
         parser.add_argument("--utility", required=True, help="slug of the utility")
@@ -40,6 +40,8 @@ class Command(base.BaseCommand):
                     limit_per_operation_wei=settings.GAS_PER_OPERATION_WEI,
                     limit_per_day_wei=settings.GAS_PER_DAY_WEI,
                     program_budget_wei=settings.GAS_PER_PROGRAM_WEI,
+                    most_per_refill_wei=settings.REFILL_PER_TRANSFER_WEI,
+                    most_refilled_per_day_wei=settings.REFILL_PER_DAY_WEI,
                     programs=tuple(options["program"]),
                 ),
             )
