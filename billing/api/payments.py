@@ -117,7 +117,10 @@ class QuotePayment(views.APIView):
     @schema.extend_schema(
         operation_id="bills_quote",
         summary="Quote a payment",
-        description="Locks the network fee for a short time. Nothing is reserved and nothing moves.",
+        description=(
+            "Locks the network fee for a short time, and what it may cost of the utility's gas budget where the "
+            "utility pays it. Nothing moves. `reason` says why this party pays."
+        ),
         tags=TAGS,
         request=Input,
         responses={201: Output, 409: ProblemOutput, 503: ProblemOutput},
@@ -125,6 +128,20 @@ class QuotePayment(views.APIView):
             schema.OpenApiExample("Ask", request_only=True, value={"token": "USDX", "fee_mode": "stablecoin"}),
             schema.OpenApiExample("A quote", response_only=True, status_codes=["201"], value=QUOTE_EXAMPLE),
             _refusal(status=409, code="already_paid", detail="This bill is paid.", bill_state="paid"),
+            _refusal(
+                status=409,
+                code="budget_used_up",
+                detail="The gas budget “Bill payments” is used up.",
+                budgets=[
+                    {
+                        "name": "Bill payments",
+                        "policy": "0c8f3a52-6f0e-4a6e-9d6f-2f4f0c8a7d11",
+                        "left_wei": "0",
+                        "left_count": None,
+                        "resets_at": "2026-12-01T00:00:00+00:00",
+                    }
+                ],
+            ),
             _refusal(status=503, code="price_stale", detail="The token's price is out of date. Try again shortly."),
         ],
     )

@@ -10,14 +10,14 @@ from django.db import models as db_models
 
 from billing import models, operations, queries
 from billing.domain import proof
-from billing.usecases import notices
+from billing.usecases import choose_fee_token, notices
 from contracts.bindings import events, words
 from customers import models as customer_models
 from customers import queries as customer_queries
 from openvpp.core import db, errors
 from relayer import models as relayer_models
 from relayer import operations as relayer
-from relayer.domain import gas, receipts
+from relayer.domain import gas, receipts, sponsoring
 from wallets import models as wallet_models
 from wallets import operations as wallet_operations
 from wallets import queries as wallet_queries
@@ -58,18 +58,19 @@ def quote(
 ) -> Quote:
     """Lock the network fee of paying a bill from this person's wallet, or say that the utility pays it.
 
-    Without `fee_mode` the utility's usual one is taken.
+    Without `fee_mode` the utility's usual one is taken; where that is to pay it itself and its gas budget is used up,
+    the customer is asked for it in the token that the wallet holds enough of.
 
     :raises queries.UnableToFindBill: none that this person may know of.
     :raises UnableToQuotePayment: the bill is not to be paid, or not by this person, in this token or with this mode.
     :raises relayer.UnableToQuoteFee: a price is too old, or there is none.
+    :raises relayer.UnableToFindPayer: the utility was asked to pay it, and its gas budget is used up.
     """
     bill = queries.get_bill(user=user, bill_id=bill_id)
     _require_payable(bill=bill, failure=UnableToQuotePayment)
     wallet = _get_paying_wallet(bill=bill, user=user, failure=UnableToQuotePayment)
     token = _get_bill_token(bill=bill, symbol=token_symbol)
     mode = _get_mode(utility=bill.utility, asked=fee_mode)
-    fee_token = _get_fee_token(utility=bill.utility, mode=mode, bill_token=token)
     amount_units = _to_units(bill=bill, token=token)
     wish = intents.BillPayment(
         reference="0x" + secrets.token_hex(words.REFERENCE_BYTES),
@@ -77,22 +78,39 @@ def quote(
         token=token.address,
         amount_units=amount_units,
     )
-    fee = relayer.make_quote(
-        utility_id=bill.utility_id,
-        chain_id=wallet.chain_id,
-        sender=wallet.address,
-        intent={"bill_id": str(bill.pk), **wish.to_json()},
-        mode=relayer_models.FeeQuote.Mode(mode),
-        fee_token=fee_token,
-        limits=gas.estimate(
-            kind=gas.Kind.BILL_PAYMENT,
-            is_deployed=wallet.deployed_at is not None,
-            has_session=grant is not None and grant.state == wallet_models.SessionKeyGrant.State.ACTIVE,
-            is_p256=grant is not None and client_keys.is_p256(grant.client_key),
-        ),
-        reason=_why(utility=bill.utility, mode=mode, was_asked=fee_mode is not None),
-        now=now,
+    limits = gas.estimate(
+        kind=gas.Kind.BILL_PAYMENT,
+        is_deployed=wallet.deployed_at is not None,
+        has_session=grant is not None and grant.state == wallet_models.SessionKeyGrant.State.ACTIVE,
+        is_p256=grant is not None and client_keys.is_p256(grant.client_key),
     )
+
+    def lock(mode: customer_models.FeeMode, reason: str) -> relayer_models.FeeQuote:
+        return relayer.make_quote(
+            utility_id=bill.utility_id,
+            chain_id=wallet.chain_id,
+            sender=wallet.address,
+            intent={"bill_id": str(bill.pk), **wish.to_json()},
+            mode=relayer_models.FeeQuote.Mode(mode),
+            fee_token=_get_fee_token(utility=bill.utility, mode=mode, bill_token=token),
+            limits=limits,
+            reason=reason,
+            methods=(sponsoring.BILL_PAYMENT,),
+            now=now,
+        )
+
+    try:
+        fee = lock(mode, _why(utility=bill.utility, mode=mode, was_asked=fee_mode is not None))
+    except relayer.UnableToFindPayer as refusal:
+        modes = choose_fee_token.get_modes(utility=bill.utility, bill_token=token)
+        if fee_mode is not None or not modes:
+            raise
+        reason = f"{refusal.detail} You are asked to pay the network fee."
+        fee = choose_fee_token.choose(
+            quotes=(lock(mode, reason) for mode in modes), token=token, amount_units=amount_units
+        )
+    mode = FeeMode(fee.mode)
+    fee_token = _get_fee_token(utility=bill.utility, mode=mode, bill_token=token)
     return Quote(fee=fee, bill=bill, wallet=wallet, token=token, amount_units=amount_units, fee_token=fee_token)
 
 
