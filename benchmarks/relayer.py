@@ -2,7 +2,7 @@
 
 `python -m benchmarks.relayer [--operations 1000] [--at-once 32] [--rounds 3]`. Each operation is the first of an
 account of its own, sponsored and signed, and goes in by `eth_sendUserOperation`; blocks come each second and have room.
-Ours are web, relay and signer as `make run` starts them; PostgreSQL runs without fsync and is reported apart. Neither
+Ours are bundler, relay and signer, each a process of its own; PostgreSQL runs without fsync and is reported apart. Neither
 traces rules: Alto's safe mode takes nothing on this chain. An operation counts as included when its event is seen in a
 block. The last line is `RESULT` and JSON: medians over the rounds, ours divided by Alto's where the name says ratio.
 """
@@ -312,7 +312,7 @@ class _node:  # noqa: N801 - used as a function
 
 
 class _processes:  # noqa: N801 - used as a function
-    """Signer and relay, as the stack runs them."""
+    """Signer, relay and bundler, each as it runs by itself."""
 
     def __init__(self, directory: pathlib.Path) -> None:
         self._directory = directory
@@ -321,11 +321,11 @@ class _processes:  # noqa: N801 - used as a function
     def __enter__(self) -> Self:
         self.url = f"http://127.0.0.1:{layout.free_port()}"
         key = layout.secret_file(self._directory, "key-encryption-key")
-        web = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", self.url.rsplit(":", 1)[1]]
+        port = self.url.rsplit(":", 1)[1]
         for name, command, extra in (
             ("signer", ["manage.py", "signer"], {"KEK_FILE": str(key)}),
             ("relay", ["manage.py", "relay"], {}),
-            ("web", [*web, "openvpp.asgi:application"], {}),
+            ("bundler", ["manage.py", "bundler", "--port", port], {}),
         ):
             output = (self._directory / f"{name}.log").open("wb")
             self._started.append(

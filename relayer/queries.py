@@ -8,6 +8,7 @@ import hmac
 import time
 import uuid
 import zoneinfo
+from collections.abc import Collection
 
 from django.conf import settings
 
@@ -106,6 +107,12 @@ def get_programs_of(*, wallet: str) -> list[uuid.UUID]:
     return list(rows.values_list("program", flat=True))
 
 
+def get_paying_programs() -> list[uuid.UUID]:
+    """Return the programs that a policy in force names as the one who pays."""
+    rows = models.SponsorshipPolicy.objects.filter(is_enabled=True, program__isnull=False)
+    return list(rows.order_by("program").values_list("program", flat=True).distinct())
+
+
 def find_api_key(*, token: str) -> models.ApiKey | None:
     """Return the key that is not revoked and whose token this is, None if there is none."""
     prefix, _, rest = token.partition("_")
@@ -116,6 +123,23 @@ def find_api_key(*, token: str) -> models.ApiKey | None:
     key: models.ApiKey | None = rows.filter(identifier=identifier, revoked_at__isnull=True).first()
     digest = hashlib.sha256(secret.encode()).digest()
     return key if key is not None and hmac.compare_digest(bytes(key.digest), digest) else None
+def find_api_keys(*, tokens: Collection[str]) -> dict[str, models.ApiKey]:
+    """Return the keys that are not revoked, by those of the tokens that are theirs."""
+    secrets: dict[str, tuple[str, bytes]] = {}
+    for token in tokens:
+        prefix, _, rest = token.partition("_")
+        identifier, _, secret = rest.partition("_")
+        if prefix == "ovpp" and secret:
+            secrets[token] = identifier, hashlib.sha256(secret.encode()).digest()
+    if not secrets:
+        return {}
+    rows = models.ApiKey.objects.select_related("utility").filter(revoked_at__isnull=True)
+    keys = {key.identifier: key for key in rows.filter(identifier__in={each for each, _ in secrets.values()})}
+    return {
+        token: keys[identifier]
+        for token, (identifier, digest) in secrets.items()
+        if identifier in keys and hmac.compare_digest(bytes(keys[identifier].digest), digest)
+    }
 
 
 def check_entry_point(value: object, *, deployment: deployments.Deployment) -> None:

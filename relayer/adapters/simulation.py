@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 import types
 from collections.abc import Collection, Mapping, Sequence
@@ -28,6 +29,7 @@ _EXECUTE_USER_OP = words.selector(
 _BASE_GAS = 150_000
 _INTRINSIC_GAS = 21_000
 _SUCCESS = "0x1"
+_CALLS_TO_TRY = 3
 _RLP_OF_FIRST = bytes.fromhex("d694")
 
 # Whose code accounts run by the authorisations that go with a bundle (EIP-7702).
@@ -56,21 +58,25 @@ class Part:
     revert_data: bytes
 
 
-def try_operation(
-    *, entry_point: bytes, operation: user_operations.UserOperation, delegated: Delegations = NONE
-) -> Tried:
-    """Ask in one go what the sender is and whether a bundle of the operation alone would pass.
+def try_operations(
+    *, entry_point: bytes, wishes: Sequence[tuple[user_operations.UserOperation, Delegations]]
+) -> list[Tried]:
+    """Ask in one go what each sender is and whether a bundle of that operation alone would pass.
 
     :raises errors.Unreachable: the node does not answer.
     """
-    call = _bundle(entry_point=entry_point, operation=operation)
-    code, word, answer = rpc.node().batch(
-        [*_standing_calls(operation.sender), ("eth_call", (call, "latest", overrides(delegated)))]
-    )
-    return Tried(
-        standing=_standing(code, word),
-        refusal=answer if isinstance(answer, rpc.NodeRefused) else None,
-    )
+    calls: list[rpc.Call] = []
+    for operation, delegated in wishes:
+        call = _bundle(entry_point=entry_point, operation=operation)
+        calls += [*_standing_calls(operation.sender), ("eth_call", (call, "latest", overrides(delegated)))]
+    answers = rpc.node().batch(calls)
+    return [
+        Tried(
+            standing=_standing(code, word),
+            refusal=answer if isinstance(answer, rpc.NodeRefused) else None,
+        )
+        for code, word, answer in itertools.batched(answers, _CALLS_TO_TRY)
+    ]
 
 
 def standings(*, addresses: Sequence[bytes]) -> list[own_accounts.Standing]:

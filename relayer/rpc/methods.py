@@ -39,12 +39,26 @@ def answer(*, caller: Caller, method: object, parameters: object) -> Any:
     if not isinstance(method, str) or method not in _METHODS:
         raise codes.RefusedCall(codes.Code.NO_SUCH_METHOD, "There is no such method.")
     scope, most, function = _METHODS[method]
+    return function(caller, _checked(caller, scope=scope, most=most, parameters=parameters))
+
+
+def _checked(caller: Caller, *, scope: models.ApiKey.Scope | None, most: int, parameters: object) -> list[Any]:
+    """Return as many parameters as the method has."""
     if scope is not None and scope not in caller.key.scopes:
         raise codes.RefusedCall(codes.Code.NOT_ALLOWED, f"The key lacks the scope {scope.value}.")
     given = [] if parameters is None else parameters
     if not isinstance(given, list) or len(given) > most:
         raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, f"Parameters are a list of at most {most}.")
-    return function(caller, [*given, *[None] * (most - len(given))])
+    return [*given, *[None] * (most - len(given))]
+
+
+def read_send(*, caller: Caller, parameters: object) -> receive_operation.Asked:
+    """Return what `eth_sendUserOperation` brings; operations go into the pool together (`answering`).
+
+    :raises codes.RefusedCall: the key lacks the scope, or the operation is malformed.
+    """
+    operation, entry_point = _checked(caller, scope=_Scope.SEND, most=2, parameters=parameters)
+    return receive_operation.Asked(key=caller.key, received=wire.read_operation(operation), entry_point=entry_point)
 
 
 def _chain_id(caller: Caller, _given: Sequence[Any]) -> str:
@@ -53,16 +67,6 @@ def _chain_id(caller: Caller, _given: Sequence[Any]) -> str:
 
 def _supported_entry_points(caller: Caller, _given: Sequence[Any]) -> list[str]:
     return [words.checksummed(deployments.load(chain_id=caller.chain_id).entry_point)]
-
-
-def _send(caller: Caller, given: Sequence[Any]) -> str:
-    return receive_operation.receive(
-        key=caller.key,
-        chain_id=caller.chain_id,
-        received=wire.read_operation(given[0]),
-        entry_point=given[1],
-        now=caller.now,
-    )
 
 
 def _estimate(caller: Caller, given: Sequence[Any]) -> dict[str, str]:
@@ -185,7 +189,6 @@ def _check_chain(caller: Caller, chain_id: object) -> None:
 _METHODS: dict[str, tuple[models.ApiKey.Scope | None, int, Method]] = {
     "eth_chainId": (None, 0, _chain_id),
     "eth_supportedEntryPoints": (None, 0, _supported_entry_points),
-    "eth_sendUserOperation": (_Scope.SEND, 2, _send),
     "eth_estimateUserOperationGas": (_Scope.READ, 3, _estimate),
     "eth_getUserOperationByHash": (_Scope.READ, 1, _by_hash),
     "eth_getUserOperationReceipt": (_Scope.READ, 1, _receipt),

@@ -1,80 +1,232 @@
-"""A signed operation comes in from outside: read, weighed, validated, and put into the pool in one statement."""
+"""Signed operations come in from outside: read, weighed, validated and put into the pool, all that wait in one go.
 
+However many come together, the pool is asked once, the node is asked once and the pool is written once; one that is
+refused leaves the others alone.
+"""
+
+import dataclasses
 import datetime
 import json
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 
 from contracts import deployments
-from contracts.bindings import paymaster, user_operations
-from openvpp.core import db
+from contracts.bindings import user_operations
+from openvpp.core import db, errors
 from relayer import models, queries
-from relayer.adapters import chain
-from relayer.domain import codes, gas, wire
-from relayer.usecases import count_reputation, use_quota, validate_operation
+from relayer.adapters import simulation
+from relayer.domain import codes, wire
+from relayer.usecases import check_authorization, count_reputation, use_quota, validate_operation, weigh_operation
 
-MAX_GAS = 10_000_000
 MAX_OF_SENDER = 4
-# How long before its end a sponsored operation is still taken.
-_LEAST_LEFT = datetime.timedelta(seconds=20)
-_LIFETIME = datetime.timedelta(days=1)
-_UTILITY_AT, _UNTIL_AT = 52 + 1, 52 + 1 + 8 + 8 + 6
-
 _WAITING = """
-SELECT EXISTS (SELECT FROM relayer_useroperation WHERE hash = %(hash)s),
-       count(*), count(*) FILTER (WHERE nonce = %(nonce)s)
-FROM relayer_useroperation WHERE sender = %(sender)s AND chain_id = %(chain_id)s AND state IN ('queued', 'bundled')
+SELECT hash, sender, nonce, state IN ('queued', 'bundled') FROM relayer_useroperation WHERE hash = ANY(%(hashes)s)
+UNION
+SELECT hash, sender, nonce, true FROM relayer_useroperation
+WHERE chain_id = %(chain_id)s AND sender = ANY(%(senders)s) AND state IN ('queued', 'bundled')
 """
 _INSERT = """
 WITH made AS (
     INSERT INTO relayer_useroperation (
         hash, chain_id, entry_point, utility_id, api_key_id, validation, marks, sender, nonce, init_code, call_data,
         verification_gas_limit, call_gas_limit, pre_verification_gas, max_fee_per_gas_wei,
-        max_priority_fee_per_gas_wei, paymaster_and_data, signature, state, failure, attempts, leased_by, expires_at,
-        created_at
+        max_priority_fee_per_gas_wei, paymaster_and_data, signature, "authorization", state, failure, attempts,
+        leased_by, expires_at, created_at
     ) VALUES (
         %(hash)s, %(chain_id)s, %(entry_point)s, %(utility_id)s, %(api_key_id)s, %(validation)s, %(marks)s, %(sender)s,
         %(nonce)s, %(init_code)s, %(call_data)s, %(verification_gas_limit)s, %(call_gas_limit)s,
         %(pre_verification_gas)s, %(max_fee_per_gas_wei)s, %(max_priority_fee_per_gas_wei)s, %(paymaster_and_data)s,
-        %(signature)s, 'queued', '', 0, '', %(expires_at)s, %(now)s
+        %(signature)s, %(authorization)s, 'queued', '', 0, '', %(expires_at)s, %(now)s
     ) ON CONFLICT (hash) DO NOTHING RETURNING hash
 )
 INSERT INTO relayer_useroperationtransition (user_operation_id, state, detail, made_at)
 SELECT hash, 'queued', '', %(now)s FROM made
 """
 
+type Outcome = str | codes.RefusedCall | errors.Unreachable
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An operation that somebody's key brings, for the EntryPoint that they name."""
+
+    key: models.ApiKey
+    received: wire.Received
+    entry_point: object
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class _Candidate:
+    """What is known so far of an operation that nothing stands against yet."""
+
+    asked: Asked
+    digest: bytes
+    expires_at: datetime.datetime
+    delegated: simulation.Delegations = simulation.NONE
+    strangers: Sequence[str] = ()
+    verdict: validate_operation.Verdict | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def operation(self) -> user_operations.UserOperation:
+        return self.asked.received.operation
+
+    @property
+    def hash(self) -> str:
+        return "0x" + self.digest.hex()
+
 
 @db.durable
-def receive(
-    *, key: models.ApiKey, chain_id: int, received: wire.Received, entry_point: object, now: datetime.datetime
-) -> str:
+def receive(*, asked: Asked, chain_id: int, now: datetime.datetime) -> str:
     """Put an operation into the pool and return its hash; the same operation twice is once.
 
     :raises codes.RefusedCall: with the code that says why.
     :raises errors.Unreachable: the node does not answer.
     """
+    (outcome,) = receive_together(asked=[asked], chain_id=chain_id, now=now)
+    if isinstance(outcome, str):
+        return outcome
+    raise outcome
+
+
+@db.durable
+def receive_together(*, asked: Sequence[Asked], chain_id: int, now: datetime.datetime) -> list[Outcome]:
+    """Put operations into the pool; return for each its hash, or why it is not in it."""
     deployment = deployments.load(chain_id=chain_id)
-    queries.check_entry_point(entry_point, deployment=deployment)
-    operation = received.operation
-    digest = received.hash(chain_id=chain_id, entry_point=deployment.entry_point)
-    hash_ = "0x" + digest.hex()
-    if _is_known(digest=digest, operation=operation, chain_id=chain_id):
-        return hash_
-    _check_limits(operation)
-    expires_at = _check_paymaster(key=key, operation=operation, deployment=deployment, now=now)
-    strangers = count_reputation.check(operation=operation, deployment=deployment)
-    verdict = validate_operation.validate(operation=operation, deployment=deployment)
-    use_quota.use(key=key, quota=models.ApiKeyUsage.Quota.OPERATIONS, count=1, now=now)
-    row: dict[str, Any] = {
-        "hash": digest,
+    candidates = [_read(each, deployment=deployment, now=now) for each in asked]
+    try:
+        _look_into_pool(_open(candidates), chain_id=chain_id)
+        _sift(_open(candidates), lambda each: _weigh(each, deployment=deployment, now=now))
+        _validate(_open(candidates), deployment=deployment)
+        _use_quotas(_open(candidates), now=now)
+        _write(_open(candidates), deployment=deployment, now=now)
+    except errors.Unreachable as error:
+        for each in _open(candidates):
+            each.outcome = error
+    return [each.outcome or each.hash for each in candidates]
+
+
+def _open(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    return [each for each in candidates if each.outcome is None]
+
+
+def _sift(candidates: Sequence[_Candidate], examine: Callable[[_Candidate], None]) -> None:
+    """Refuse those that do not stand the examination."""
+    for each in candidates:
+        try:
+            examine(each)
+        except (codes.RefusedCall, errors.Unreachable) as refusal:
+            each.outcome = refusal
+
+
+def _read(asked: Asked, *, deployment: deployments.Deployment, now: datetime.datetime) -> _Candidate:
+    digest = asked.received.hash(chain_id=deployment.chain_id, entry_point=deployment.entry_point)
+    found = _Candidate(asked=asked, digest=digest, expires_at=now)
+    try:
+        queries.check_entry_point(asked.entry_point, deployment=deployment)
+        queries.check_not_paused(utility_id=asked.key.utility_id)
+    except codes.RefusedCall as refusal:
+        found.outcome = refusal
+    return found
+
+
+def _look_into_pool(candidates: Sequence[_Candidate], *, chain_id: int) -> None:
+    """Answer what is in the pool already; refuse what has a rival there, or too many of its sender before it."""
+    if not candidates:
+        return
+    known, waiting = _find_waiting(candidates, chain_id=chain_id)
+    for each in candidates:
+        others = waiting.setdefault(each.operation.sender, {})
+        if each.digest in known:
+            each.outcome = each.hash
+        elif each.operation.nonce in others:
+            each.outcome = _bad("Another operation with this nonce is in the pool.")
+        elif len(others) >= MAX_OF_SENDER:
+            each.outcome = codes.RefusedCall(
+                codes.Code.THROTTLED, f"The sender has {len(others)} operations in the pool already."
+            )
+        else:
+            others[each.operation.nonce] = each.digest
+
+
+def _find_waiting(
+    candidates: Sequence[_Candidate], *, chain_id: int
+) -> tuple[Collection[bytes], dict[bytes, dict[int, bytes]]]:
+    """Return which are known, and what waits of their senders: hashes by nonce."""
+    asked: dict[str, Any] = {
+        "hashes": [each.digest for each in candidates],
+        "senders": list({each.operation.sender for each in candidates}),
         "chain_id": chain_id,
+    }
+    known, waiting = set(), dict[bytes, dict[int, bytes]]()
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, asked)
+        for hash_, sender, nonce, is_waiting in cursor.fetchall():
+            known.add(bytes(hash_))
+            if is_waiting:
+                waiting.setdefault(bytes(sender), {})[int(nonce)] = bytes(hash_)
+    return known, waiting
+
+
+def _weigh(candidate: _Candidate, *, deployment: deployments.Deployment, now: datetime.datetime) -> None:
+    operation, key = candidate.operation, candidate.asked.key
+    weigh_operation.check_limits(operation)
+    candidate.expires_at = weigh_operation.check_paymaster(
+        utility_id=key.utility_id, operation=operation, deployment=deployment, now=now
+    )
+    candidate.strangers = count_reputation.check(operation=operation, deployment=deployment)
+    candidate.delegated = check_authorization.find_due(received=candidate.asked.received, chain_id=deployment.chain_id)
+
+
+def _validate(candidates: Sequence[_Candidate], *, deployment: deployments.Deployment) -> None:
+    verdicts = validate_operation.validate_together(
+        wishes=[(each.operation, each.delegated) for each in candidates], deployment=deployment
+    )
+    for each, verdict in zip(candidates, verdicts, strict=True):
+        if isinstance(verdict, codes.RefusedCall):
+            each.outcome = verdict
+        else:
+            each.verdict = verdict
+
+
+def _use_quotas(candidates: Sequence[_Candidate], *, now: datetime.datetime) -> None:
+    """Take all that come by one key from its quota together; if that is too much, one by one."""
+    by_key: dict[int, list[_Candidate]] = {}
+    for each in candidates:
+        by_key.setdefault(each.asked.key.pk, []).append(each)
+    quota = models.ApiKeyUsage.Quota.OPERATIONS
+    for group in by_key.values():
+        try:
+            use_quota.use(key=group[0].asked.key, quota=quota, count=len(group), now=now)
+        except codes.RefusedCall:
+            _sift(group, lambda each: use_quota.use(key=each.asked.key, quota=quota, count=1, now=now))
+
+
+def _write(candidates: Sequence[_Candidate], *, deployment: deployments.Deployment, now: datetime.datetime) -> None:
+    if not candidates:
+        return
+    rows = [_row(each, deployment=deployment, now=now) for each in candidates]
+    with db.transaction(), connection.cursor() as cursor:
+        cursor.executemany(_INSERT, rows)
+    for each in candidates:
+        count_reputation.count_seen(chain_id=deployment.chain_id, entities=each.strangers, now=now)
+
+
+def _row(candidate: _Candidate, *, deployment: deployments.Deployment, now: datetime.datetime) -> dict[str, Any]:
+    operation, verdict, key = candidate.operation, candidate.verdict, candidate.asked.key
+    if verdict is None:
+        raise AssertionError("an operation that was not validated")
+    authorization = candidate.asked.received.authorization
+    return {
+        "hash": candidate.digest,
+        "chain_id": deployment.chain_id,
         "entry_point": deployment.entry_point,
         "utility_id": key.utility_id,
         "api_key_id": key.pk,
         "validation": verdict.validation,
-        "marks": json.dumps(verdict.marks),
+        "marks": json.dumps(dict(verdict.marks)),
         "sender": operation.sender,
         "nonce": operation.nonce,
         "init_code": operation.init_code,
@@ -86,77 +238,11 @@ def receive(
         "max_priority_fee_per_gas_wei": operation.max_priority_fee_per_gas,
         "paymaster_and_data": operation.paymaster_and_data,
         "signature": operation.signature,
-        "expires_at": expires_at,
+        "authorization": None if authorization is None else authorization.pack(),
+        "expires_at": candidate.expires_at,
         "now": now,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, row)
-    count_reputation.count_seen(chain_id=chain_id, entities=strangers, now=now)
-    return hash_
 
 
-def _is_known(*, digest: bytes, operation: user_operations.UserOperation, chain_id: int) -> bool:
-    """Say whether the operation is in the pool already; refuse it when its sender has too many others there."""
-    with connection.cursor() as cursor:
-        asked: dict[str, Any] = {
-            "hash": digest,
-            "nonce": operation.nonce,
-            "sender": operation.sender,
-            "chain_id": chain_id,
-        }
-        cursor.execute(_WAITING, asked)
-        is_known, waiting, with_nonce = cursor.fetchone()
-    if is_known:
-        return True
-    if with_nonce:
-        raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, "Another operation with this nonce is in the pool.")
-    if waiting >= MAX_OF_SENDER:
-        raise codes.RefusedCall(codes.Code.THROTTLED, f"The sender has {waiting} operations in the pool already.")
-    return False
-
-
-def _check_limits(operation: user_operations.UserOperation) -> None:
-    total = operation.verification_gas_limit + operation.call_gas_limit + operation.pre_verification_gas
-    if total > MAX_GAS:
-        raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, f"The gas limits add up to more than {MAX_GAS}.")
-    encoded = user_operations.encode_get_user_op_hash(operation=operation)[36:]
-    needed = gas.pre_verification(encoded=encoded)
-    if operation.pre_verification_gas < needed:
-        raise codes.RefusedCall(
-            codes.Code.BAD_PARAMETERS, f"preVerificationGas is {operation.pre_verification_gas}, needed are {needed}."
-        )
-    if operation.max_priority_fee_per_gas > operation.max_fee_per_gas:
-        raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, "maxPriorityFeePerGas is above maxFeePerGas.")
-    prices = chain.recent_gas_prices()
-    if operation.max_priority_fee_per_gas < settings.CHAIN_LEAST_TIP_WEI:
-        raise codes.RefusedCall(
-            codes.Code.BAD_PARAMETERS, f"maxPriorityFeePerGas must be at least {settings.CHAIN_LEAST_TIP_WEI}."
-        )
-    least = prices.base_fee_wei + settings.CHAIN_LEAST_TIP_WEI
-    if operation.max_fee_per_gas < least:
-        raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, f"maxFeePerGas must be at least {least} now.")
-
-
-def _check_paymaster(
-    *,
-    key: models.ApiKey,
-    operation: user_operations.UserOperation,
-    deployment: deployments.Deployment,
-    now: datetime.datetime,
-) -> datetime.datetime:
-    """Return until when the operation may wait; refuse one that names a paymaster of ours without leave."""
-    data = operation.paymaster_and_data
-    if data[:20] == deployment.relay_paymaster:
-        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, "This paymaster pays for the relayer's own alone.")
-    if data[:20] != deployment.paymaster:
-        return now + _LIFETIME
-    if len(data) < _UNTIL_AT + 6:
-        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, "The paymaster's data is cut short.")
-    if int.from_bytes(data[_UTILITY_AT : _UTILITY_AT + 8]) != key.utility_id:
-        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, "Another utility pays for this operation.")
-    until = datetime.datetime.fromtimestamp(int.from_bytes(data[_UNTIL_AT : _UNTIL_AT + 6]), tz=datetime.UTC)
-    if until < now + _LEAST_LEFT:
-        raise codes.RefusedCall(codes.Code.OUT_OF_TIME_RANGE, "The sponsorship is over, or nearly.")
-    if until > now + datetime.timedelta(seconds=2 * paymaster.WINDOW_SECONDS):
-        raise codes.RefusedCall(codes.Code.OUT_OF_TIME_RANGE, "The sponsorship lasts too long.")
-    return until
+def _bad(message: str) -> codes.RefusedCall:
+    return codes.RefusedCall(codes.Code.BAD_PARAMETERS, message)

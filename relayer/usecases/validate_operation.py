@@ -7,7 +7,7 @@ for the bundle: whoever has upgraded in between is traced as a stranger.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from django.conf import settings
 
@@ -42,9 +42,38 @@ def validate(
     :raises codes.RefusedCall: the EntryPoint refuses it, or it breaks a rule.
     :raises errors.Unreachable: the node does not answer.
     """
-    tried = simulation.try_operation(entry_point=deployment.entry_point, operation=operation, delegated=delegated)
+    (verdict,) = validate_together(wishes=[(operation, delegated)], deployment=deployment)
+    if isinstance(verdict, Verdict):
+        return verdict
+    raise verdict
+
+
+@db.durable
+def validate_together(
+    *,
+    wishes: Sequence[tuple[user_operations.UserOperation, simulation.Delegations]],
+    deployment: deployments.Deployment,
+) -> list[Verdict | codes.RefusedCall]:
+    """Return for each operation how it is safe, or why it is not.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    tried = simulation.try_operations(entry_point=deployment.entry_point, wishes=wishes)
+    return [
+        _judge(operation=operation, delegated=delegated, tried=each, deployment=deployment)
+        for (operation, delegated), each in zip(wishes, tried, strict=True)
+    ]
+
+
+def _judge(
+    *,
+    operation: user_operations.UserOperation,
+    delegated: simulation.Delegations,
+    tried: simulation.Tried,
+    deployment: deployments.Deployment,
+) -> Verdict | codes.RefusedCall:
     if tried.refusal is not None:
-        raise refused(tried.refusal)
+        return refused(tried.refusal)
     is_known = own_accounts.is_known(
         standing=tried.standing,
         init_code=operation.init_code,
@@ -56,7 +85,10 @@ def validate(
         return Verdict(validation=_Validation.FAST, marks=mark)
     if not settings.RELAYER_TRACES:
         return Verdict(validation=_Validation.SIMULATED, marks=mark)
-    return _trace(operation=operation, deployment=deployment, delegated=delegated)
+    try:
+        return _trace(operation=operation, deployment=deployment, delegated=delegated)
+    except codes.RefusedCall as refusal:
+        return refusal
 
 
 def refused(refusal: rpc.NodeRefused) -> codes.RefusedCall:
