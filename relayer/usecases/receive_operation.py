@@ -32,13 +32,13 @@ WITH made AS (
     INSERT INTO relayer_useroperation (
         hash, chain_id, entry_point, utility_id, api_key_id, validation, marks, sender, nonce, init_code, call_data,
         verification_gas_limit, call_gas_limit, pre_verification_gas, max_fee_per_gas_wei,
-        max_priority_fee_per_gas_wei, paymaster_and_data, signature, "authorization", state, failure, attempts,
+        max_priority_fee_per_gas_wei, paymaster_and_data, signature, delegation, state, failure, attempts,
         leased_by, expires_at, created_at
     ) VALUES (
         %(hash)s, %(chain_id)s, %(entry_point)s, %(utility_id)s, %(api_key_id)s, %(validation)s, %(marks)s, %(sender)s,
         %(nonce)s, %(init_code)s, %(call_data)s, %(verification_gas_limit)s, %(call_gas_limit)s,
         %(pre_verification_gas)s, %(max_fee_per_gas_wei)s, %(max_priority_fee_per_gas_wei)s, %(paymaster_and_data)s,
-        %(signature)s, %(authorization)s, 'queued', '', 0, '', %(expires_at)s, %(now)s
+        %(signature)s, %(delegation)s, 'queued', '', 0, '', %(expires_at)s, %(now)s
     ) ON CONFLICT (hash) DO NOTHING RETURNING hash
 )
 INSERT INTO relayer_useroperationtransition (user_operation_id, state, detail, made_at)
@@ -238,7 +238,7 @@ def _row(candidate: _Candidate, *, deployment: deployments.Deployment, now: date
         "max_priority_fee_per_gas_wei": operation.max_priority_fee_per_gas,
         "paymaster_and_data": operation.paymaster_and_data,
         "signature": operation.signature,
-        "authorization": None if authorization is None else authorization.pack(),
+        "delegation": None if authorization is None else authorization.pack(),
         "expires_at": candidate.expires_at,
         "now": now,
     }
