@@ -27,6 +27,7 @@ class ChangeRequest(models.Model):
         CUSTODY_EXIT = "custody_exit", "A customer's exit from custody"
         OWNER_KEY = "owner_key", "Owner key of a customer's wallet"
         RECOVER_WALLET = "recover_wallet", "Recovery of a customer's wallet"
+        SPONSORSHIP = "sponsorship", "What a utility pays gas for"
         RELEASE_PAYOUT = "release_payout", "Release of a payout that was set aside"
 
     class State(models.TextChoices):

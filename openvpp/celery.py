@@ -16,6 +16,7 @@ app.conf.beat_schedule = {
     "clear-out": {"task": "wallets.clear_out", "schedule": 300.0, "options": {"expires": 300}},
     "fetch-weather": {"task": "meters.fetch_weather", "schedule": 3600.0, "options": {"expires": 3600}},
     "make-meter-partitions": {"task": "meters.make_partitions", "schedule": 3600.0, "options": {"expires": 3600}},
+    "name-members": {"task": "programs.name_members", "schedule": 60.0, "options": {"expires": 60}},
     "settle-sponsorships": {"task": "relayer.settle_sponsorships", "schedule": 5.0, "options": {"expires": 5}},
     "refill": {"task": "relayer.refill", "schedule": 15.0, "options": {"expires": 15}},
     "look-after-relayer": {"task": "relayer.look_after", "schedule": 30.0, "options": {"expires": 30}},

@@ -55,6 +55,7 @@ def make_quote(
     :raises UnableToFindPayer: it was to be absorbed, and nobody pays for it.
     :raises errors.Unreachable: the chain does not answer.
     """
+    limits = with_data_fee(limits=limits)
     prices = chain.gas_prices()
     fee = fees.Fee(units=0, wei=0)
     most_wei, expires_at = limits.total * prices.max_fee_per_gas_wei, now + settings.FEE_QUOTE_LIFETIME
@@ -92,6 +93,16 @@ def make_quote(
         reason=reason[:200],
         created_at=now,
         expires_at=expires_at,
+    )
+
+
+@db.transaction_required
+def set_program_wallets(*, program: uuid.UUID, wallets: Sequence[str]) -> None:
+    """Say whose operations a program may pay for from now on: these wallets' and no others'."""
+    rows = models.ProgramWallet.objects.filter(program=program)
+    rows.exclude(wallet__in=wallets).delete()
+    models.ProgramWallet.objects.bulk_create(
+        [models.ProgramWallet(program=program, wallet=wallet) for wallet in wallets], ignore_conflicts=True
     )
 
 
@@ -178,6 +189,21 @@ def find_payer(
 def estimate(*, kind: gas.Kind, is_deployed: bool, has_session: bool = True, recipients: int = 0) -> gas.GasLimits:
     """Return the gas limits of an operation, and what it will likely be charged."""
     return gas.estimate(kind=kind, is_deployed=is_deployed, has_session=has_session, recipients=recipients)
+
+
+@db.durable
+def with_data_fee(*, limits: gas.GasLimits) -> gas.GasLimits:
+    """Return limits that pay for a rollup's data fee too, with a margin; on a chain without one, the same.
+
+    :raises errors.Unreachable: the chain does not answer.
+    """
+    size = gas.size_bytes(pre_verification_gas=limits.pre_verification_gas)
+    expected = data_fees.gas(size_bytes=size)
+    return dataclasses.replace(
+        limits,
+        pre_verification_gas=limits.pre_verification_gas + expected + expected * settings.FEE_MARGIN_PERCENT // 100,
+        expected=limits.expected + expected,
+    )
 
 
 @db.durable

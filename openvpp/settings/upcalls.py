@@ -77,6 +77,7 @@ CHANGES: dict[str, str] = {
     "recover_wallet": "wallets.usecases.change_recovery",
     "owner_key": "wallets.usecases.change_owner_key",
     "release_payout": "programs.usecases.change_hold",
+    "sponsorship": "relayer.usecases.change_sponsorship",
     "program_treasury": "programs.usecases.change_treasury",
 }
 

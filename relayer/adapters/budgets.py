@@ -86,6 +86,21 @@ WITH ended AS (
 )"""
 
 
+_SET_LIMITS = """
+WITH locked AS (
+    SELECT id FROM relayer_gasbudget WHERE policy_id = %(policy)s AND (ends_at IS NULL OR ends_at > %(now)s)
+    ORDER BY policy_id, starts_at, wallet FOR UPDATE
+)
+UPDATE relayer_gasbudget AS budget SET
+    limit_wei = CASE WHEN %(wei)s::numeric IS NULL THEN NULL
+        ELSE greatest(%(wei)s::numeric, budget.reserved_wei + budget.settled_wei) END,
+    limit_count = CASE WHEN %(count)s::int IS NULL THEN NULL
+        ELSE greatest(%(count)s::int, budget.reserved_count + budget.settled_count) END,
+    told_percent = 0
+FROM locked WHERE locked.id = budget.id
+"""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """An operation that shall be paid for: whose, at most how much, and until when a block may carry it."""
@@ -190,6 +205,16 @@ def bind(*, sponsorship_id: uuid.UUID, user_operation_hash: str, valid_until: da
     """Say for which operation a reservation is, before its signature is handed out; False when it was released."""
     rows = models.Sponsorship.objects.filter(pk=sponsorship_id, state=models.Sponsorship.State.RESERVED)
     return bool(rows.update(user_operation_hash=user_operation_hash, valid_until=valid_until))
+
+
+def set_limits(*, policy_id: uuid.UUID, limit_wei: int | None, limit_count: int | None, now: datetime.datetime) -> None:
+    """Give a policy's running budgets new limits, at least as high as what they hold; marks are told anew.
+
+    The policy's own row is written before, in the same transaction: it keeps new reservations waiting meanwhile.
+    """
+    asked: dict[str, Any] = {"policy": policy_id, "wei": limit_wei, "count": limit_count, "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(_SET_LIMITS, asked)
 
 
 def _find_full(*, claim: Claim, policies: Sequence[sponsoring.Policy], now: datetime.datetime) -> list[Full]:
