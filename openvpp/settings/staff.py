@@ -150,6 +150,12 @@ UNFOLD = {
                     },
                     _page("Wallets that follow a treasury", "moving", "wallets.TreasuryMove"),
                     _page("Apps that may pay", "key", "wallets.SessionKeyGrant"),
+                    {
+                        "title": "Relayer",
+                        "icon": "monitor_heart",
+                        "link": urls.reverse_lazy("admin:relayer_status"),
+                        "permission": _may_view("relayer.UserOperation"),
+                    },
                     _page("User operations", "deployed_code", "relayer.UserOperation"),
                     _page("Bundles", "inventory_2", "relayer.Bundle"),
                     _page("Relayer's keys", "local_gas_station", "relayer.RelayerKey"),

@@ -1,6 +1,6 @@
-"""Operations, bundles, keys and prices, for staff to look at. Nothing of these is written by hand.
+"""Quotes, bundles, keys and prices, for staff to look at. Nothing of these is written by hand.
 
-Staff of a utility see its operations and quotes; keys, bundles and prices serve every utility and are the operator's.
+Staff of a utility see its quotes; keys, bundles and prices serve every utility and are the operator's.
 """
 
 from typing import Any
@@ -60,35 +60,9 @@ class _Rows(_ReadOnly, unfold_admin.TabularInline):
         return True
 
 
-class _History(_Rows):
-    model = models.UserOperationTransition
-    fields = ("made_at", "state", "detail")
-
-
-class _Receipt(_Rows):
-    model = models.UserOperationReceipt
-    verbose_name_plural = "receipt"
-    fields = ("has_succeeded", "reason", "transaction_hash", "block_number", "gas_used", "gas_cost_wei")
-
-
 class _Transactions(_Rows):
     model = models.BundleTransaction
     fields = ("hash", "max_fee_per_gas_wei", "max_priority_fee_per_gas_wei", "created_at", "sent_at")
-
-
-@admin.register(models.UserOperation)
-class UserOperationAdmin(tenant_admin.ReadOnlyTenantAdmin):
-    viewed_by = VIEWERS
-    list_display = ("hash", "state", "sender", "failure", "created_at", "settled_at")
-    list_filter = ("state",)
-    date_hierarchy = "created_at"
-    inlines = (_History, _Receipt)
-    fieldsets = (
-        (None, {"fields": ("hash", "utility", "sender", "nonce", "state", "failure")}),
-        ("On the chain", {"fields": ("chain_id", "entry_point", "bundle", "gas_cost_wei")}),
-        ("Fee", {"fields": ("quote", "max_fee_per_gas_wei", "max_priority_fee_per_gas_wei")}),
-        ("When", {"fields": ("created_at", "broadcast_at", "expires_at", "settled_at", "attempts")}),
-    )
 
 
 @admin.register(models.FeeQuote)
@@ -109,12 +83,20 @@ class BundleAdmin(_OperatorOnly):
 
 @admin.register(models.RelayerKey)
 class RelayerKeyAdmin(_OperatorOnly):
-    list_display = ("address", "chain_id", "is_enabled", "leased_by", "leased_until")
+    list_display = ("address", "chain_id", "is_enabled", "draining_since", "leased_by", "leased_until")
 
 
 @admin.register(models.TokenPrice)
 class TokenPriceAdmin(_OperatorOnly):
     list_display = ("token", "price_usd", "observed_at", "source")
+
+
+@admin.register(models.StaffAction)
+class StaffActionAdmin(_OperatorOnly):
+    list_display = ("made_at", "kind", "made_by", "reason", "utility")
+    list_filter = ("kind",)
+    list_select_related = ("made_by", "utility")
+    ordering = ("-made_at",)
 
 
 @admin.register(models.ApiKey)
