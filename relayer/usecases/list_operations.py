@@ -44,7 +44,7 @@ class Page:
 
 def find(*, rows: "QuerySet[Any]", wish: Wish) -> Page:
     """Return a page of `rows`, which are all that the person may see."""
-    rows = rows.select_related("utility", "api_key").defer("call_data", "signature", "init_code", "marks")
+    rows = rows.prefetch_related("utility", "api_key").defer("call_data", "signature", "init_code", "marks")
     text = wish.text.strip()
     if text:
         found = _search(rows, text)
