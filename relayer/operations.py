@@ -15,7 +15,7 @@ from custody import queries as custody_queries
 from customers import models as customer_models
 from openvpp.core import db, errors
 from relayer import models, queries
-from relayer.adapters import budgets, chain
+from relayer.adapters import budgets, chain, data_fees
 from relayer.domain import fees, gas, sponsoring
 
 _MODES = {
@@ -55,7 +55,6 @@ def make_quote(
     :raises UnableToFindPayer: it was to be absorbed, and nobody pays for it.
     :raises errors.Unreachable: the chain does not answer.
     """
-    limits = with_data_fee(limits=limits)
     prices = chain.gas_prices()
     fee = fees.Fee(units=0, wei=0)
     most_wei, expires_at = limits.total * prices.max_fee_per_gas_wei, now + settings.FEE_QUOTE_LIFETIME

@@ -78,11 +78,13 @@ def quote(
         token=token.address,
         amount_units=amount_units,
     )
-    limits = gas.estimate(
-        kind=gas.Kind.BILL_PAYMENT,
-        is_deployed=wallet.deployed_at is not None,
-        has_session=grant is not None and grant.state == wallet_models.SessionKeyGrant.State.ACTIVE,
-        is_p256=grant is not None and client_keys.is_p256(grant.client_key),
+    limits = relayer.with_data_fee(
+        limits=gas.estimate(
+            kind=gas.Kind.BILL_PAYMENT,
+            is_deployed=wallet.deployed_at is not None,
+            has_session=grant is not None and grant.state == wallet_models.SessionKeyGrant.State.ACTIVE,
+            is_p256=grant is not None and client_keys.is_p256(grant.client_key),
+        )
     )
 
     def lock(mode: customer_models.FeeMode, reason: str) -> relayer_models.FeeQuote:

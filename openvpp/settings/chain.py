@@ -26,6 +26,8 @@ PRICE_MAX_LEAP_PERCENT = 30
 CHAIN_LEAST_TIP_WEI = int(environment.text("CHAIN_LEAST_TIP_WEI", "1000000"))
 # Most that a transaction offers per unit of gas, in wei; above it bundles wait. 0 for no cap.
 CHAIN_MOST_FEE_WEI = int(environment.text("CHAIN_MOST_FEE_WEI", str(500 * 10**9)))
+# On a rollup: the contract that tells the fee of carrying bytes to the parent chain, by `getL1Fee(bytes)`.
+CHAIN_DATA_FEE_ORACLE = environment.text("CHAIN_DATA_FEE_ORACLE", "")
 # A relayer key below the one is filled up to the other, a paymaster's deposit likewise; in wei.
 REFILL_KEY_BELOW_WEI = int(environment.text("REFILL_KEY_BELOW_WEI", str(10**18)))
 REFILL_KEY_TO_WEI = int(environment.text("REFILL_KEY_TO_WEI", str(3 * 10**18)))

@@ -99,6 +99,11 @@ _OVERHEAD = 42_000
 _ZERO_BYTE, _OTHER_BYTE = 4, 16
 
 
+def size_bytes(*, pre_verification_gas: int) -> int:
+    """Return how many bytes of calldata such a limit pays for."""
+    return max(pre_verification_gas - _OVERHEAD, 0) // _OTHER_BYTE
+
+
 def pre_verification(*, encoded: bytes, authorizations: int = 0) -> int:
     """Return the gas of an operation's calldata in a bundle, and of the bundle's work around it.
 

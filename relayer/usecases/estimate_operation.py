@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from contracts import deployments
 from contracts.bindings import reverts, user_operations
 from openvpp.core import db
-from relayer.adapters import simulation
+from relayer.adapters import data_fees, simulation
 from relayer.domain import codes, gas, wire
 from relayer.usecases import check_authorization
 
 # What is added to what was measured, in hundredths; and what the 64th that calls keep back, and checks beside, take.
 _MARGIN_PERCENT = 15
 _EXTRA = 12_000
+# Of a rollup's data fee, which moves with the parent chain's prices until the operation is sent.
+_DATA_MARGIN_PERCENT = 20
 # Of the EntryPoint within the verification limit: the sequence of nonces begins, the deposit is looked at.
 _OF_ENTRY_POINT = 32_000
 _LONGEST_SIGNATURE = 65
@@ -43,8 +45,12 @@ def estimate(*, chain_id: int, received: wire.Received) -> dict[str, str]:
     _check(parts)
     verification = sum(parts[name].gas for name in ("deployment", "validation") if name in parts)
     encoded = user_operations.encode_get_user_op_hash(operation=operation)[36:]
+    data_gas = data_fees.gas(size_bytes=len(encoded))
     found = {
-        "preVerificationGas": gas.pre_verification(encoded=encoded, authorizations=len(delegated)) + 2_000,
+        "preVerificationGas": gas.pre_verification(encoded=encoded, authorizations=len(delegated))
+        + 2_000
+        + data_gas
+        + data_gas * _DATA_MARGIN_PERCENT // 100,
         "verificationGasLimit": _with_margin(verification + _OF_ENTRY_POINT),
         "callGasLimit": _with_margin(parts["execution"].gas),
     }

@@ -69,7 +69,7 @@ def _program_number(*, operation: models.Operation) -> int:
 def _limits(*, operation: models.Operation, is_deployed: bool) -> gas.GasLimits:
     kinds = models.Operation.Kind
     grant = operation.grant
-    return gas.estimate(
+    limits = gas.estimate(
         kind={
             kinds.BILL_PAYMENT: gas.Kind.BILL_PAYMENT,
             kinds.PROGRAM_PAYOUT: gas.Kind.PAYOUT,
@@ -81,6 +81,7 @@ def _limits(*, operation: models.Operation, is_deployed: bool) -> gas.GasLimits:
         recipients=len(operation.intent.get("recipients", ())),
         is_p256=grant is not None and client_keys.is_p256(grant.client_key),
     )
+    return relayer.with_data_fee(limits=limits)
 
 
 def _call_data(*, operation: models.Operation, payouts: bytes) -> bytes:
