@@ -39,7 +39,7 @@ class Search(forms.Form):
     until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
 
     def __init__(self, data: Any, *, utilities: Any) -> None:
-        super().__init__(data)
+        super().__init__(data, label_suffix="")
         self.fields["utility"].queryset = utilities  # type: ignore[attr-defined] # a choice of rows
         keys = models.ApiKey.objects.filter(utility__in=utilities).order_by("application", "pk")
         self.fields["asked_by"].choices = [  # type: ignore[attr-defined]

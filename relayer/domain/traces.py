@@ -10,6 +10,18 @@ from relayer.domain import call_words
 MOST_FRAMES = 300
 DEEPEST = 24
 _MOST_TEXT = 300
+_PRECOMPILES = {
+    1: "ecrecover",
+    2: "sha256",
+    3: "ripemd160",
+    4: "identity",
+    5: "modexp",
+    6: "ecadd",
+    7: "ecmul",
+    8: "ecpairing",
+    9: "blake2f",
+    0x100: "p256verify",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +68,12 @@ def _frame(call: Mapping[str, Any], names: Mapping[bytes, str], *, depth: int, l
         if left[0] <= 0 or depth >= DEEPEST:
             break
         shown.append(_frame(each, names, depth=depth + 1, left=left))
+    is_unnamed = int.from_bytes(to) in _PRECOMPILES or str(call.get("type", "")).startswith("CREATE")
     return Frame(
         kind=str(call.get("type", ""))[:20],
         to=words.checksummed(to) if len(to) == words.ADDRESS_BYTES else "",
-        name=names.get(to, ""),
-        function=_function(data),
+        name=names.get(to, "") or _PRECOMPILES.get(int.from_bytes(to), ""),
+        function="" if is_unnamed else _function(data),
         gas_used=_number(call.get("gasUsed")),
         value_wei=_number(call.get("value")),
         error=_error(call),

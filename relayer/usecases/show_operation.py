@@ -11,7 +11,7 @@ from contracts.bindings import paymaster, words
 from customers import models as customer_models
 from openvpp.core import db
 from relayer import models
-from relayer.adapters import traces
+from relayer.adapters import simulation, traces
 from relayer.domain import call_words
 from relayer.domain import traces as trace_rules
 
@@ -109,6 +109,7 @@ def names_of(*, operation: models.UserOperation) -> dict[bytes, str]:
     if deployment is not None:
         known = deployments.addresses(deployment)
         names |= {address: name.replace("_", " ") for name, address in known.items()}
+        names[simulation.sender_creator(entry_point=deployment.entry_point)] = "sender creator"
     names |= {address: token.symbol for address, token in _tokens(operation).items()}
     names[words.parse_address(str(operation.utility.treasury_address))] = f"{operation.utility}'s treasury"
     names[words.parse_address(str(operation.sender))] = "the account"

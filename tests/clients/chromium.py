@@ -66,13 +66,13 @@ class Page:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    def violations(self) -> list[str]:
-        """Return what axe finds wrong: rule, and the elements."""
+    def violations(self, *, within: str = "") -> list[str]:
+        """Return what axe finds wrong: rule, and the elements; only below a CSS selector if one is given."""
         self.evaluate(AXE.read_text() + ";0")
         options = json.dumps({"runOnly": RULES})
-        found: list[str] = self.evaluate(
-            f"axe.run(document, {options}).then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html)))"
-        )
+        of = json.dumps(within) if within else "document"
+        told = "r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html))"
+        found: list[str] = self.evaluate(f"axe.run({of}, {options}).then(r => {told})")
         return found
 
     def picture(self) -> bytes:
