@@ -66,7 +66,11 @@ class UserOperation(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["chain_id", "created_at"], name="user_operation_queue", condition=Q(state="queued")),
-            models.Index(fields=["chain_id", "sender"], name="user_operation_bundled", condition=Q(state="bundled")),
+            models.Index(
+                fields=["chain_id", "sender"],
+                name="user_operation_waiting",
+                condition=Q(state__in=["queued", "bundled"]),
+            ),
             # The staff's list, newest first: of everybody, of a utility, of an application, and what failed.
             models.Index(fields=["created_at", "hash"], name="user_operation_newest"),
             models.Index(fields=["utility", "created_at", "hash"], name="user_operation_of_utility"),

@@ -21,7 +21,10 @@ logger = logging.getLogger(__name__)
 
 CLAIM = datetime.timedelta(seconds=12)
 MAX_OPERATIONS = 100
-MAX_OPEN_BUNDLES = 4
+MAX_OPEN_BUNDLES = 8
+# How long an operation may wait for company: hardly at all for an idle key, longer the more bundles of it are open.
+PATIENCE = datetime.timedelta(milliseconds=40)
+PATIENCE_OF_OPEN = datetime.timedelta(milliseconds=120)
 # What `handleOps` itself needs beside the operations' own limits, and the 64th that each call keeps back.
 _BASE_GAS = 60_000
 _GAS_PER_OPERATION = 40_000
@@ -43,7 +46,7 @@ def send_bundle(*, key: models.RelayerKey, holder: str, now: datetime.datetime) 
     :raises UnableToSendBundle: another relay was faster.
     """
     waiting = models.Bundle.objects.filter(relayer_key=key, state=models.Bundle.State.PENDING).count()
-    if waiting >= MAX_OPEN_BUNDLES:
+    if waiting >= MAX_OPEN_BUNDLES or not _is_due(chain_id=key.chain_id, open_bundles=waiting, now=now):
         return 0
     claim = f"{holder}:{uuid.uuid4().hex}"
     claimed = _claim(chain_id=key.chain_id, claim=claim, now=now)
@@ -59,7 +62,8 @@ def send_bundle(*, key: models.RelayerKey, holder: str, now: datetime.datetime) 
         if good:
             _send(key=key, holder=holder, claim=claim, operations=good, now=now)
     finally:
-        models.UserOperation.objects.filter(leased_by=claim).update(leased_by="", leased_until=None)
+        taken = models.UserOperation.objects.filter(hash__in=[row.hash for row in claimed], leased_by=claim)
+        taken.update(leased_by="", leased_until=None)
     return len(claimed)
 
 
@@ -102,13 +106,26 @@ def sign(
     return "0x" + words.keccak(raw).hex(), raw
 
 
+def _is_due(*, chain_id: int, open_bundles: int, now: datetime.datetime) -> bool:
+    """Say whether a bundle would be full, or its oldest operation has waited long enough for company."""
+    rows = models.UserOperation.objects.filter(chain_id=chain_id, state=models.UserOperation.State.QUEUED)
+    waiting = rows.filter(_is_free(now)).order_by("created_at").values_list("created_at", flat=True)[:MAX_OPERATIONS]
+    if not waiting:
+        return False
+    return len(waiting) == MAX_OPERATIONS or waiting[0] <= now - PATIENCE - open_bundles * PATIENCE_OF_OPEN
+
+
+def _is_free(now: datetime.datetime) -> Q:
+    return Q(leased_until__isnull=True) | Q(leased_until__lte=now)
+
+
 @db.transaction
 def _claim(*, chain_id: int, claim: str, now: datetime.datetime) -> list[models.UserOperation]:
     """Lease what is due, the oldest first, at most one operation of each sender and none of a sender under way."""
     under_way = models.UserOperation.objects.filter(chain_id=chain_id, state=models.UserOperation.State.BUNDLED)
     rows = (
         models.UserOperation.objects.filter(chain_id=chain_id, state=models.UserOperation.State.QUEUED)
-        .filter(Q(leased_until__isnull=True) | Q(leased_until__lte=now))
+        .filter(_is_free(now))
         .exclude(sender__in=under_way.values("sender"))
         .order_by("created_at", "nonce")
         .select_for_update(skip_locked=True)[: 2 * MAX_OPERATIONS]

@@ -8,6 +8,7 @@ from typing import Any
 
 from django import db as django_db
 from django.conf import settings
+from django.db import models as db_models
 
 from custody import operations as custody_operations
 from openvpp.core import db, errors
@@ -49,7 +50,8 @@ def watch_bundles(*, chain_id: int, holder: str, now: datetime.datetime) -> None
     bundles = list(
         models.Bundle.objects.filter(chain_id=chain_id, state__in=_OPEN)
         .select_related("relayer_key")
-        .prefetch_related("transactions")
+        .defer("call_data")
+        .prefetch_related(db_models.Prefetch("transactions", models.BundleTransaction.objects.defer("raw")))
         .order_by("relayer_key_id", "nonce")
     )
     if not bundles:

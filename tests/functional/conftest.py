@@ -176,6 +176,8 @@ def town(
     monkeypatch.setenv("OPENVPP_DEPLOYMENTS_DIR", str(tmp_path))
     settings.CHAIN_RPC_URL = chain.rpc_url
     settings.CHAIN_ID = chain.chain_id
+    monkeypatch.setattr(send_bundle, "PATIENCE", datetime.timedelta())
+    monkeypatch.setattr(send_bundle, "PATIENCE_OF_OPEN", datetime.timedelta())
     rpc._node.cache_clear()
     chain.move_to(int(time.time()))
     utility = customers.Utility.create(

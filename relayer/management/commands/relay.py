@@ -10,14 +10,14 @@ from django import db as django_db
 from django.conf import settings
 from django.core.management import base
 
-from openvpp.core import clock, errors
+from openvpp.core import clock, errors, waking
 from relayer import models
 from relayer.adapters import chain
 from relayer.usecases import hold_keys, send_bundle, watch_bundles
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
 
 
@@ -33,8 +33,19 @@ class Command(base.BaseCommand):
         self._check_chain(stopping)
         self.stdout.write(f"{holder} on chain {settings.CHAIN_ID}")
         while not stopping.is_set():
-            stopping.wait(POLL_SECONDS if self._turn(holder) else PAUSE_SECONDS)
+            if self._turn(holder):
+                self._wait()
+            else:
+                stopping.wait(PAUSE_SECONDS)
         hold_keys.release_keys(holder=holder)
+
+    def _wait(self) -> None:
+        """Wait for the next operation, at most until it is time to look at the chain again."""
+        try:
+            waking.wait(channel="relayer_queue", seconds=POLL_SECONDS)
+        except django_db.Error as error:
+            logger.warning("database: %s", error)
+            django_db.close_old_connections()
 
     def _check_chain(self, stopping: threading.Event) -> None:
         """Refuse to work on another chain than the one in the settings; wait for one that does not answer yet."""

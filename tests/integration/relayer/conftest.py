@@ -238,6 +238,8 @@ def relayer(
     settings.UPCALLS = settings.UPCALLS | {"user_operation.changed": []}
     settings.PRICE_MAX_AGE = datetime.timedelta(days=3650)  # the chain of the tests lives in its own time
     chain.move_to(int(clock.get_now().timestamp()))
+    monkeypatch.setattr(send_bundle, "PATIENCE", datetime.timedelta())
+    monkeypatch.setattr(send_bundle, "PATIENCE_OF_OPEN", datetime.timedelta())
     rpc._node.cache_clear()
     utility = customer_models.Utility.objects.create(
         slug="tests", name="Tests", chain_id=chain.chain_id, treasury_address=words.checksummed(TREASURY)
