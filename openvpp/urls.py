@@ -2,11 +2,14 @@
 
 import importlib.util
 
-from django import urls
+from django import http, urls
 from django.contrib import admin
+from django.views.decorators import csrf
 from drf_spectacular import views as spectacular_views
 
 from openvpp import health, home, metrics
+from relayer.rpc import views as bundler_views
+from wallets.rpc import views as wallet_views
 
 handler400 = "openvpp.problems.bad_request"
 handler403 = "openvpp.problems.forbidden"
@@ -16,13 +19,22 @@ handler500 = "openvpp.problems.server_error"
 API_APPS = ["customers", "controls", "wallets", "notifications", "relayer", "meters", "ders", "billing", "programs"]
 API_APPS += ["sharing"]
 
+
+@csrf.csrf_exempt
+def rpc(request: http.HttpRequest, chain_id: int) -> http.HttpResponseBase:
+    """Answer JSON-RPC: a person's wallet to who holds their bound access token, the bundler to who has an API key."""
+    is_persons = request.headers.get("Authorization", "").lower().startswith("dpop ")
+    return (_wallet if is_persons else bundler_views.call)(request, chain_id=chain_id)
+
+
+_wallet = wallet_views.Wallet.as_view()
 urlpatterns = [
     urls.path("", home.home, name="home"),
     urls.path("admin/desk/", urls.include("openvpp.desk.urls")),
     urls.path("admin/", admin.site.urls),
     urls.path("usage/", urls.include("meters.api.page_urls")),
     urls.path("sharing/", urls.include("sharing.api.page_urls")),
-    urls.path("", urls.include("relayer.rpc.urls")),
+    urls.path("rpc/v1/<int:chain_id>", rpc, name="rpc"),
     urls.path("espi/1_1/resource/", urls.include("sharing.api.espi_urls")),
     urls.path("accounts/", urls.include("customers.api.page_urls")),
     urls.path("accounts/", urls.include("allauth.urls")),

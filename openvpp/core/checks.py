@@ -16,6 +16,7 @@ def check_dotted_paths(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
         [path for handlers in settings.UPCALLS.values() for path in handlers]
         + list(settings.JOBS.values())
         + settings.CLOSING_CHECKS
+        + [settings.PAYMENT_BY_CALL]
     )
     found: list[checks.CheckMessage] = []
     for path in paths:

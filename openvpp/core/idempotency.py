@@ -61,6 +61,14 @@ def answer_once(
     return status, answer
 
 
+def find_answer(*, user_id: int, application_id: int, key: str, now: datetime.datetime) -> Any:
+    """Return the JSON body that the first request under a key was answered with; None before that, and after KEEP."""
+    rows = models.IdempotentRequest.objects.filter(
+        user_id=user_id, application_id=application_id, key=key, status__isnull=False, created_at__gte=now - KEEP
+    )
+    return rows.values_list("body", flat=True).first()
+
+
 @db.transaction
 def _claim(
     *, user_id: Any, application_id: int, key: str, fingerprint: str, now: datetime.datetime

@@ -87,3 +87,7 @@ CLOSING_CHECKS: list[str] = [
     "billing.usecases.check_closing.find_open_bills",
     "programs.usecases.check_closing.find_open_programs",
 ]
+
+# wallets -> billing: pays a bill because a wallet was asked for a call (EIP-5792). Kwargs `user`, `grant`, `units`,
+# `bill_id` (may be None), `now`; answers with the `wallets.models.Operation`.
+PAYMENT_BY_CALL: str = "billing.usecases.pay_call.start"

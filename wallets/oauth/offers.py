@@ -144,6 +144,12 @@ def read(
     return Offer(terms=terms, token=token, fee_token=fee_token)
 
 
+def fee_cap(*, utility: customer_models.Utility, token: str) -> int:
+    """Return the most network fee of one payment that the utility lets a person allow in a token, in its base units."""
+    accepted = _named(customer_queries.get_bill_tokens(utility_id=utility.pk), token)
+    return 0 if accepted is None else _fee_cap(utility=utility, token=accepted)
+
+
 def periods_in(*, days: int) -> int:
     """Return how many periods, the last one perhaps not whole, a grant of so many days touches."""
     return math.ceil(days / grant_terms.PERIOD.days)

@@ -66,14 +66,7 @@ class Push(mixins.OAuthLibMixin, generic.View):
             return refuse(told.error, told.description or told.error)
         except DataError:
             return refuse("invalid_request", "A parameter holds characters that no parameter may hold")
-        request_uri = PREFIX + secrets.token_urlsafe(32)
-        models.PushedRequest.objects.create(
-            request_uri_digest=_digest(request_uri),
-            application=client,
-            parameters=dict(parameters.lists()),
-            dpop_jkt=dpop_jkt,
-            expires_at=now + LIFETIME,
-        )
+        request_uri = keep(client=client, parameters=parameters, dpop_jkt=dpop_jkt, now=now)
         return http.JsonResponse(
             {"request_uri": request_uri, "expires_in": int(LIFETIME.total_seconds())}, status=201, headers=NO_STORE
         )
@@ -87,6 +80,19 @@ class Push(mixins.OAuthLibMixin, generic.View):
             return None
         client: models.Application = asked.client
         return client
+
+
+def keep(*, client: models.Application, parameters: http.QueryDict, dpop_jkt: str, now: datetime.datetime) -> str:
+    """Keep a request that was checked, and return the name that the browser is sent with."""
+    request_uri = PREFIX + secrets.token_urlsafe(32)
+    models.PushedRequest.objects.create(
+        request_uri_digest=_digest(request_uri),
+        application=client,
+        parameters=dict(parameters.lists()),
+        dpop_jkt=dpop_jkt,
+        expires_at=now + LIFETIME,
+    )
+    return request_uri
 
 
 def take(*, request: http.HttpRequest, now: datetime.datetime) -> tuple[http.QueryDict, str] | None:
