@@ -172,12 +172,12 @@ def _find_waiting(
 
 def _weigh(candidate: _Candidate, *, deployment: deployments.Deployment, now: datetime.datetime) -> None:
     operation, key = candidate.operation, candidate.asked.key
-    weigh_operation.check_limits(operation)
+    candidate.delegated = check_authorization.find_due(received=candidate.asked.received, chain_id=deployment.chain_id)
+    weigh_operation.check_limits(operation, authorizations=len(candidate.delegated))
     candidate.expires_at = weigh_operation.check_paymaster(
         utility_id=key.utility_id, operation=operation, deployment=deployment, now=now
     )
     candidate.strangers = count_reputation.check(operation=operation, deployment=deployment)
-    candidate.delegated = check_authorization.find_due(received=candidate.asked.received, chain_id=deployment.chain_id)
 
 
 def _validate(candidates: Sequence[_Candidate], *, deployment: deployments.Deployment) -> None:

@@ -18,8 +18,10 @@ _UTILITY_AT, _UNTIL_AT = 52 + 1, 52 + 1 + 8 + 8 + 6
 
 
 @db.durable
-def check_limits(operation: user_operations.UserOperation) -> None:
+def check_limits(operation: user_operations.UserOperation, *, authorizations: int = 0) -> None:
     """Refuse gas limits that are too large or too small, and fees that no block takes now.
+
+    `authorizations` counts those of EIP-7702 that its bundle has to carry.
 
     :raises codes.RefusedCall: what it offers is not enough, or it asks for too much.
     :raises errors.Unreachable: the node does not answer.
@@ -28,7 +30,7 @@ def check_limits(operation: user_operations.UserOperation) -> None:
     if total > MAX_GAS:
         raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, f"The gas limits add up to more than {MAX_GAS}.")
     encoded = user_operations.encode_get_user_op_hash(operation=operation)[36:]
-    needed = gas.pre_verification(encoded=encoded)
+    needed = gas.pre_verification(encoded=encoded, authorizations=authorizations)
     if operation.pre_verification_gas < needed:
         raise codes.RefusedCall(
             codes.Code.BAD_PARAMETERS, f"preVerificationGas is {operation.pre_verification_gas}, needed are {needed}."
