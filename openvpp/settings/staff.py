@@ -159,6 +159,7 @@ UNFOLD = {
                     _page("User operations", "deployed_code", "relayer.UserOperation"),
                     _page("Bundles", "inventory_2", "relayer.Bundle"),
                     _page("Relayer's keys", "local_gas_station", "relayer.RelayerKey"),
+                    _page("Gas", "local_gas_station", "relayer.SponsorshipPolicy"),
                     _page("Bundler keys", "key", "relayer.ApiKey"),
                     _page("Prices", "monitoring", "relayer.TokenPrice"),
                 ],

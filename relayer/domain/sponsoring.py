@@ -156,27 +156,26 @@ def checked_wallet(text: str, /) -> str:
 class Pace:
     """How fast a budget is used, and when it is used up at that: None where that is not before it ends."""
 
-    wei_per_day: int
+    per_day: int
     lasts_until: datetime.datetime | None
 
 
 def pace(
     *,
-    spent_wei: int,
+    spent: int,
     over: datetime.timedelta,
-    left_wei: int,
+    left: int,
     ends_at: datetime.datetime | None,
     now: datetime.datetime,
 ) -> Pace:
-    """Return how long what is left lasts if as much goes on being spent as of late: `spent_wei` within `over`."""
+    """Return how long what is left lasts if as much goes on being used as of late: `spent` within `over`."""
     over_s = int(over.total_seconds())
-    if spent_wei <= 0 or over_s <= 0:
-        return Pace(wei_per_day=0, lasts_until=None)
-    per_day, seconds = spent_wei * _DAY_S // over_s, left_wei * over_s // spent_wei
+    if spent <= 0 or over_s <= 0:
+        return Pace(per_day=0, lasts_until=None)
     try:
-        until: datetime.datetime | None = now + datetime.timedelta(seconds=seconds)
+        until: datetime.datetime | None = now + datetime.timedelta(seconds=left * over_s // spent)
     except OverflowError:
         until = None
     if until is not None and ends_at is not None and until >= ends_at:
         until = None
-    return Pace(wei_per_day=per_day, lasts_until=until)
+    return Pace(per_day=spent * _DAY_S // over_s, lasts_until=until)
