@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openvpp.settings.test")
 
 import django
+import psutil
 from rich.console import Console
 
 from benchmarks import relayer
@@ -45,6 +46,7 @@ THREADS = 32
 LEAD_S = 1.0
 READY_WITHIN_S = 60.0
 WARM_UP = 60
+PARTS = ("openvpp.asgi", "manage.py signer", "postgres", "redis", "anvil")
 WEB_WORKERS = os.cpu_count() or 1
 
 
@@ -84,8 +86,10 @@ def run(*, payments: int, rate: float, is_durable: bool, console: Console) -> di
                 _wait_until_ready(port)
                 _pay(asked=asked[payments:], rate=rate, port=port)
                 console.print(f"paying {payments} bills at {rate:g} a second")
+                before = _cpu_s()
                 ended = _pay(asked=asked[:payments], rate=rate, port=port)
-                return _report(ended=ended, rate=rate, is_durable=is_durable)
+                used = {name: round(1000 * (now - before.get(name, 0)) / payments, 1) for name, now in _cpu_s().items()}
+                return _report(ended=ended, rate=rate, is_durable=is_durable) | {"cpu_ms_per_payment": used}
 
 
 def _start_durable(directory: pathlib.Path) -> None:
@@ -116,6 +120,17 @@ def _process(directory: pathlib.Path, name: str, command: list[str], **environme
         finally:
             process.terminate()
             process.wait(20)
+
+
+def _cpu_s() -> dict[str, float]:
+    """Return what each part has used of the processors so far, this process being the load."""
+    used: dict[str, float] = {}
+    for each in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            times, command = each.cpu_times(), " ".join(each.cmdline())
+            name = "load" if each.pid == os.getpid() else next((part for part in PARTS if part in command), "other")
+            used[name] = used.get(name, 0.0) + times.user + times.system
+    return used
 
 
 def _wait_until_ready(port: int) -> None:

@@ -15,7 +15,7 @@ from contracts import deployments
 from contracts.bindings import words
 from customers import models as customer_models
 from customers import queries as customer_queries
-from openvpp.core import db, errors
+from openvpp.core import db, errors, sql
 from relayer import models as relayer_models
 from wallets import models as wallet_models
 
@@ -53,16 +53,20 @@ def lock_bill(*, user: customer_models.User, bill_id: uuid.UUID) -> models.Bill:
 
     :raises UnableToFindBill: none that they may know of.
     """
-    bill: models.Bill | None = (
-        models.Bill.objects.for_customer(user)
-        .select_related("account", "utility")
-        .select_for_update(of=("self",))
-        .filter(pk=bill_id)
-        .first()
-    )
+    bill: models.Bill | None = _BILL.first(user_id=user.pk, bill_id=bill_id) if user.is_active else None
     if bill is None:
         raise UnableToFindBill("There is no such bill.", code="not_found")
     return bill
+
+
+_BILL = sql.Read(
+    lambda: (
+        models.Bill.objects.of_customer(sql.Slot("user_id"))
+        .select_related("account", "utility")
+        .select_for_update(of=("self",))
+        .filter(pk=sql.Slot("bill_id"))
+    )
+)
 
 
 def get_payments(*, user: customer_models.User) -> "db_models.QuerySet[Any]":
@@ -116,13 +120,38 @@ def get_counted_logs(*, chain_id: int, transaction_hash: str) -> set[int]:
 
 def lock_quote(*, quote_id: uuid.UUID) -> relayer_models.FeeQuote | None:
     """Lock a fee quote until the open transaction ends, if there is one of this id."""
-    return relayer_models.FeeQuote.objects.select_for_update(of=("self",)).filter(pk=quote_id).first()
+    fee: relayer_models.FeeQuote | None = _QUOTE.first(quote_id=quote_id)
+    return fee
+
+
+_QUOTE = sql.Read(
+    lambda: relayer_models.FeeQuote.objects.select_for_update(of=("self",)).filter(pk=sql.Slot("quote_id"))
+)
+
+
+def is_quote_used(*, quote_id: uuid.UUID) -> bool:
+    """Say whether a payment was made under a quote."""
+    return bool(_PAID_UNDER.all(quote_id=quote_id))
+
+
+_PAID_UNDER = sql.Read(lambda: models.Payment.objects.filter(quote=sql.Slot("quote_id")).values_list("pk"))
 
 
 def get_own_quote(*, user: customer_models.User, quote_id: uuid.UUID) -> relayer_models.FeeQuote | None:
     """Return a fee quote that was made for one of a person's own wallets."""
-    own = wallet_models.Wallet.objects.for_customer(user).values("address")
-    return relayer_models.FeeQuote.objects.filter(pk=quote_id, sender__in=own, intent__has_key="bill_id").first()
+    fee: relayer_models.FeeQuote | None = (
+        _OWN_QUOTE.first(user_id=user.pk, quote_id=quote_id) if user.is_active else None
+    )
+    return fee
+
+
+_OWN_QUOTE = sql.Read(
+    lambda: relayer_models.FeeQuote.objects.filter(
+        pk=sql.Slot("quote_id"),
+        sender__in=wallet_models.Wallet.objects.of_customer(sql.Slot("user_id")).values("address"),
+        intent__has_key="bill_id",
+    )
+)
 
 
 def get_fee_modes(*, utility: customer_models.Utility) -> list[customer_models.FeeMode]:

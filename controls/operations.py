@@ -8,7 +8,7 @@ from controls import models, queries
 from controls.adapters import screening
 from controls.domain import conditions, spending
 from customers import models as customer_models
-from openvpp.core import db, errors
+from openvpp.core import db, errors, sql
 
 logger = logging.getLogger(__name__)
 
@@ -89,17 +89,21 @@ def screen(
     except errors.Unreachable as error:
         logger.warning("addresses not checked: reference=%s reason=%s", reference, error)
         outcome = models.Screening.Outcome.DOWN
-    decision = _decide(outcome=outcome, when_down=queries.get_when_down(utility_id=utility_id))
+    decision = _decide(outcome=outcome, utility_id=utility_id)
     row = {"utility_id": utility_id, "reference": reference, "outcome": outcome, "decision": decision}
     held = decision == models.Screening.Decision.HELD
     if not (held and models.Screening.objects.filter(**row).exists()):
-        models.Screening.objects.create(
-            **row,
-            direction=direction,
-            addresses=wanted,
-            listed=listed,
-            provider=screening.name(),
-            made_at=now,
+        # Whatever follows from it is committed later, so that it is never kept without it.
+        sql.insert(
+            models.Screening(
+                **row,
+                direction=direction,
+                addresses=wanted,
+                listed=listed,
+                provider=screening.name(),
+                made_at=now,
+            ),
+            may_lag=True,
         )
     if outcome == models.Screening.Outcome.LISTED:
         raise UnableToPass(
@@ -140,7 +144,7 @@ def find_listed(*, utility_id: int, reference: str, addresses: Iterable[str], no
     return listed
 
 
-def _decide(*, outcome: models.Screening.Outcome, when_down: str) -> models.Screening.Decision:
+def _decide(*, outcome: models.Screening.Outcome, utility_id: int) -> models.Screening.Decision:
     if outcome == models.Screening.Outcome.CLEAR:
         return models.Screening.Decision.PASSED
     if outcome == models.Screening.Outcome.LISTED:
@@ -149,4 +153,4 @@ def _decide(*, outcome: models.Screening.Outcome, when_down: str) -> models.Scre
         models.ScreeningRule.WhenDown.ALLOW: models.Screening.Decision.PASSED,
         models.ScreeningRule.WhenDown.HOLD: models.Screening.Decision.HELD,
         models.ScreeningRule.WhenDown.REFUSE: models.Screening.Decision.REFUSED,
-    }[models.ScreeningRule.WhenDown(when_down)]
+    }[models.ScreeningRule.WhenDown(queries.get_when_down(utility_id=utility_id))]

@@ -3,31 +3,46 @@
 import uuid
 import zoneinfo
 from collections.abc import Iterable
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from controls import models
 from controls.domain import conditions, spending
 from customers import models as customer_models
 from customers import queries as customer_queries
-from openvpp.core import errors
+from openvpp.core import errors, sql
 
 Roles = customer_models.StaffRole.Role
 DECIDERS = frozenset({Roles.ADMINISTRATOR})
 READERS = frozenset({Roles.ADMINISTRATOR, Roles.AUDITOR, Roles.CSR, Roles.PROGRAM_MANAGER, Roles.BILLING_ANALYST})
 
 
+def _layers() -> "QuerySet[Any, Any]":
+    scopes = (
+        Q(scope=models.SpendingPolicy.Scope.UTILITY)
+        | Q(scope=models.SpendingPolicy.Scope.CUSTOMER, customer_id=sql.Slot("customer_id"))
+        | Q(scope=models.SpendingPolicy.Scope.PROGRAM, program=sql.Slot("program"))
+    )
+    rows = models.SpendingPolicy.objects.filter(scopes, utility_id=sql.Slot("utility_id"))
+    return rows.order_by("scope", "-version").distinct("scope").values_list("scope", "version", "document")
+
+
+_LAYERS = sql.Read(_layers)  # what is no customer's or program's is asked with None, which equals nothing
+_FREEZES = sql.Read(
+    lambda: models.Freeze.objects.filter(
+        account=sql.Slot("account"), chain_id=sql.Slot("chain_id"), lifted_at__isnull=True
+    )
+)
+
+
 def get_layers(*, utility_id: int, customer_id: int | None = None, program: str = "") -> list[spending.Layer]:
     """Return the policies that hold for a wallet: of its utility (built in if it has none), program and customer."""
-    scopes = Q(scope=models.SpendingPolicy.Scope.UTILITY)
-    if customer_id is not None:
-        scopes |= Q(scope=models.SpendingPolicy.Scope.CUSTOMER, customer_id=customer_id)
-    if program:
-        scopes |= Q(scope=models.SpendingPolicy.Scope.PROGRAM, program=program)
-    rows = models.SpendingPolicy.objects.filter(scopes, utility_id=utility_id)
     layers = [
-        spending.Layer(scope=row.scope, version=row.version, policy=spending.Policy.parse(row.document))
-        for row in rows.order_by("scope", "-version").distinct("scope")
+        spending.Layer(scope=scope, version=version, policy=spending.Policy.parse(document))
+        for scope, version, document in _LAYERS.all(
+            utility_id=utility_id, customer_id=customer_id, program=program or None
+        )
     ]
     if not any(layer.scope == models.SpendingPolicy.Scope.UTILITY for layer in layers):
         layers.insert(0, spending.Layer(scope="utility", version=0, policy=spending.DEFAULT))
@@ -55,9 +70,7 @@ def get_facts(
 
 def get_freeze(*, account: str, chain_id: int) -> models.Freeze | None:
     """Return what freezes an account now, or None."""
-    found: models.Freeze | None = models.Freeze.objects.filter(
-        account=account, chain_id=chain_id, lifted_at__isnull=True
-    ).first()
+    found: models.Freeze | None = _FREEZES.first(account=account, chain_id=chain_id)
     return found
 
 

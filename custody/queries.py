@@ -8,7 +8,7 @@ from contracts.bindings import sessions, words
 from custody import models
 from custody.domain import chain, policies
 from customers import models as customer_models
-from openvpp.core import db, errors
+from openvpp.core import db, errors, sql
 
 
 class UnableToFindKey(errors.NotFound):
@@ -31,10 +31,13 @@ def get_key_of(*, subject: str) -> models.SealedKey:
 
     :raises UnableToFindKey: there is none.
     """
-    key = models.SealedKey.objects.filter(subject=subject).first()
+    key: models.SealedKey | None = _OF_SUBJECT.first(subject=subject)
     if key is None:
         raise UnableToFindKey(f"No key for {subject}.")
     return key
+
+
+_OF_SUBJECT = sql.Read(lambda: models.SealedKey.objects.filter(subject=sql.Slot("subject")))
 
 
 def is_our_key(*, address: str) -> bool:

@@ -9,7 +9,7 @@ from django.contrib.sessions.backends import base
 from django.db.models import Q, QuerySet
 
 from customers import models
-from openvpp.core import errors
+from openvpp.core import errors, sql
 from openvpp.core import period as periods
 
 SIGN_IN = "sign_in"
@@ -82,8 +82,18 @@ def get_customer_of(*, user: models.User, utility_id: int) -> models.Customer | 
 
 def get_access_role(*, user: models.User, account_id: int) -> str | None:
     """Return what a person may do with an account (`AccountAccess.Role`), or None for nothing."""
-    found = models.AccountAccess.objects.for_customer(user).filter(account_id=account_id).values_list("role", flat=True)
-    return found.first()
+    found = _ROLES.first(user_id=user.pk, account_id=account_id) if user.is_active else None
+    return None if found is None else str(found[0])
+
+
+_ROLES = sql.Read(
+    lambda: (
+        models.AccountAccess.objects.of_customer(sql.Slot("user_id"))
+        .filter(account_id=sql.Slot("account_id"))
+        .order_by("pk")
+        .values_list("role")
+    )
+)
 
 
 def users_of_account(*, account_id: int, roles: Collection[str] | None = None) -> list[models.User]:
@@ -92,6 +102,21 @@ def users_of_account(*, account_id: int, roles: Collection[str] | None = None) -
     if roles is not None:
         accesses &= Q(customers__accesses__role__in=roles)
     return list(models.User.objects.filter(accesses, is_active=True).distinct().order_by("pk"))
+
+
+def user_ids_of_account(*, account_id: int) -> list[int]:
+    """Return the ids of the active people who may open an account, each once."""
+    return [user_id for (user_id,) in _PEOPLE.all(account_id=account_id)]
+
+
+_PEOPLE = sql.Read(
+    lambda: (
+        models.AccountAccess.objects.filter(account_id=sql.Slot("account_id"), customer__user__is_active=True)
+        .order_by("customer__user_id")
+        .values_list("customer__user_id")
+        .distinct()
+    )
+)
 
 
 def service_at(*, account_id: int, period: periods.Period) -> list[models.ServiceAgreement]:

@@ -9,7 +9,9 @@ from typing import Any
 from customers import models as customer_models
 from notifications import models
 from notifications.adapters import hints
-from openvpp.core import db, errors
+from openvpp.core import db, errors, sql
+
+FEW = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,24 +55,19 @@ def tell_each(
     wanted = sorted({user_id for message in messages for user_id in message.user_ids})
     if not wanted:
         return
-    models.NoticeCounter.objects.bulk_create(
-        [models.NoticeCounter(user_id=user_id) for user_id in wanted], ignore_conflicts=True
-    )
-    rows = models.NoticeCounter.objects.filter(user_id__in=wanted).select_for_update().order_by("user_id")
-    counters = {counter.user_id: counter for counter in rows}
-    keys = [message.key for message in messages]
-    told = set(models.Notice.objects.filter(user_id__in=wanted, key__in=keys).values_list("user_id", "key"))
+    last = dict(sql.fetch(_LOCK, [wanted]))
+    told = set(sql.fetch(_TOLD, [wanted, [message.key for message in messages]]))
     notices: list[models.Notice] = []
     for message in messages:
         for user_id in sorted(set(message.user_ids)):
             if (user_id, message.key) in told:
                 continue
-            counters[user_id].last_sequence += 1
+            last[user_id] += 1
             notices.append(
                 models.Notice(
                     user_id=user_id,
                     utility_id=utility_id,
-                    sequence=counters[user_id].last_sequence,
+                    sequence=last[user_id],
                     kind=kind,
                     key=message.key,
                     title=message.title,
@@ -82,9 +79,28 @@ def tell_each(
     if not notices:
         return
     fresh = sorted({notice.user_id for notice in notices})
-    models.NoticeCounter.objects.bulk_update([counters[user_id] for user_id in fresh], ["last_sequence"])
-    models.Notice.objects.bulk_create(notices)
+    sql.execute(_COUNT, [fresh, [last[user_id] for user_id in fresh]])
+    if len(notices) <= FEW:
+        sql.insert(*notices)
+    else:
+        models.Notice.objects.bulk_create(notices)
     db.run_after_commit(functools.partial(hints.send, user_ids=fresh))
+
+
+# Makes the counters that are missing and locks all of them, in the order of their people.
+_LOCK = """
+    INSERT INTO notifications_noticecounter AS counter (user_id, last_sequence)
+    SELECT person, 0 FROM unnest(%s::bigint[]) AS person ORDER BY person
+    ON CONFLICT (user_id) DO UPDATE SET last_sequence = counter.last_sequence
+    RETURNING user_id, last_sequence
+"""
+_TOLD = """
+    SELECT user_id, key FROM notifications_notice WHERE user_id = ANY(%s::bigint[]) AND key = ANY(%s::text[])
+"""
+_COUNT = """
+    UPDATE notifications_noticecounter AS counter SET last_sequence = given.last_sequence
+    FROM unnest(%s::bigint[], %s::bigint[]) AS given (user_id, last_sequence) WHERE counter.user_id = given.user_id
+"""
 
 
 class UnableToMarkRead(errors.NotFound):

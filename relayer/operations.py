@@ -13,7 +13,7 @@ from contracts.bindings import paymaster, user_operations, words
 from custody import operations as custody_operations
 from custody import queries as custody_queries
 from customers import models as customer_models
-from openvpp.core import db, errors
+from openvpp.core import db, errors, sql
 from relayer import models, queries
 from relayer.adapters import budgets, chain, data_fees
 from relayer.domain import fees, gas, sponsoring
@@ -305,15 +305,13 @@ def queue(
     """
     entry_point = deployments.load(chain_id=chain_id).entry_point
     hash_ = user_operations.hash_user_operation(operation=operation, chain_id=chain_id, entry_point=entry_point)
-    existing: models.UserOperation | None = models.UserOperation.objects.filter(hash="0x" + hash_.hex()).first()
+    existing: models.UserOperation | None = _QUEUED.first(hash=hash_)
     if existing is not None:
         return existing
     sender = words.checksummed(operation.sender)
-    if quote is not None:
-        taken = models.FeeQuote.objects.filter(pk=quote.pk, sender=sender, used_at__isnull=True).update(used_at=now)
-        if not taken:
-            raise UnableToQueue("The quote was used already, or is another wallet's.", code="quote_used")
-    row: models.UserOperation = models.UserOperation.objects.create(
+    if quote is not None and not sql.execute(_TAKE_QUOTE, [now, quote.pk, operation.sender]):
+        raise UnableToQueue("The quote was used already, or is another wallet's.", code="quote_used")
+    row = models.UserOperation(
         hash="0x" + hash_.hex(),
         chain_id=chain_id,
         entry_point=words.checksummed(entry_point),
@@ -333,8 +331,12 @@ def queue(
         expires_at=expires_at,
         created_at=now,
     )
-    models.UserOperationTransition.objects.create(user_operation=row, state=row.state, made_at=now)
+    sql.insert(row, models.UserOperationTransition(user_operation=row, state=row.state, made_at=now))
     return row
+
+
+_QUEUED = sql.Read(lambda: models.UserOperation.objects.filter(hash=sql.Slot("hash")))
+_TAKE_QUOTE = "UPDATE relayer_feequote SET used_at = %s WHERE id = %s AND sender = %s AND used_at IS NULL"
 
 
 def sponsor_subject(*, chain_id: int) -> str:

@@ -14,7 +14,7 @@ from controls import queries as controls
 from controls.domain import conditions, spending
 from customers import models as customer_models
 from customers import queries as customer_queries
-from openvpp.core import db, errors
+from openvpp.core import db, errors, sql
 from wallets import models
 from wallets.adapters import chain
 from wallets.domain import client_keys, prepared
@@ -69,6 +69,19 @@ def get_first_caps(*, utility: customer_models.Utility) -> list[dict[str, str]]:
         }
         for token in tokens
     ]
+
+
+_OWN_WALLETS = sql.Read(
+    lambda: models.Wallet.objects.filter(
+        customer__user=sql.Slot("user_id"), customer__utility=sql.Slot("utility_id")
+    ).select_related("utility", "owner_key")
+)
+
+
+def get_wallet_at(*, user: customer_models.User, utility_id: int) -> models.Wallet | None:
+    """Return a person's wallet at a utility, with the row of its owner's key, if it is made."""
+    wallet: models.Wallet | None = _OWN_WALLETS.first(user_id=user.pk, utility_id=utility_id)
+    return wallet
 
 
 def get_wallet_of(customer: customer_models.Customer) -> models.Wallet | None:
@@ -350,10 +363,15 @@ def get_treasury_reason(*, operation: models.Operation) -> str:
     """Return why a bill payment may not be sent because its utility's treasury moved; empty when it may."""
     if operation.kind != models.Operation.Kind.BILL_PAYMENT:
         return ""
-    treasury = customer_models.Utility.objects.values_list("treasury_address", flat=True)
-    if operation.intent.get("payee") in (None, treasury.get(pk=operation.wallet.utility_id)):
+    ((treasury,),) = _TREASURIES.all(utility_id=operation.wallet.utility_id)
+    if operation.intent.get("payee") in (None, treasury):
         return ""
     return "The utility's treasury moved since this was agreed to. Agree to pay the new one in the app."
+
+
+_TREASURIES = sql.Read(
+    lambda: customer_models.Utility.objects.filter(pk=sql.Slot("utility_id")).values_list("treasury_address")
+)
 
 
 def get_payees(intent: Mapping[str, Any]) -> list[str]:

@@ -68,6 +68,10 @@ class Payment(models.Model):
     def __str__(self) -> str:
         return str(self.id)
 
+    def holds(self, *, allocations: "list[PaymentAllocation]", transfers: "list[ProvenTransfer]") -> None:
+        """Let a payment that was made a moment ago be shown without asking the database what was just put there."""
+        self._prefetched_objects_cache = {"allocations": allocations, "transfers": transfers}
+
 
 class PaymentAllocation(models.Model):
     """What of a payment pays which bill. While it is held, no other payment may hold the bill."""

@@ -154,7 +154,7 @@ def _tell(
     now: datetime.datetime,
 ) -> None:
     notifications.tell(
-        user_ids=[user.pk for user in customer_queries.users_of_account(account_id=account_id)],
+        user_ids=customer_queries.user_ids_of_account(account_id=account_id),
         utility_id=utility_id,
         kind=kind,
         key=key,

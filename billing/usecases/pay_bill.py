@@ -6,15 +6,13 @@ import logging
 import secrets
 import uuid
 
-from django.db import models as db_models
-
 from billing import models, operations, queries
 from billing.domain import proof
 from billing.usecases import choose_fee_token, notices
 from contracts.bindings import events, words
 from customers import models as customer_models
 from customers import queries as customer_queries
-from openvpp.core import db, errors
+from openvpp.core import db, errors, sql
 from relayer import models as relayer_models
 from relayer import operations as relayer
 from relayer.domain import gas, receipts, sponsoring
@@ -153,7 +151,6 @@ def start(
         logger.warning("payment waits: payment=%s reason=%s", payment.pk, error)
     if payment.operation.state == wallet_models.Operation.State.FAILED:
         return queries.get_payment(user=user, payment_id=payment.pk)
-    db_models.prefetch_related_objects([payment], "allocations__bill", "transfers")
     return payment
 
 
@@ -203,8 +200,7 @@ def _get_paying_wallet(
 ) -> wallet_models.Wallet:
     if customer_queries.get_access_role(user=user, account_id=bill.account_id) not in MAY_PAY:
         raise failure("You may see this account but not pay for it.", code="viewer_may_not_pay")
-    customer = customer_queries.get_customer_of(user=user, utility_id=bill.utility_id)
-    wallet = wallet_queries.get_wallet_of(customer) if customer is not None else None
+    wallet = wallet_queries.get_wallet_at(user=user, utility_id=bill.utility_id)
     if wallet is None:
         raise failure("Your wallet is still being made. Try again in a minute.", code="wallet_not_ready")
     return wallet
@@ -314,8 +310,8 @@ def _reserve(
         now=now,
         is_sent_at_once=True,
     )
-    tokens = {token.address: token for token in customer_models.AcceptedToken.objects.of_utility(bill.utility_id)}
-    payment: models.Payment = models.Payment.objects.create(
+    tokens = {token.address: token for token in _TOKENS.all(utility_id=bill.utility_id)}
+    payment = models.Payment(
         utility=bill.utility,
         account=bill.account,
         wallet=wallet,
@@ -331,11 +327,16 @@ def _reserve(
         fee_units=fee.fee_units,
         created_at=now,
     )
-    models.PaymentAllocation.objects.create(payment=payment, bill=bill, amount_cents=bill.amount_due_cents)
+    allocation = models.PaymentAllocation(payment=payment, bill=bill, amount_cents=bill.amount_due_cents)
+    sql.insert(payment, allocation)
+    payment.holds(allocations=[allocation], transfers=[])
     bill.state = models.Bill.State.PENDING
-    bill.save(update_fields=["state"])
+    sql.execute("UPDATE billing_bill SET state = %s WHERE id = %s", [bill.state, bill.pk])
     notices.tell_payment_pending(payment=payment, bills=[bill], now=now)
     return payment
+
+
+_TOKENS = sql.Read(lambda: customer_models.AcceptedToken.objects.of_utility(sql.Slot("utility_id")))
 
 
 def _read_quote(
@@ -348,7 +349,7 @@ def _read_quote(
 ) -> intents.BillPayment:
     if fee.intent.get("bill_id") != str(bill.pk) or fee.sender != wallet.address:
         raise UnableToPayBill("This is not a quote of yours for this bill. Ask for one.", code="quote_of_another_bill")
-    if fee.used_at is not None or models.Payment.objects.filter(quote=fee).exists():
+    if fee.used_at is not None or queries.is_quote_used(quote_id=fee.pk):
         raise UnableToPayBill("This quote was used. Ask for a new one.", code="quote_used")
     if fee.expires_at <= now:
         raise UnableToPayBill(

@@ -32,10 +32,14 @@ class TenantQuerySet(models.QuerySet[Any]):
 
     def for_customer(self, user: "User") -> Self:
         """Return the rows that are this person's own as a customer."""
-        return self.filter(pk__in=self._customer_rows(user)) if user.is_active else self.none()
+        return self.of_customer(user.pk) if user.is_active else self.none()
 
-    def of_utility(self, utility_id: int) -> Self:
-        """Return the rows of one utility."""
+    def of_customer(self, user_id: Any) -> Self:
+        """Return the same of an active person by their id, or by the place of one in a statement (`sql.Slot`)."""
+        return self.filter(pk__in=self._customer_rows(user_id))
+
+    def of_utility(self, utility_id: Any) -> Self:
+        """Return the rows of one utility, given by its id or the place of one in a statement (`sql.Slot`)."""
         return self.filter(**{self._utility_path: utility_id})
 
     @property
@@ -50,10 +54,10 @@ class TenantQuerySet(models.QuerySet[Any]):
             )
         return rows.values("pk")
 
-    def _customer_rows(self, user: "User") -> Any:
+    def _customer_rows(self, user_id: Any) -> Any:
         rows = self.model._base_manager.order_by()  # noqa: SLF001 - the unfiltered manager is Django's own name
         path = self.model.user_path
-        return rows.filter(**{path: user.pk}).values("pk") if path else rows.none().values("pk")
+        return rows.filter(**{path: user_id}).values("pk") if path else rows.none().values("pk")
 
 
 class FeeMode(models.TextChoices):

@@ -18,7 +18,7 @@ UNSIGNED = "Send `Authorization: Bearer` with an access token; the authorization
 def act_once(
     request: drf_request.Request,
     act: Callable[[], tuple[int, Any]],
-    resume: Callable[[], tuple[int, Any] | None] = lambda: None,
+    resume: Callable[[], tuple[int, Any] | None] | None = None,
 ) -> response.Response:
     """Answer a money-moving request by its `Idempotency-Key` header.
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db.models import Q
+from psycopg.types import json as json_types
 
-from openvpp.core import db, errors, models
+from openvpp.core import db, errors, models, sql
 
 LEASE = datetime.timedelta(seconds=30)
 KEEP = datetime.timedelta(hours=24)
@@ -35,7 +36,7 @@ def answer_once(
     body: Mapping[str, Any],
     now: datetime.datetime,
     act: Callable[[], tuple[int, Any]],
-    resume: Callable[[], tuple[int, Any] | None] = lambda: None,
+    resume: Callable[[], tuple[int, Any] | None] | None = None,
 ) -> tuple[int, Any]:
     """Return `act()`'s status and JSON body, or those of the first request under this key.
 
@@ -53,11 +54,15 @@ def answer_once(
     if row.status is not None:
         return row.status, row.body
     try:
-        status, answer = (None if is_first else resume()) or act()
+        status, answer = (None if is_first or resume is None else resume()) or act()
     except BaseException:
         models.IdempotentRequest.objects.filter(pk=row.pk, status__isnull=True).delete()
         raise
-    models.IdempotentRequest.objects.filter(pk=row.pk).update(status=status, body=answer, leased_until=None)
+    sql.execute(
+        "UPDATE core_idempotentrequest SET status = %s, body = %s, leased_until = NULL WHERE id = %s",
+        [status, json_types.Jsonb(answer), row.pk],
+        may_lag=resume is not None,  # it finds what was done when this is lost
+    )
     return status, answer
 
 
@@ -69,12 +74,10 @@ def find_answer(*, user_id: int, application_id: int, key: str, now: datetime.da
     return rows.values_list("body", flat=True).first()
 
 
-@db.transaction
 def _claim(
     *, user_id: Any, application_id: int, key: str, fingerprint: str, now: datetime.datetime
 ) -> tuple[models.IdempotentRequest, bool]:
     """Return the request's row, and whether nobody has begun to answer it before."""
-    rows = models.IdempotentRequest.objects
     made = models.IdempotentRequest(
         user_id=user_id,
         application_id=application_id,
@@ -83,13 +86,21 @@ def _claim(
         leased_until=now + LEASE,
         created_at=now,
     )
-    rows.bulk_create([made], ignore_conflicts=True)
-    row = rows.select_for_update().get(application_id=application_id, user_id=user_id, key=key)
+    # What is done under the key is committed later, so that it is never kept without the key.
+    return (made, True) if sql.insert_if_new(made, may_lag=True) else _claim_again(made=made, now=now)
+
+
+@db.transaction
+def _claim_again(*, made: models.IdempotentRequest, now: datetime.datetime) -> tuple[models.IdempotentRequest, bool]:
+    rows = models.IdempotentRequest.objects
+    named = {"application_id": made.application_id, "user_id": made.user_id, "key": made.key}
+    sql.insert_if_new(made)  # whoever had the key may have given it back just now
+    row = rows.select_for_update().get(**named)
     if row.created_at < now - KEEP:
         row.delete()
         made.save(force_insert=True)
         row = made
-    if row.fingerprint != fingerprint:
+    if row.fingerprint != made.fingerprint:
         raise KeyReused(
             "This Idempotency-Key was used with another body. Send a new key for a new request.",
             code="idempotency_key_reused",

@@ -3,9 +3,10 @@
 import datetime
 import uuid
 
-from django.db import connection, models
+from django.db import models
 from oauth2_provider import models as oauth_models
 
+from openvpp.core import sql
 from wallets.models import applications, grants
 
 
@@ -80,13 +81,11 @@ class ProofUse(models.Model):
 
     @classmethod
     def use(cls, *, digest: str, expires_at: datetime.datetime) -> bool:
-        """Say whether a proof is used for the first time, in one statement: every request that changes things asks."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO wallets_proofuse (digest, expires_at) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                [digest, expires_at],
-            )
-            return bool(cursor.rowcount)
+        """Say whether a proof is used for the first time; every request that changes things asks.
+
+        What the request changes is committed later, so that it is never kept without the proof's use.
+        """
+        return sql.insert_if_new(cls(digest=digest, expires_at=expires_at), may_lag=True)
 
 
 class SocketTicket(models.Model):

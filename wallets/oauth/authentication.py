@@ -9,7 +9,7 @@ from django.conf import settings
 from rest_framework import authentication, exceptions
 from rest_framework import request as drf_request
 
-from openvpp.core import clock
+from openvpp.core import clock, sql
 from wallets import models
 from wallets.oauth import dpop
 
@@ -70,20 +70,24 @@ def get_live_token(*, token: str, now: datetime.datetime) -> models.AccessToken 
     Its person is active, its application usable, and the spending grant behind it, if there is one, alive. Whether
     the caller holds the key that it is bound to is not asked here.
     """
-    return _if_alive(rows=_rows().filter(token_checksum=hashlib.sha256(token.encode()).hexdigest()), now=now)
+    return _if_alive(_PRESENTED.first(digest=hashlib.sha256(token.encode()).hexdigest(), now=now), now=now)
 
 
 def get_live_token_by_id(*, token_id: int, now: datetime.datetime) -> models.AccessToken | None:
     """Return the same for a token that was presented before."""
-    return _if_alive(rows=_rows().filter(pk=token_id), now=now)
+    return _if_alive(_NAMED.first(token_id=token_id, now=now), now=now)
 
 
-def _rows() -> Any:
-    return models.AccessToken.objects.select_related("user", "application", "session_key_grant__wallet")
+def _rows(**wanted: Any) -> Any:
+    rows = models.AccessToken.objects.filter(expires__gt=sql.Slot("now"), **wanted)
+    return rows.select_related("user", "application", "session_key_grant__wallet")
 
 
-def _if_alive(*, rows: Any, now: datetime.datetime) -> models.AccessToken | None:
-    row: models.AccessToken | None = rows.filter(expires__gt=now).first()
+_PRESENTED = sql.Read(lambda: _rows(token_checksum=sql.Slot("digest")))
+_NAMED = sql.Read(lambda: _rows(pk=sql.Slot("token_id")))
+
+
+def _if_alive(row: models.AccessToken | None, /, *, now: datetime.datetime) -> models.AccessToken | None:
     if row is None or row.application is None or not row.application.is_usable(None):
         return None
     is_system = row.application.authorization_grant_type == models.Application.GRANT_CLIENT_CREDENTIALS

@@ -5,7 +5,7 @@ import uuid
 
 from django.db.models import Case, F, Value, When
 
-from openvpp.core import db, errors, fields, upcalls
+from openvpp.core import db, errors, fields, sql, upcalls
 from wallets import models
 from wallets.domain import operation_states, outcome
 
@@ -29,8 +29,29 @@ def move(*, operation: models.Operation, state: State, detail: str, now: datetim
     operation.state = state
     operation.leased_until = None
     operation.updated_at = now
-    operation.save(update_fields=["state", "leased_until", "updated_at", "failure", "user_operation"])
-    models.OperationTransition.objects.create(operation=operation, state=state, detail=detail[:500], made_at=now)
+    sql.execute(
+        _MOVE,
+        {
+            "id": operation.pk,
+            "state": state,
+            "failure": operation.failure,
+            "user_operation": operation.user_operation_id and bytes.fromhex(operation.user_operation_id[2:]),
+            "detail": detail[:500],
+            "now": now,
+        },
+    )
+
+
+_MOVE = """
+    WITH told AS (
+        INSERT INTO wallets_operationtransition (operation_id, state, detail, made_at)
+        VALUES (%(id)s, %(state)s, %(detail)s, %(now)s)
+    )
+    UPDATE wallets_operation
+    SET state = %(state)s, failure = %(failure)s, user_operation_id = %(user_operation)s, leased_until = NULL,
+        updated_at = %(now)s
+    WHERE id = %(id)s
+"""
 
 
 @db.transaction_required
@@ -59,7 +80,10 @@ def _settle_wallet(*, operation: models.Operation, was_included: bool, now: date
 def move_grant(*, operation: models.Operation, before: GrantState, after: GrantState) -> None:
     """Move the operation's grant on, if it has one that is where it should be."""
     if operation.grant_id is not None:
-        models.SessionKeyGrant.objects.filter(pk=operation.grant_id, state=before).update(state=after)
+        sql.execute(
+            "UPDATE wallets_sessionkeygrant SET state = %s WHERE id = %s AND state = %s",
+            [after, operation.grant_id, before],
+        )
 
 
 def _give_back(*, operation: models.Operation, grant_id: uuid.UUID) -> None:

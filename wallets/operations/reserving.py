@@ -1,18 +1,16 @@
 """Writing an operation that is to be sent, and counting it against its grant."""
 
 import datetime
+import decimal
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Case, F, Q, When
-
 from controls import operations as controls
-from openvpp.core import db, errors, fields
+from openvpp.core import db, errors, sql
 from relayer import models as relayer_models
 from wallets import models, queries
 from wallets.domain import grant_period, limits, operation_states
-from wallets.operations import ending
 
 SUBMIT_LEASE = datetime.timedelta(seconds=30)
 
@@ -53,7 +51,7 @@ def reserve(
         case = queries.get_spending_case(wallet=wallet, kind=kind, intent=intent, spend_units=spend_units, now=now)
         controls.require_allowed(layers=case.layers, request=case.request, facts=case.facts)
     is_leased = is_sent_at_once and not is_wallet_busy(wallet_id=wallet.pk)
-    operation: models.Operation = models.Operation.objects.create(
+    operation = models.Operation(
         wallet=wallet,
         grant=grant,
         quote=quote,
@@ -67,7 +65,7 @@ def reserve(
         created_at=now,
         updated_at=now,
     )
-    models.OperationTransition.objects.create(operation=operation, state=operation.state, made_at=now)
+    sql.insert(operation, models.OperationTransition(operation=operation, state=operation.state, made_at=now))
     return operation
 
 
@@ -79,31 +77,28 @@ def _count(
     if now < grant.starts_at:
         raise UnableToReserve("This app's permission to pay has not started.", code="grant_not_started")
     started_at = grant_period.started_at(starts_at=grant.starts_at, period_seconds=grant.period_seconds, now=now)
-    spend = ending.units_of(spend_units)
-    taken = (
-        models.SessionKeyGrant.objects.filter(
-            pk=grant.pk, state__in=models.SessionKeyGrant.LIVE_STATES, ends_at__gt=now
-        )
-        .filter(limit_per_payment_units__gte=spend_units)
-        .filter(reserved_total_units__lte=F("limit_total_units") - spend)
-        .filter(
-            Q(period_started_at=started_at, reserved_in_period_units__lte=F("limit_per_period_units") - spend)
-            | Q(period_started_at__lt=started_at, limit_per_period_units__gte=spend_units)
-        )
-        .update(
-            reserved_in_period_units=Case(
-                When(period_started_at=started_at, then=F("reserved_in_period_units") + spend),
-                default=spend,
-                output_field=fields.Uint256Field(),
-            ),
-            reserved_total_units=F("reserved_total_units") + spend,
-            period_started_at=started_at,
-        )
-    )
-    if taken != 1:
+    given = {"grant": grant.pk, "live": list(models.SessionKeyGrant.LIVE_STATES), "now": now}
+    spend = {"units": decimal.Decimal(spend_units), "started_at": started_at}
+    if sql.execute(_TAKE, given | spend) != 1:
         grant.refresh_from_db()
         raise _refusal(grant=grant, spend_units=spend_units, period_started_at=started_at, now=now)
     return started_at
+
+
+# The sum is one of the row as it is under its lock: two payments at once cannot both find the limit free.
+_TAKE = """
+    UPDATE wallets_sessionkeygrant SET
+        reserved_in_period_units =
+            CASE WHEN period_started_at = %(started_at)s THEN reserved_in_period_units ELSE 0 END + %(units)s,
+        reserved_total_units = reserved_total_units + %(units)s,
+        period_started_at = %(started_at)s
+    WHERE id = %(grant)s AND state = ANY(%(live)s) AND ends_at > %(now)s
+        AND limit_per_payment_units >= %(units)s
+        AND limit_total_units >= reserved_total_units + %(units)s
+        AND period_started_at <= %(started_at)s
+        AND limit_per_period_units >=
+            CASE WHEN period_started_at = %(started_at)s THEN reserved_in_period_units ELSE 0 END + %(units)s
+"""
 
 
 def _refusal(
@@ -137,4 +132,11 @@ def _refusal(
 
 def is_wallet_busy(*, wallet_id: uuid.UUID) -> bool:
     """Say whether an operation of a wallet is on its way to the chain."""
-    return models.Operation.objects.filter(wallet_id=wallet_id, state__in=operation_states.IN_FLIGHT).exists()
+    return bool(_ON_THEIR_WAY.all(wallet_id=wallet_id))
+
+
+_ON_THEIR_WAY = sql.Read(
+    lambda: models.Operation.objects.filter(
+        wallet_id=sql.Slot("wallet_id"), state__in=operation_states.IN_FLIGHT
+    ).values_list("pk")[:1]
+)

@@ -7,7 +7,7 @@ from django.db.models import F
 
 from contracts.bindings import user_operations
 from controls import operations as controls
-from openvpp.core import db, errors
+from openvpp.core import db, errors, sql
 from relayer import operations as relayer
 from wallets import models, queries
 from wallets.adapters import submission
@@ -218,20 +218,35 @@ def _give_up(
 
 def _lock_state(*, operation_id: uuid.UUID) -> tuple[str, datetime.datetime | None]:
     """Lock an operation until the open transaction ends; return its state and until when it is leased."""
-    row: tuple[str, datetime.datetime | None] = (
-        models.Operation.objects.select_for_update().values_list("state", "leased_until").get(pk=operation_id)
-    )
-    return row
+    ((state, leased_until),) = _STATE.all(operation_id=operation_id)
+    return state, leased_until
 
 
 def _lock_wallet(*, wallet_id: uuid.UUID) -> None:
     """Lock a wallet until the open transaction ends: one operation of it is queued at a time."""
-    models.Wallet.objects.select_for_update(no_key=True).values_list("pk").get(pk=wallet_id)
+    _WALLET.all(wallet_id=wallet_id)
 
 
 def _lock_life(*, grant_id: uuid.UUID) -> models.SessionKeyGrant:
     """Lock a grant until the open transaction ends, and read of it only whether it is alive."""
-    grant: models.SessionKeyGrant = (
-        models.SessionKeyGrant.objects.select_for_update(no_key=True).only("state", "ends_at").get(pk=grant_id)
+    ((state, ends_at),) = _LIFE.all(grant_id=grant_id)
+    return models.SessionKeyGrant(pk=grant_id, state=state, ends_at=ends_at)
+
+
+_STATE = sql.Read(
+    lambda: (
+        models.Operation.objects.select_for_update()
+        .filter(pk=sql.Slot("operation_id"))
+        .values_list("state", "leased_until")
     )
-    return grant
+)
+_WALLET = sql.Read(
+    lambda: models.Wallet.objects.select_for_update(no_key=True).filter(pk=sql.Slot("wallet_id")).values_list("pk")
+)
+_LIFE = sql.Read(
+    lambda: (
+        models.SessionKeyGrant.objects.select_for_update(no_key=True)
+        .filter(pk=sql.Slot("grant_id"))
+        .values_list("state", "ends_at")
+    )
+)

@@ -1,0 +1,173 @@
+"""Statements of the hot paths: written into SQL once and prepared, where the ORM would write them at every request.
+
+A payment asks some twenty statements. To build one of them from a queryset costs ten times what the database takes to
+answer it, so that a queryset which is always the same is compiled at its first use (`Read`), rows that belong together
+are inserted in one statement (`insert`), and what guards money is one statement in words (`execute`). All of them run
+on Django's own connection, inside its transaction.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+from django.db import connection, models, transaction
+from django.db.backends import utils
+from django.db.models import query
+
+_populators: Any = query.get_related_populators
+# Lost only when the machine dies within moments, and then with every later commit, which the log holds in order.
+_LAGS = " RETURNING set_config('synchronous_commit', 'off', true)"
+
+
+class Slot(models.Expression):
+    """The place of a value in a `Read`, given by its name at each use, as the driver takes it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(output_field=None)
+        self.name = name
+
+    def as_sql(self, *_: Any, **__: Any) -> Any:
+        return "%s", [self]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What Django's compiler made of a queryset, and how it makes rows of an answer."""
+
+    sql: str
+    parameters: tuple[Any, ...]
+    converters: list[tuple[int, list[Any], Any]]
+    model: Any
+    names: list[str]
+    last: int
+    populators: list[Any]
+    locks: bool
+
+
+class Read:
+    """A queryset with `Slot`s in place of what differs, written into SQL at its first use.
+
+    It may join by `select_related`, lock, and be of `values_list`; it may not prefetch.
+    """
+
+    def __init__(self, build: Callable[[], "models.QuerySet[Any]"]) -> None:
+        self._build = build
+        self._plan: _Plan | None = None
+
+    def first(self, **values: Any) -> Any:
+        """Return the first row, or None."""
+        found = self.all(**values)
+        return found[0] if found else None
+
+    def all(self, **values: Any) -> list[Any]:
+        """Return the rows in their order.
+
+        :raises TransactionManagementError: it locks, and no transaction is open.
+        """
+        plan = self._plan
+        if plan is None:
+            plan = self._plan = _compile(self._build())
+        if plan.locks and not connection.in_atomic_block:
+            raise transaction.TransactionManagementError("A read that locks needs a transaction.")
+        given = [values[each.name] if isinstance(each, Slot) else each for each in plan.parameters]
+        return [_to_row(plan, list(columns)) for columns in fetch(plan.sql, given)]
+
+
+def fetch(sql: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement."""
+    with _cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def execute(sql: str, parameters: Sequence[Any] | Mapping[str, Any], *, may_lag: bool = False) -> int:
+    """Return how many rows a statement wrote.
+
+    With `may_lag` its commit, if it is its own transaction, does not wait for the disk: right for a row that matters
+    only together with what is committed after it.
+    """
+    with _cursor() as cursor:
+        cursor.execute(sql + _LAGS if may_lag and not connection.in_atomic_block else sql, parameters)
+        return int(cursor.rowcount)
+
+
+def insert(*rows: models.Model, may_lag: bool = False) -> None:
+    """Insert rows, of different tables or the same, in one statement; keys that the database gives are not read back.
+
+    `may_lag` as `execute` says.
+    """
+    kinds = tuple(type(row) for row in rows)
+    execute(_insertion(kinds), [value for row in rows for value in _values(row)], may_lag=may_lag)
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as `save` leaves it
+
+
+def insert_if_new(row: models.Model, *, may_lag: bool = False) -> bool:
+    """Insert a row unless a constraint says that it is there, and say whether it was new. `may_lag` as in `execute`."""
+    sql = _insertion((type(row),)) + " ON CONFLICT DO NOTHING"
+    return execute(sql, list(_values(row)), may_lag=may_lag) == 1
+
+
+def _cursor() -> utils.CursorWrapper:
+    """Return a cursor whose values travel beside the statement, so that the server plans it once."""
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    cursor: Any = psycopg.Cursor(connection.connection)
+    return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+
+
+def _compile(queryset: "models.QuerySet[Any]") -> _Plan:
+    compiler: Any = queryset.query.get_compiler(connection=connection)
+    sql, parameters = compiler.as_sql()
+    shape = compiler.klass_info if issubclass(queryset._iterable_class, query.ModelIterable) else None  # noqa: SLF001
+    chosen = shape["select_fields"] if shape else []
+    columns = [column[0] for column in compiler.select[: compiler.col_count]]
+    return _Plan(
+        sql=sql,
+        parameters=tuple(parameters),
+        converters=[(at, *found) for at, found in compiler.get_converters(columns).items()],
+        model=shape["model"] if shape else None,
+        names=[compiler.select[at][0].target.attname for at in chosen],
+        last=chosen[-1] + 1 if chosen else 0,
+        populators=_populators(shape, compiler.select, connection.alias) if shape else [],
+        locks=queryset.query.select_for_update,
+    )
+
+
+def _to_row(plan: _Plan, columns: list[Any]) -> Any:
+    for at, converters, expression in plan.converters:
+        for convert in converters:
+            columns[at] = convert(columns[at], expression, connection)
+    if plan.model is None:
+        return tuple(columns)
+    row = plan.model.from_db(connection.alias, plan.names, columns[: plan.last])
+    for populator in plan.populators:
+        populator.populate(columns, row)
+    return row
+
+
+@functools.cache
+def _insertion(kinds: tuple[type[models.Model], ...]) -> str:
+    *before, last = [
+        "INSERT INTO {} ({}) VALUES ({})".format(  # noqa: S608 - names of our own models
+            kind._meta.db_table,  # noqa: SLF001 - documented
+            ", ".join(f'"{field.column}"' for field in _fields(kind)),
+            ", ".join(["%s"] * len(_fields(kind))),
+        )
+        for kind in kinds
+    ]
+    parts = ", ".join(f"made_{at} AS ({sql})" for at, sql in enumerate(before))
+    return f"WITH {parts} {last}" if parts else last
+
+
+@functools.cache
+def _fields(kind: type[models.Model]) -> tuple[Any, ...]:
+    own: Iterable[Any] = kind._meta.local_concrete_fields  # noqa: SLF001 - documented
+    return tuple(field for field in own if not isinstance(field, models.AutoField))
+
+
+def _values(row: models.Model) -> Iterable[Any]:
+    return (field.get_db_prep_save(field.pre_save(row, True), connection) for field in _fields(type(row)))  # noqa: FBT003

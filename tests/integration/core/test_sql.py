@@ -1,0 +1,100 @@
+"""Statements that are written once do what the ORM's would have done."""
+
+import uuid
+
+import pytest
+from django import db as django_db
+from django.db import transaction
+
+from customers import models as customer_models
+from openvpp.core import clock, db, sql
+from openvpp.core import models as core_models
+from tests.factories import customers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Request = core_models.IdempotentRequest
+_JOINED = sql.Read(
+    lambda: (
+        customer_models.CustomerAccount.objects.filter(number=sql.Slot("number"))
+        .select_related("utility")
+        .order_by("pk")
+    )
+)
+_NUMBERS = sql.Read(
+    lambda: (
+        customer_models.CustomerAccount.objects.filter(utility=sql.Slot("utility_id"))
+        .order_by("number")
+        .values_list("number", "opened_on")
+    )
+)
+_LOCKED = sql.Read(lambda: Request.objects.select_for_update().filter(key=sql.Slot("key")))
+
+
+def make(key: str) -> core_models.IdempotentRequest:
+    return Request(application_id=1, key=key, fingerprint="f", created_at=clock.get_now(), body={"n": [1]})
+
+
+def test_a_read_gives_rows_with_what_they_join(django_assert_num_queries: object) -> None:
+    accounts = customers.CustomerAccount.create_batch(2)
+
+    for account in [*accounts, accounts[0]]:
+        with django_assert_num_queries(1):  # type: ignore[operator] # a fixture
+            found = _JOINED.first(number=account.number)
+            assert found == account
+            assert found.utility.name == account.utility.name
+
+    assert _JOINED.first(number="none") is None
+    assert _NUMBERS.all(utility_id=accounts[0].utility_id) == [(accounts[0].number, accounts[0].opened_on)]
+
+
+def test_a_read_that_locks_needs_a_transaction() -> None:
+    sql.insert(make("a"))
+
+    with pytest.raises(transaction.TransactionManagementError):
+        _LOCKED.first(key="a")
+    with db.transaction():
+        assert _LOCKED.first(key="a").body == {"n": [1]}
+
+
+def test_rows_are_inserted_together_or_not_at_all() -> None:
+    one, other = make("a"), make("b")
+
+    sql.insert(one, other)
+
+    assert {row.pk: row.body for row in Request.objects.all()} == {one.pk: {"n": [1]}, other.pk: {"n": [1]}}
+    other.key = "c"
+    other.save()  # it is known as a row
+    with pytest.raises(django_db.IntegrityError, match="idempotent_request_once"):
+        sql.insert(make("d"), make("a"))
+    assert not Request.objects.filter(key="d").exists()
+
+
+def test_what_is_there_is_not_inserted_again() -> None:
+    assert sql.insert_if_new(make("a"), may_lag=True)
+    assert not sql.insert_if_new(make("a"), may_lag=True)
+    assert Request.objects.count() == 1
+
+
+def test_only_a_commit_of_its_own_may_lag() -> None:
+    def waits() -> str:
+        return str(sql.fetch("SHOW synchronous_commit", [])[0][0])
+
+    sql.execute("SET synchronous_commit = on", [])  # the tests' database does not wait
+    sql.insert(make("a"), may_lag=True)
+    assert waits() == "on"  # the next one waits again
+
+    with db.transaction():
+        sql.insert(make("b"), may_lag=True)
+        assert waits() == "on"
+        lagging = "UPDATE core_idempotentrequest SET status = %s WHERE key = %s"
+        assert sql.execute(lagging, [202, "b"], may_lag=True) == 1
+        assert waits() == "on"
+
+
+def test_values_travel_beside_the_statement() -> None:
+    harmful = "'; DELETE FROM core_idempotentrequest; --"
+    sql.insert(make(harmful))
+
+    assert sql.fetch("SELECT key, created_at <= %s FROM core_idempotentrequest", [clock.get_now()]) == [(harmful, True)]
+    assert sql.execute("DELETE FROM core_idempotentrequest WHERE id = %s", [uuid.uuid4()]) == 0
