@@ -1,18 +1,17 @@
-"""A client's script, run by node as it is, with the relay's loop beside it."""
+"""A client's script, run by node as it is, with something else going on beside it."""
 
 import json
 import pathlib
 import subprocess
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any
-
-from tests.integration.relayer import conftest as relayers
 
 WITHIN_S = 120
 
 
-def play(relayer: relayers.Relayer, script: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """Return what a script beside this module tells when it is asked this."""
+def play(turns: Sequence[Callable[[], object]], script: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return what a script beside this module tells when it is asked this; `turns` are taken as long as it runs."""
     path = pathlib.Path(__file__).with_name(script)
     with subprocess.Popen(
         ["node", str(path), json.dumps(asked)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -21,8 +20,8 @@ def play(relayer: relayers.Relayer, script: str, asked: dict[str, Any]) -> dict[
         for _ in range(WITHIN_S * 5):
             if node.poll() is not None:
                 break
-            relayer.turn()
-            relayer.mine()
+            for turn in turns:
+                turn()
             pause.wait(0.2)
         else:
             node.kill()

@@ -23,7 +23,7 @@ def test_first_operation_batch_sponsored_and_token_paid(
     deployment = relayer.chain.deployment
     hexes = [part.split('"')[0] for part in PROXY.read_text().split('hex"')[1:]]
     told = playing.play(
-        relayer,
+        [relayer.turn, relayer.mine],
         "bundler_client.mjs",
         {
             "node": relayer.chain.rpc_url,
