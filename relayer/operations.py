@@ -13,7 +13,7 @@ from contracts.bindings import paymaster, user_operations, words
 from custody import operations as custody_operations
 from custody import queries as custody_queries
 from customers import models as customer_models
-from openvpp.core import db, errors, sql
+from openvpp.core import db, errors, sql, steps
 from relayer import models, queries
 from relayer.adapters import budgets, chain, data_fees
 from relayer.domain import fees, gas, sponsoring
@@ -51,10 +51,12 @@ def make_quote(
     rounded up; nothing when the utility absorbs it. Then what the wish, which calls `methods`, may cost at most is
     reserved from the budgets of whoever pays, for as long as the quote holds.
 
-    :raises UnableToQuoteFee: `price_unknown` or `price_stale`.
+    :raises UnableToQuoteFee: `price_unknown`, `price_stale` or `utility_paused`.
     :raises UnableToFindPayer: it was to be absorbed, and nobody pays for it.
     :raises errors.Unreachable: the chain does not answer.
     """
+    if queries.is_paused(utility_id=utility_id):
+        raise UnableToQuoteFee(queries.PAUSED, code="utility_paused")
     prices = chain.gas_prices()
     fee = fees.Fee(units=0, wei=0)
     most_wei, expires_at = limits.total * prices.max_fee_per_gas_wei, now + settings.FEE_QUOTE_LIFETIME
@@ -235,8 +237,10 @@ def sponsor(
     whose budget on the chain is charged beside the utility's, if it was ever given one.
 
     :raises UnableToSponsor: quote and operation differ, or the signer refuses.
-    :raises errors.Unreachable: signer or node do not answer.
+    :raises errors.Unreachable: signer or node do not answer; or the utility is paused, and nothing was quoted before.
     """
+    if quote is None and queries.is_paused(utility_id=utility_id):
+        raise errors.Unreachable(queries.PAUSED)
     if quote is not None and words.parse_address(str(quote.sender)) != operation.sender:
         raise UnableToSponsor("The quote is another wallet's.", code="other_sender")
     key = custody_queries.get_key_of(subject=sponsor_subject(chain_id=chain_id))
@@ -332,6 +336,7 @@ def queue(
         created_at=now,
     )
     sql.insert(row, models.UserOperationTransition(user_operation=row, state=row.state, made_at=now))
+    steps.note("queued", operation=row.hash, utility=utility_id)
     return row
 
 

@@ -2,12 +2,13 @@
 
 import functools
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 
-from openvpp.core import errors, http
+from openvpp.core import errors, http, tally
 
 TIMEOUT_SECONDS = 5.0
 
@@ -36,7 +37,9 @@ def sign(*, key_id: int, intent: Mapping[str, Any]) -> bytes:
     :raises errors.Unreachable: no answer.
     :raises SignerRefused: a final no.
     """
+    began = time.monotonic()
     answer = _post("/v1/signatures", {"key_id": key_id, "intent": dict(intent)})
+    tally.note_seconds("signer_seconds", time.monotonic() - began)
     return bytes.fromhex(str(answer["signature"]).removeprefix("0x"))
 
 

@@ -9,7 +9,7 @@ from contracts.bindings import words
 from custody import models, queries
 from custody.domain import chain, consents, intents, policies, sealing
 from custody.usecases import check_control, check_guardian, check_refill, check_spending
-from openvpp.core import db, errors
+from openvpp.core import db, errors, steps
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
         logger.critical("sealed key does not open: key=%s reason=%s", key.pk, error)
         raise UnableToSign(str(error), code="key_not_open") from None
     _append(key=key, kind=intent.kind, digest=digest, statement=_statement(intent), now=now)
+    operation = f"0x{digest.hex()}" if isinstance(intent, intents.UserOperation) else None
+    steps.note("signed", operation=operation, key=key.pk, kind=intent.kind)
     return signature
 
 

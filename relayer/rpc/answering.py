@@ -12,11 +12,11 @@ from typing import Any
 
 from django.conf import settings
 
-from openvpp.core import clock, errors
+from openvpp.core import clock, errors, tally
 from relayer import models, queries
 from relayer.domain import codes
 from relayer.rpc import methods
-from relayer.usecases import receive_operation, use_quota
+from relayer.usecases import count_up, receive_operation, use_quota
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,9 @@ def answer_together(requests: Sequence[Request]) -> list[Response]:
     _use_quotas(answers)
     opened = [each for each in answers if isinstance(each, _Open)]
     _send_together(opened)
-    return [each if isinstance(each, Response) else _finish(each) for each in answers]
+    answered = [each if isinstance(each, Response) else _finish(each) for each in answers]
+    count_up.write_down(now=now)
+    return answered
 
 
 def too_large() -> Response:
@@ -235,6 +237,7 @@ def _refuse(code: codes.Code, message: str, *, status: int = _OK) -> Response:
 
 
 def _error(id_: object, refusal: codes.RefusedCall) -> dict[str, Any]:
+    tally.note(count_up.REFUSED, str(int(refusal.code)))
     error: dict[str, Any] = {"code": int(refusal.code), "message": refusal.message}
     if refusal.data is not None:
         error["data"] = dict(refusal.data)

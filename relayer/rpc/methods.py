@@ -144,11 +144,13 @@ def _gas_price(_caller: Caller, _given: Sequence[Any]) -> dict[str, dict[str, st
 
 
 def _stub(caller: Caller, given: Sequence[Any]) -> dict[str, Any]:
+    queries.check_not_paused(utility_id=caller.key.utility_id)
     _check_chain(caller, given[2])
     return sponsor_operation.stub(key=caller.key, chain_id=caller.chain_id, entry_point=given[1], now=caller.now)
 
 
 def _paymaster_data(caller: Caller, given: Sequence[Any]) -> dict[str, Any]:
+    queries.check_not_paused(utility_id=caller.key.utility_id)
     _check_chain(caller, given[2])
     return sponsor_operation.sponsor(
         key=caller.key,
@@ -161,6 +163,7 @@ def _paymaster_data(caller: Caller, given: Sequence[Any]) -> dict[str, Any]:
 
 
 def _fee_quote(caller: Caller, given: Sequence[Any]) -> dict[str, Any]:
+    queries.check_not_paused(utility_id=caller.key.utility_id)
     queries.check_entry_point(given[1], deployment=deployments.load(chain_id=caller.chain_id))
     if not isinstance(given[2], Mapping):
         raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, 'The third parameter is {"token": address}.')

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from openvpp.core import db
+from openvpp.core import db, steps
 from relayer import models
 
 _MAX_DETAIL = 500
@@ -19,8 +19,9 @@ _WRITE_DOWN = """
     INSERT INTO relayer_operationnews (user_operation_id, state, detail, made_at, attempts)
     SELECT hash, state, left(detail, 500), %(now)s, 0 FROM moved WHERE api_key_id IS NULL
 )
-INSERT INTO relayer_useroperationtransition (user_operation_id, state, detail, made_at)
-SELECT hash, state, left(detail, 500), %(now)s FROM moved
+INSERT INTO relayer_useroperationtransition (user_operation_id, state, detail, bundle_id, made_at)
+SELECT hash, state, left(detail, 500), bundle_id, %(now)s FROM moved
+RETURNING encode(user_operation_id, 'hex'), state, bundle_id, detail
 """
 _MOVE = f"""
 WITH moved AS (
@@ -28,7 +29,7 @@ WITH moved AS (
         state = %(state)s, bundle_id = %(bundle)s, broadcast_at = coalesce(broadcast_at, %(now)s),
         leased_by = '', leased_until = NULL
     WHERE hash = ANY(%(hashes)s)
-    RETURNING hash, state, %(detail)s::text AS detail, api_key_id
+    RETURNING hash, state, %(detail)s::text AS detail, api_key_id, bundle_id
 ) {_WRITE_DOWN}
 """  # noqa: S608 - no value stands in it
 _SETTLE = f"""
@@ -40,7 +41,7 @@ WITH moved AS (
     FROM relayer_useroperationreceipt AS receipt
     WHERE receipt.user_operation_id = operation.hash AND operation.bundle_id = %(bundle)s
       AND operation.state = 'mined'
-    RETURNING operation.hash, operation.state, receipt.reason AS detail, operation.api_key_id
+    RETURNING operation.hash, operation.state, receipt.reason AS detail, operation.api_key_id, operation.bundle_id
 ) {_WRITE_DOWN}
 """  # noqa: S608 - no value stands in it
 _FAIL = f"""
@@ -49,7 +50,7 @@ WITH moved AS (
         state = 'failed', failure = left(%(detail)s, 500), settled_at = %(now)s, bundle_id = NULL,
         leased_by = '', leased_until = NULL
     WHERE hash = %(hash)s AND state = %(state)s AND leased_by = %(leased_by)s
-    RETURNING hash, state, failure AS detail, api_key_id
+    RETURNING hash, state, failure AS detail, api_key_id, bundle_id
 ) {_WRITE_DOWN}
 """  # noqa: S608 - no value stands in it
 
@@ -98,4 +99,7 @@ def move(
 def _run(statement: str, asked: dict[str, Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, asked)
-        return int(cursor.rowcount)
+        moved = cursor.fetchall()
+    for hash_, state, bundle_id, detail in moved:
+        steps.note(state, operation=f"0x{hash_}", bundle=bundle_id, detail=detail)
+    return len(moved)

@@ -7,15 +7,19 @@ signer's time) is counted in memory (`openvpp.core.tally`) and written down ever
 
 import collections
 import datetime
+import logging
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from django import db as django_db
 from django.db import connection
 
 from openvpp.core import db, tally
 from relayer import models
+
+logger = logging.getLogger(__name__)
 
 INCLUSION_S = (0.5, 1, 1.5, 2, 3, 5, 8, 13, 21, 34, 60, 120, 300, 600)
 BUNDLE_OPERATIONS = (1, 2, 5, 10, 20, 50, 100, 200)
@@ -65,7 +69,10 @@ _writing = threading.Lock()
 
 
 def write_down(*, now: datetime.datetime) -> None:
-    """Add what this process has counted to the counters, every two seconds at most; cheap to call at each turn."""
+    """Add what this process has counted to the counters, every two seconds at most; cheap to call at each turn.
+
+    A database that is away is logged: nobody's work fails for a count.
+    """
     global _written_at  # noqa: PLW0603 - one clock for the process, as the tally is one
     if time.monotonic() < _written_at + _WRITE_EVERY_SECONDS or not _writing.acquire(blocking=False):
         return
@@ -74,9 +81,9 @@ def write_down(*, now: datetime.datetime) -> None:
         taken = tally.take()
         try:
             _add(taken, now=now)
-        except BaseException:
+        except django_db.Error as error:
             tally.give_back(taken)
-            raise
+            logger.warning("counts could not be written down; they are kept: %s", error)
     finally:
         _writing.release()
 

@@ -14,7 +14,7 @@ from django.db import connection
 
 from contracts import deployments
 from contracts.bindings import user_operations
-from openvpp.core import db, errors
+from openvpp.core import db, errors, steps
 from relayer import models, queries
 from relayer.adapters import simulation
 from relayer.domain import codes, wire
@@ -105,7 +105,19 @@ def receive_together(*, asked: Sequence[Asked], chain_id: int, now: datetime.dat
     except errors.Unreachable as error:
         for each in _open(candidates):
             each.outcome = error
+    for each in candidates:
+        _note(each)
     return [each.outcome or each.hash for each in candidates]
+
+
+def _note(candidate: _Candidate) -> None:
+    key, verdict, outcome = candidate.asked.key, candidate.verdict, candidate.outcome
+    if isinstance(outcome, codes.RefusedCall):
+        steps.note(
+            "refused", operation=candidate.hash, key=key.identifier, code=int(outcome.code), reason=outcome.message
+        )
+    elif outcome is None and verdict is not None:
+        steps.note("received", operation=candidate.hash, key=key.identifier, validation=verdict.validation.value)
 
 
 def _open(candidates: Iterable[_Candidate]) -> list[_Candidate]:

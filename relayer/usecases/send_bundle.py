@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from contracts.bindings import user_operations, words
 from custody import operations as custody_operations
 from custody.domain import transactions
-from openvpp.core import db, errors
+from openvpp.core import db, errors, steps
 from relayer import models
 from relayer.adapters import chain, rpc
 from relayer.domain import fees, refusals
@@ -45,6 +45,8 @@ def send_bundle(*, key: models.RelayerKey, holder: str, now: datetime.datetime) 
     :raises errors.Unreachable: chain or signer do not answer; the claim lapses and the operations are taken up again.
     :raises UnableToSendBundle: another relay was faster.
     """
+    if key.draining_since is not None:
+        return 0
     waiting = models.Bundle.objects.filter(relayer_key=key, state=models.Bundle.State.PENDING).count()
     if waiting >= MAX_OPEN_BUNDLES or not _is_due(chain_id=key.chain_id, open_bundles=waiting, now=now):
         return 0
@@ -77,6 +79,8 @@ def broadcast(*, transaction: models.BundleTransaction, now: datetime.datetime) 
         chain.send(raw=bytes(transaction.raw))
     except rpc.NodeRefused as refusal:
         logger.warning("node does not take %s: %s", transaction.hash, refusal.reason)
+    else:
+        steps.note("sent", bundle=transaction.bundle_id, transaction=transaction.hash)
     models.BundleTransaction.objects.filter(hash=transaction.hash).update(sent_at=now)
 
 
@@ -247,6 +251,8 @@ def _write(
     key = bundle.relayer_key
     if key is None or not hold_keys.still_holds(key=key, holder=holder):
         raise UnableToSendBundle("Another relay holds the key now.", code="key_lost")
+    if models.RelayerKey.objects.filter(pk=key.pk, draining_since__isnull=False).exists():
+        raise UnableToSendBundle("The key drains.", code="key_drains")
     taken = models.Bundle.objects.filter(
         relayer_key=key, nonce=bundle.nonce, state__in=[models.Bundle.State.PENDING, models.Bundle.State.MINED]
     )

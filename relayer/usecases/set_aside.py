@@ -6,19 +6,16 @@ many blocks on top as finality asks for.
 """
 
 import datetime
-import logging
 
 from django.conf import settings
 
 from contracts import deployments
 from contracts.bindings import words
-from openvpp.core import db
+from openvpp.core import db, steps
 from relayer import models
 from relayer.adapters import chain
 from relayer.domain import receipts, refusals
 from relayer.usecases import change_state, record_block
-
-logger = logging.getLogger(__name__)
 
 _FIRST_WAIT_SECONDS = 1
 _LONGEST_WAIT_SECONDS = 15
@@ -35,7 +32,7 @@ def set_aside(*, operation: models.UserOperation, refusal: refusals.Refusal, now
 
     :raises errors.Unreachable: the chain does not answer.
     """
-    logger.info("set aside %s: %s", operation.hash, refusal.reason)
+    steps.note("set_aside", operation=operation.hash, attempts=operation.attempts, reason=refusal.reason)
     if operation.broadcast_at is not None:
         if not close(operation=operation, reason=refusal.reason, now=now):
             _wait(operation=operation, now=now)

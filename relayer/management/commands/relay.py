@@ -13,7 +13,7 @@ from django.core.management import base
 from openvpp.core import clock, errors, waking
 from relayer import models
 from relayer.adapters import chain
-from relayer.usecases import hold_keys, send_bundle, watch_bundles
+from relayer.usecases import count_up, hold_keys, send_bundle, watch_bundles
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Command(base.BaseCommand):
             watch_bundles.watch_bundles(chain_id=settings.CHAIN_ID, holder=holder, now=clock.get_now())
             for key in keys:
                 self._send(key, holder)
+            count_up.write_down(now=clock.get_now())
         except errors.Unreachable as error:
             logger.warning("unreachable: %s", error)
         except django_db.Error as error:
