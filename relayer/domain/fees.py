@@ -73,6 +73,12 @@ def with_margin(*, wei: int, margin_percent: int) -> int:
     return money.ceil_div(wei * (100 + margin_percent), 100)
 
 
+def least_replacing(*, old_max_fee_wei: int, old_tip_wei: int) -> GasPrices:
+    """Return the least that replaces a transaction which offered the old prices, whatever the chain asks."""
+    tip, most = _raised(old_tip_wei), _raised(old_max_fee_wei)
+    return GasPrices(max_fee_per_gas_wei=max(most, tip), max_priority_fee_per_gas_wei=tip, expected_wei=tip)
+
+
 def fee_units(
     *,
     gas: int,

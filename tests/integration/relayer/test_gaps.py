@@ -1,0 +1,118 @@
+"""Nonces that nothing of ours holds are filled, bundles without members ended, and gas above the cap is waited for."""
+
+import datetime
+from typing import Any
+
+import pytest
+
+from contracts.bindings import words
+from openvpp.core import clock
+from relayer import models
+from relayer.adapters import chain as chain_adapter
+from relayer.usecases import fill_gaps, offer_fees
+from tests.integration.relayer.conftest import DUE_UNITS, Relayer
+
+State = models.UserOperation.State
+SOON = datetime.timedelta(seconds=20)
+
+
+def fill(relayer: Relayer, *, later: datetime.timedelta = SOON, holder: str = "relay-1") -> int:
+    keys = list(models.RelayerKey.objects.all())
+    return fill_gaps.fill_gaps(keys=keys, holder=holder, now=clock.get_now() + later)
+
+
+def test_a_nonce_that_a_reorganisation_took_from_somebody_else_is_used_for_nothing(relayer: Relayer) -> None:
+    relayer.mine(3)
+    wallet = relayer.wallet()
+    key = words.parse_address(str(models.RelayerKey.objects.get().address))
+    relayer.chain.send(key, b"", sender=key, gas=21_000)
+    operation = relayer.pay(wallet)
+    relayer.turn()
+    relayer.turn()
+    operation.refresh_from_db()
+    assert operation.state == State.MINED
+    relayer.chain.rpc("anvil_reorg", 2, [])
+    relayer.turn()
+    relayer.turn(later=SOON)
+    bundle = models.Bundle.objects.get()
+    assert (bundle.nonce, bundle.state, relayer.executions()) == (1, models.Bundle.State.PENDING, [])
+    assert fill(relayer, later=datetime.timedelta()) == 0
+    assert fill(relayer) == 1
+    assert fill(relayer) == 0
+    relayer.mine()
+    relayer.turn(later=2 * SOON)
+    relayer.finish()
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED
+    assert relayer.executions() == [str(operation.hash)]
+    assert relayer.treasury_units() == DUE_UNITS
+    assert sorted(models.Bundle.objects.values_list("nonce", "state")) == [(0, "final"), (1, "final")]
+
+
+def test_a_bundle_whose_operations_are_over_gives_its_nonce_up_to_nothing(
+    relayer: Relayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relayer.mine(3)
+    operation = relayer.pay(relayer.wallet())
+    with monkeypatch.context() as patch:
+        patch.setattr(chain_adapter, "send", lambda **_: None)
+        relayer.turn()
+        first = models.BundleTransaction.objects.get()
+        assert fill(relayer) == 0
+        relayer.chain.move_to(int((clock.get_now() + datetime.timedelta(minutes=11)).timestamp()))
+        relayer.mine(3)
+        relayer.turn(later=datetime.timedelta(minutes=11))
+        operation.refresh_from_db()
+        assert operation.state == State.FAILED
+    assert fill(relayer, later=datetime.timedelta(minutes=12)) == 1
+    second = models.BundleTransaction.objects.exclude(hash=first.hash).get()
+    assert int(second.max_fee_per_gas_wei) * 10 >= int(first.max_fee_per_gas_wei) * 11
+    relayer.mine()
+    relayer.finish()
+    bundle = models.Bundle.objects.get()
+    assert (bundle.state, bundle.transaction_hash) == (models.Bundle.State.FINAL, second.hash)
+    assert relayer.executions() == []
+    assert fill(relayer, later=datetime.timedelta(minutes=13)) == 0
+
+
+def test_a_relay_that_lost_the_key_fills_nothing(relayer: Relayer, monkeypatch: pytest.MonkeyPatch) -> None:
+    relayer.pay(relayer.wallet())
+    with monkeypatch.context() as patch:
+        patch.setattr(chain_adapter, "send", lambda **_: None)
+        relayer.turn()
+    models.Bundle.objects.update(nonce=2)
+    assert fill(relayer, holder="relay-2") == 0
+    assert models.Bundle.objects.count() == 1
+
+
+def test_above_the_cap_nothing_is_offered_and_below_it_again_what_fits(
+    relayer: Relayer, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = chain_adapter.gas_prices()
+    settings.CHAIN_MOST_FEE_WEI = asked.expected_wei - 1
+    assert offer_fees.offer_fees() is None
+    assert offer_fees.offer_fees() is None
+    settings.CHAIN_MOST_FEE_WEI = asked.expected_wei + 1
+    offered = offer_fees.offer_fees()
+    assert offered is not None
+    assert offered.max_fee_per_gas_wei == asked.expected_wei + 1
+    assert [record.message.partition("(")[0] for record in caplog.records if "gas is" in record.message] == [
+        "gas is above the cap: what waits goes on waiting ",
+        "gas is below the cap again ",
+    ]
+
+
+def test_a_replacement_rises_by_a_tenth_and_stays_below_the_cap(relayer: Relayer, settings: Any) -> None:
+    asked = chain_adapter.gas_prices()
+    old = asked.max_fee_per_gas_wei
+    settings.CHAIN_MOST_FEE_WEI = 0
+    dearer = offer_fees.offer_for_replacement(
+        old_max_fee_wei=old, old_tip_wei=asked.max_priority_fee_per_gas_wei, most_times=10
+    )
+    assert dearer is not None
+    assert dearer.max_fee_per_gas_wei * 10 >= old * 11
+    assert dearer.max_priority_fee_per_gas_wei * 10 >= asked.max_priority_fee_per_gas_wei * 11
+    settings.CHAIN_MOST_FEE_WEI = old
+    assert offer_fees.offer_for_replacement(old_max_fee_wei=old, old_tip_wei=1, most_times=10) is None
+    settings.CHAIN_MOST_FEE_WEI = 0
+    assert offer_fees.offer_for_replacement(old_max_fee_wei=20 * old, old_tip_wei=1, most_times=10) is None
