@@ -36,9 +36,8 @@ def test_a_permission_is_asked_for_granted_and_used(issuer: str, town: towns.Tow
     }
 
     def play(token: str) -> dict[str, Any]:
-        return playing.play(
-            lambda: (town.turn(), town.chain.rpc("anvil_mine")), "wallet_client.mjs", asked | {"token": token}
-        )
+        turns = [town.turn, lambda: town.chain.rpc("anvil_mine")]
+        return playing.play(turns, "wallet_client.mjs", asked | {"token": token})
 
     consent = play(phone.get_tokens(flow.READING)["access_token"])["consent"]
     page = phone.open_pushed(consent["consentUri"].partition("request_uri=")[2].replace("%3A", ":"))
