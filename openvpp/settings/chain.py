@@ -1,6 +1,7 @@
 """The chain: where it is, when a block is final, how long a quote holds, how old a price may be."""
 
 import datetime
+import json
 
 from openvpp.settings import environment
 
@@ -22,6 +23,11 @@ FEE_QUOTE_LIFETIME = datetime.timedelta(seconds=120)
 PRICE_MAX_AGE = datetime.timedelta(seconds=int(environment.text("PRICE_MAX_AGE_SECONDS", "600")))
 # A feed that leaps further than this at once is not believed while the price before is fresh.
 PRICE_MAX_LEAP_PERCENT = 30
+# Sources of one price that lie further apart than this are not believed, none of them.
+PRICE_MAX_DEVIATION_PERCENT = 5
+# Where prices come from, as JSON: {"native" | "ovpp" | "stablecoin" | address: [source, …]}, the preferred one first
+# (relayer/adapters/price_sources.py). A token that is not named goes by the feed of the chain's deployment.
+PRICE_SOURCES: dict[str, list[dict[str, str]]] = json.loads(environment.text("PRICE_SOURCES", "{}"))
 # Least tip for whoever makes the block, in wei per unit of gas: what is offered on a chain where nobody tips.
 CHAIN_LEAST_TIP_WEI = int(environment.text("CHAIN_LEAST_TIP_WEI", "1000000"))
 # Most that a transaction offers per unit of gas, in wei; above it bundles wait. 0 for no cap.

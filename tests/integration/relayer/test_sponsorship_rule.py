@@ -93,7 +93,8 @@ def test_an_application_may_name_the_policy(relayer: Relayer, account: applicati
     assert models.GasBudget.objects.get().policy == second
     unknown = ask(account, nonce=1, context={"sponsorshipPolicyId": str(uuid.uuid4())})
     assert unknown["error"]["data"]["reason"] == "not_sponsored"
-    for wrong in ({"sponsorshipPolicyId": "x"}, {"policy": 1}, [], {"token": "0x1"}):
+    contexts: list[object] = [{"sponsorshipPolicyId": "x"}, {"policy": 1}, [], {"token": "0x1"}]
+    for wrong in contexts:
         assert ask(account, context=wrong)["error"]["code"] == -32602
 
 
