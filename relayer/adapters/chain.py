@@ -122,6 +122,25 @@ def account_nonces(*, addresses: Sequence[str]) -> list[int]:
     return [int(_expect(answer), 16) for answer in answers]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """How many transactions of an address stand in blocks, and its native coin."""
+
+    nonce: int
+    balance_wei: int
+
+
+def accounts(*, addresses: Sequence[str]) -> list[Account]:
+    """Return nonce and balance of each address.
+
+    :raises errors.Unreachable: the node does not answer.
+    """
+    methods = ("eth_getTransactionCount", "eth_getBalance")
+    answers = rpc.node().batch([(method, (address, "latest")) for address in addresses for method in methods])
+    found = [int(_expect(answer), 16) for answer in answers]
+    return [Account(nonce=nonce, balance_wei=wei) for nonce, wei in zip(found[::2], found[1::2], strict=True)]
+
+
 def balance_wei(*, address: str) -> int:
     """Return the native coin of an address.
 

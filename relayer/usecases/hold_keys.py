@@ -5,19 +5,22 @@ The lease itself is what counts when a connection outlives its relay.
 """
 
 import datetime
+import time
 import zlib
 from collections.abc import Collection
 
 from django.db import connection
 from django.db.models import Max
 
-from openvpp.core import db
+from openvpp.core import db, errors
 from relayer import models
 from relayer.adapters import chain
 
 LEASE = datetime.timedelta(seconds=10)
 _OPEN = (models.Bundle.State.PENDING, models.Bundle.State.MINED)
 _LOCK_CLASS = 4337
+REST_SECONDS = 3.0
+_resting: dict[int, float] = {}
 
 
 @db.transaction
@@ -28,7 +31,7 @@ def hold_keys(*, chain_id: int, holder: str, now: datetime.datetime) -> list[mod
     """
     _show_alive(holder)
     rows = models.RelayerKey.objects.filter(chain_id=chain_id, is_enabled=True).order_by("pk")
-    known = list(rows.select_for_update(skip_locked=True))
+    known = list(rows.select_related("key").select_for_update(skip_locked=True, of=("self",)))
     gone = _gone({key.leased_by for key in known} - {"", holder})
     for each in gone:
         models.UserOperation.objects.filter(
@@ -59,17 +62,36 @@ def still_holds(*, key: models.RelayerKey, holder: str) -> bool:
     return models.RelayerKey.objects.select_for_update().get(pk=key.pk).leased_by == holder
 
 
+class UnableToUseKey(errors.UnableTo):
+    """The key has too little coin; it rests, and others go on."""
+
+
 @db.durable
-def next_nonce(*, key: models.RelayerKey) -> int:
-    """Return the nonce after every open bundle and every transaction in a block.
+def take_nonce(*, key: models.RelayerKey, cost_wei: int) -> int:
+    """Return the nonce after every open bundle and every transaction in a block, if the key can pay `cost_wei` more.
 
     The chain is asked each time: a counter of our own would drift when somebody else uses the key.
 
+    :raises UnableToUseKey: `key_empty`; the key rests.
     :raises errors.Unreachable: the chain does not answer.
     """
-    (on_chain,) = chain.account_nonces(addresses=[str(key.address)])
-    newest = models.Bundle.objects.filter(relayer_key=key, state__in=_OPEN).aggregate(newest=Max("nonce"))["newest"]
-    return on_chain if newest is None else max(on_chain, newest + 1)
+    (account,) = chain.accounts(addresses=[str(key.address)])
+    open_ = models.Bundle.objects.filter(relayer_key=key, state__in=_OPEN).aggregate(newest=Max("nonce"))
+    if account.balance_wei < cost_wei:
+        rest(key=key)
+        raise UnableToUseKey(f"It has {account.balance_wei} wei, a bundle may cost {cost_wei}.", code="key_empty")
+    newest = open_["newest"]
+    return account.nonce if newest is None else max(account.nonce, newest + 1)
+
+
+def rest(*, key: models.RelayerKey) -> None:
+    """Leave new work to other keys for REST_SECONDS, in this process."""
+    _resting[key.pk] = time.monotonic() + REST_SECONDS
+
+
+def is_resting(*, key: models.RelayerKey) -> bool:
+    """Say whether the key leaves new work to others."""
+    return _resting.get(key.pk, 0.0) > time.monotonic()
 
 
 def _show_alive(holder: str) -> None:

@@ -15,7 +15,7 @@ from openvpp.core import db, errors, steps
 from relayer import models
 from relayer.adapters import chain, rpc
 from relayer.domain import fees, refusals
-from relayer.usecases import change_state, hold_keys, recheck_code, set_aside
+from relayer.usecases import change_state, hold_keys, offer_fees, recheck_code, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +45,17 @@ def send_bundle(*, key: models.RelayerKey, holder: str, now: datetime.datetime) 
     :raises errors.Unreachable: chain or signer do not answer; the claim lapses and the operations are taken up again.
     :raises UnableToSendBundle: another relay was faster.
     """
-    if key.draining_since is not None:
+    if key.draining_since is not None or hold_keys.is_resting(key=key):
         return 0
     waiting = models.Bundle.objects.filter(relayer_key=key, state=models.Bundle.State.PENDING).count()
     if waiting >= MAX_OPEN_BUNDLES or not _is_due(chain_id=key.chain_id, open_bundles=waiting, now=now):
         return 0
+    prices = offer_fees.offer_fees()
+    if prices is None:
+        return 0
     claim = f"{holder}:{uuid.uuid4().hex}"
-    claimed = _claim(chain_id=key.chain_id, claim=claim, now=now)
+    most_gas = int(key.key.policy["max_cost_wei"]) // prices.max_fee_per_gas_wei
+    claimed = _claim(chain_id=key.chain_id, claim=claim, most_gas=most_gas - most_gas // _KEPT_BACK, now=now)
     if not claimed:
         return 0
     try:
@@ -62,7 +66,7 @@ def send_bundle(*, key: models.RelayerKey, holder: str, now: datetime.datetime) 
         for operation, refusal in [*_expired(claimed, now), *changed, *refused]:
             set_aside.set_aside(operation=operation, refusal=refusal, now=now)
         if good:
-            _send(key=key, holder=holder, claim=claim, operations=good, now=now)
+            _send(key=key, holder=holder, claim=claim, operations=good, prices=prices, now=now)
     finally:
         taken = models.UserOperation.objects.filter(hash__in=[row.hash for row in claimed], leased_by=claim)
         taken.update(leased_by="", leased_until=None)
@@ -76,7 +80,7 @@ def broadcast(*, transaction: models.BundleTransaction, now: datetime.datetime) 
     :raises errors.Unreachable: the node does not answer.
     """
     try:
-        chain.send(raw=bytes(transaction.raw))
+        chain.send(raw=bytes(transaction.raw), age=now - transaction.bundle.created_at)
     except rpc.NodeRefused as refusal:
         logger.warning("node does not take %s: %s", transaction.hash, refusal.reason)
     else:
@@ -124,8 +128,11 @@ def _is_free(now: datetime.datetime) -> Q:
 
 
 @db.transaction
-def _claim(*, chain_id: int, claim: str, now: datetime.datetime) -> list[models.UserOperation]:
-    """Lease what is due, the oldest first, at most one operation of each sender and none of a sender under way."""
+def _claim(*, chain_id: int, claim: str, most_gas: int, now: datetime.datetime) -> list[models.UserOperation]:
+    """Lease what is due, the oldest first, at most one operation of each sender and none of a sender under way.
+
+    What alone needs more than `most_gas`, which is all that the key may pay for now, waits for cheaper gas.
+    """
     under_way = models.UserOperation.objects.filter(chain_id=chain_id, state=models.UserOperation.State.BUNDLED)
     rows = (
         models.UserOperation.objects.filter(chain_id=chain_id, state=models.UserOperation.State.QUEUED)
@@ -137,9 +144,11 @@ def _claim(*, chain_id: int, claim: str, now: datetime.datetime) -> list[models.
     taken: dict[str, models.UserOperation] = {}
     gas = _BASE_GAS
     for row in rows:
-        gas += _gas_of(row)
-        if str(row.sender) in taken or (taken and gas > settings.CHAIN_BUNDLE_GAS_LIMIT):
+        with_it = gas + _gas_of(row)
+        is_full = bool(taken) and with_it > settings.CHAIN_BUNDLE_GAS_LIMIT
+        if str(row.sender) in taken or is_full or with_it > most_gas:
             continue
+        gas = with_it
         taken[str(row.sender)] = row
         if len(taken) == MAX_OPERATIONS:
             break
@@ -211,13 +220,17 @@ def _send(
     holder: str,
     claim: str,
     operations: list[models.UserOperation],
+    prices: fees.GasPrices,
     now: datetime.datetime,
 ) -> None:
     call_data = _encode(operations, words.parse_address(str(key.address)))
     gas_limit = _gas_limit(operations)
-    prices = chain.gas_prices()
-    nonce = hold_keys.next_nonce(key=key)
-    hash_, raw = sign(key=key, nonce=nonce, call_data=call_data, gas_limit=gas_limit, prices=prices)
+    nonce = hold_keys.take_nonce(key=key, cost_wei=gas_limit * prices.max_fee_per_gas_wei)
+    try:
+        hash_, raw = sign(key=key, nonce=nonce, call_data=call_data, gas_limit=gas_limit, prices=prices)
+    except custody_operations.UnableToSign:
+        hold_keys.rest(key=key)
+        raise
     with db.transaction():
         bundle = models.Bundle(
             chain_id=key.chain_id,

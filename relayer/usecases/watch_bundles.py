@@ -15,7 +15,7 @@ from openvpp.core import db, errors
 from relayer import models
 from relayer.adapters import chain
 from relayer.domain import fees, receipts
-from relayer.usecases import hold_keys, record_block, send_bundle, set_aside
+from relayer.usecases import hold_keys, offer_fees, record_block, send_bundle, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +151,9 @@ def _watch_passed(*, bundle: models.Bundle, head: chain.Head, now: datetime.date
     """
     if bundle.nonce_passed_at_block is None:
         models.Bundle.objects.filter(pk=bundle.pk).update(nonce_passed_at_block=head.number)
-    elif head.number >= bundle.nonce_passed_at_block + settings.CHAIN_CONFIRMATIONS:
+    elif head.number >= bundle.nonce_passed_at_block + settings.CHAIN_CONFIRMATIONS and chain.have_none(
+        hashes=sorted(_hashes(bundle))
+    ):
         record_block.record_lost(bundle_id=bundle.pk, now=now)
 
 
@@ -175,13 +177,12 @@ def _replace(
     now: datetime.datetime,
 ) -> bool:
     """Sign the same bundle under the same nonce with both fees at least an eighth higher; say whether it was sent."""
-    asked = chain.gas_prices()
-    prices = fees.replacing(
-        prices=asked,
+    prices = offer_fees.offer_for_replacement(
         old_max_fee_wei=int(old.max_fee_per_gas_wei),
         old_tip_wei=int(old.max_priority_fee_per_gas_wei),
+        most_times=_MOST_TIMES_THE_PRICE,
     )
-    if prices.max_fee_per_gas_wei > _MOST_TIMES_THE_PRICE * asked.max_fee_per_gas_wei or bundle.nonce is None:
+    if prices is None or bundle.nonce is None:
         return False
     try:
         hash_, raw = send_bundle.sign(

@@ -4,6 +4,7 @@ import logging
 import secrets
 import signal
 import threading
+import time
 from typing import Any
 
 from django import db as django_db
@@ -13,17 +14,19 @@ from django.core.management import base
 from openvpp.core import clock, errors, waking
 from relayer import models
 from relayer.adapters import chain
-from relayer.usecases import count_up, hold_keys, send_bundle, watch_bundles
+from relayer.usecases import count_up, fill_gaps, hold_keys, send_bundle, watch_bundles
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
+GAPS_SECONDS = 3.0
 
 
 class Command(base.BaseCommand):
     requires_system_checks = []  # the web looks at every address; here they would only take memory
     help = "Bundle queued operations, send them, and follow them until they are final."
+    _next_gaps = 0.0
 
     def handle(self, *args: Any, **options: Any) -> None:
         stopping = threading.Event()
@@ -65,6 +68,9 @@ class Command(base.BaseCommand):
         try:
             keys = hold_keys.hold_keys(chain_id=settings.CHAIN_ID, holder=holder, now=clock.get_now())
             watch_bundles.watch_bundles(chain_id=settings.CHAIN_ID, holder=holder, now=clock.get_now())
+            if time.monotonic() >= self._next_gaps:
+                self._next_gaps = time.monotonic() + GAPS_SECONDS
+                fill_gaps.fill_gaps(keys=keys, holder=holder, now=clock.get_now())
             for key in keys:
                 self._send(key, holder)
             count_up.write_down(now=clock.get_now())

@@ -46,7 +46,7 @@ def test_two_relays_at_once_pay_each_operation_once(relayer: Relayer) -> None:
 
 def test_killed_after_the_claim_the_operation_is_taken_up_when_the_claim_lapses(relayer: Relayer) -> None:
     operation = relayer.pay(relayer.wallet())
-    send_bundle._claim(chain_id=relayer.chain.chain_id, claim="dead", now=clock.get_now())
+    send_bundle._claim(chain_id=relayer.chain.chain_id, claim="dead", most_gas=10**8, now=clock.get_now())
     operation.refresh_from_db()
     assert (operation.state, operation.leased_by) == (State.QUEUED, "dead")
     relayer.turn("relay-2")
@@ -315,7 +315,7 @@ def test_a_relay_without_a_connection_loses_its_keys_and_claims_at_once(relayer:
     operation = relayer.pay(relayer.wallet())
     now = clock.get_now()
     models.RelayerKey.objects.update(leased_by="relay-dead", leased_until=now + SOON)
-    send_bundle._claim(chain_id=relayer.chain.chain_id, claim="relay-dead:1", now=now)
+    send_bundle._claim(chain_id=relayer.chain.chain_id, claim="relay-dead:1", most_gas=10**8, now=now)
     relayer.finish("relay-2")
     assert_paid_once(relayer, operation)
 

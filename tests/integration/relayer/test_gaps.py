@@ -9,7 +9,7 @@ from contracts.bindings import words
 from openvpp.core import clock
 from relayer import models
 from relayer.adapters import chain as chain_adapter
-from relayer.usecases import fill_gaps, offer_fees
+from relayer.usecases import fill_gaps, hold_keys, offer_fees, send_bundle
 from tests.integration.relayer.conftest import DUE_UNITS, Relayer
 
 State = models.UserOperation.State
@@ -116,3 +116,28 @@ def test_a_replacement_rises_by_a_tenth_and_stays_below_the_cap(relayer: Relayer
     assert offer_fees.offer_for_replacement(old_max_fee_wei=old, old_tip_wei=1, most_times=10) is None
     settings.CHAIN_MOST_FEE_WEI = 0
     assert offer_fees.offer_for_replacement(old_max_fee_wei=20 * old, old_tip_wei=1, most_times=10) is None
+
+
+def test_a_key_without_coin_leaves_the_work_to_another(relayer: Relayer) -> None:
+    relayer.provision(relayer_keys=2)
+    first, second = models.RelayerKey.objects.order_by("pk")
+    relayer.chain.rpc("anvil_setBalance", str(first.address), "0x1")
+    operation = relayer.pay(relayer.wallet())
+    with pytest.raises(hold_keys.UnableToUseKey) as refusal:
+        send_bundle.send_bundle(key=first, holder="relay-1", now=clock.get_now() + SOON)
+    assert refusal.value.code == "key_empty"
+    operation.refresh_from_db()
+    assert (operation.state, operation.leased_by, models.Bundle.objects.count()) == (State.QUEUED, "", 0)
+    assert send_bundle.send_bundle(key=first, holder="relay-1", now=clock.get_now() + SOON) == 0
+    relayer.finish()
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED
+    assert models.Bundle.objects.get().relayer_key == second
+
+
+def test_with_dear_gas_bundles_become_smaller_and_none_is_impossible(relayer: Relayer) -> None:
+    operations = [relayer.pay(relayer.wallet(str(number))) for number in range(4)]
+    one, chain_id, now = send_bundle._gas_limit(operations[:1]), relayer.chain.chain_id, clock.get_now() + SOON
+    assert len(send_bundle._claim(chain_id=chain_id, claim="two", most_gas=2 * one, now=now)) == 2
+    assert send_bundle._claim(chain_id=chain_id, claim="none", most_gas=one - 100_000, now=now) == []
+    assert len(send_bundle._claim(chain_id=chain_id, claim="rest", most_gas=10 * one, now=now)) == 2
