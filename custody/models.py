@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models.fields import json
 
 from custody.domain import sealing
-from openvpp.core import fields
+from openvpp.core import fields, sql
 
 
 class SealedKey(models.Model):
@@ -52,10 +52,9 @@ class SealedKey(models.Model):
 
         :raises sealing.UnableToOpenSeal: the key has no sealed secret.
         """
-        try:
-            secret = self.secret
-        except SealedSecret.DoesNotExist:
-            raise sealing.UnableToOpenSeal("The key's sealed secret is gone.") from None
+        secret = _SECRETS.first(key_id=self.pk)
+        if secret is None:
+            raise sealing.UnableToOpenSeal("The key's sealed secret is gone.")
         return sealing.Seal(
             ciphertext=bytes(secret.ciphertext),
             nonce=bytes(secret.nonce),
@@ -90,6 +89,9 @@ class SealedSecret(models.Model):
         """Return what of a seal stands in this row."""
         names = ("ciphertext", "nonce", "wrapped_data_key", "wrap_nonce")
         return {name: getattr(seal, name) for name in names}
+
+
+_SECRETS = sql.Read(lambda: SealedSecret.objects.filter(key=sql.Slot("key_id")))
 
 
 class Consent(models.Model):

@@ -94,18 +94,30 @@ class Place:
 
 def get_place(*, account: bytes) -> Place | None:
     """Return whose account this is by the key that owns it, or None when no key here does."""
-    owner = models.SealedKey.objects.filter(
-        policy__account="0x" + account.hex(),
-        purpose__in=[models.SealedKey.Purpose.WALLET_OWNER, models.SealedKey.Purpose.TREASURY_OWNER],
-    ).first()
-    kind, of, number, *label = owner.subject.split(":", 3) if owner is not None else ("", "", "")
+    owner = _OWNERS.first(account="0x" + account.hex())
+    kind, of, number, *label = owner[0].split(":", 3) if owner is not None else ("", "", "")
     if kind != "wallet" or not number.isdigit():
         return None
     if of == "treasury":
         utility = customer_models.Utility.objects.filter(pk=number).first()
         return None if utility is None else Place(utility=utility, customer_id=None, program="".join(label))
-    customer = customer_models.Customer.objects.select_related("utility").filter(pk=number).first()
+    customer = _CUSTOMER.first(customer_id=int(number))
     return None if customer is None else Place(utility=customer.utility, customer_id=customer.pk, program="")
+
+
+_OWNERS = sql.Read(
+    lambda: (
+        models.SealedKey.objects.filter(
+            policy__account=sql.Slot("account"),
+            purpose__in=[models.SealedKey.Purpose.WALLET_OWNER, models.SealedKey.Purpose.TREASURY_OWNER],
+        )
+        .order_by("pk")
+        .values_list("subject")
+    )
+)
+_CUSTOMER = sql.Read(
+    lambda: customer_models.Customer.objects.select_related("utility").filter(pk=sql.Slot("customer_id"))
+)
 
 
 @db.transaction_required
@@ -115,10 +127,28 @@ def lock_key(*, key_id: int) -> models.SealedKey:
     :raises UnableToFindKey: there is none.
     """
     # The secret is read apart, under the lock: a join would show it as it was before a rewrap that was waited for.
-    key = models.SealedKey.objects.select_for_update(no_key=True).filter(pk=key_id).first()
+    key: models.SealedKey | None = _LOCKED.first(key_id=key_id)
     if key is None:
         raise UnableToFindKey("No such key.")
     return key
+
+
+_LOCKED = sql.Read(lambda: models.SealedKey.objects.select_for_update(no_key=True).filter(pk=sql.Slot("key_id")))
+
+
+def get_last_link(*, key_id: int) -> tuple[int, str] | None:
+    """Return sequence and hash of the last entry of a key's signature log, or None before the first."""
+    link: tuple[int, str] | None = _LAST.first(key_id=key_id)
+    return link
+
+
+_LAST = sql.Read(
+    lambda: (
+        models.SignatureLog.objects.filter(key=sql.Slot("key_id"))
+        .order_by("-sequence")
+        .values_list("sequence", "hash")[:1]
+    )
+)
 
 
 def first_broken_link(*, key: models.SealedKey) -> int | None:

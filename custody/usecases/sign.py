@@ -9,7 +9,7 @@ from contracts.bindings import words
 from custody import models, queries
 from custody.domain import chain, consents, intents, policies, sealing
 from custody.usecases import check_control, check_guardian, check_refill, check_spending
-from openvpp.core import db, errors, steps
+from openvpp.core import db, errors, sql, steps
 
 logger = logging.getLogger(__name__)
 
@@ -79,20 +79,22 @@ def _check_consent(*, key: models.SealedKey, intent: intents.SessionInstall) -> 
 def _append(
     *, key: models.SealedKey, kind: str, digest: bytes, statement: Mapping[str, Any], now: datetime.datetime
 ) -> None:
-    last = models.SignatureLog.objects.filter(key=key).order_by("-sequence").values_list("sequence", "hash").first()
-    sequence, previous_hash = (last[0] + 1, str(last[1])) if last else (1, chain.GENESIS)
+    last = queries.get_last_link(key_id=key.pk)
+    sequence, previous_hash = (last[0] + 1, last[1]) if last else (1, chain.GENESIS)
     entry: dict[str, Any] = {
         "sequence": sequence,
         "kind": kind,
         "digest": "0x" + digest.hex(),
         "statement": dict(statement),
     }
-    models.SignatureLog.objects.create(
-        key=key,
-        made_at=now,
-        previous_hash=previous_hash,
-        hash=chain.link(previous_hash=previous_hash, address=str(key.address), made_at=now, **entry),
-        **entry,
+    sql.insert(
+        models.SignatureLog(
+            key=key,
+            made_at=now,
+            previous_hash=previous_hash,
+            hash=chain.link(previous_hash=previous_hash, address=str(key.address), made_at=now, **entry),
+            **entry,
+        )
     )
 
 

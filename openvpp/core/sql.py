@@ -22,7 +22,9 @@ _LAGS = " RETURNING set_config('synchronous_commit', 'off', true)"
 
 
 class Slot(models.Expression):
-    """The place of a value in a `Read`, given by its name at each use, as the driver takes it."""
+    """The place of a value in a `Read`, given by name at each use; the field it is compared with prepares it."""
+
+    field: Any = None
 
     def __init__(self, name: str) -> None:
         super().__init__(output_field=None)
@@ -71,7 +73,10 @@ class Read:
             plan = self._plan = _compile(self._build())
         if plan.locks and not connection.in_atomic_block:
             raise transaction.TransactionManagementError("A read that locks needs a transaction.")
-        given = [values[each.name] if isinstance(each, Slot) else each for each in plan.parameters]
+        given = [
+            each.field.get_db_prep_value(values[each.name], connection) if isinstance(each, Slot) else each
+            for each in plan.parameters
+        ]
         return [_to_row(plan, list(columns)) for columns in fetch(plan.sql, given)]
 
 
@@ -121,7 +126,10 @@ def _cursor() -> utils.CursorWrapper:
 
 def _compile(queryset: "models.QuerySet[Any]") -> _Plan:
     compiler: Any = queryset.query.get_compiler(connection=connection)
+    _tell_fields(queryset.query.where)
     sql, parameters = compiler.as_sql()
+    if any(isinstance(each, Slot) and each.field is None for each in parameters):
+        raise TypeError("A slot is compared with a field, in a filter.")
     shape = compiler.klass_info if issubclass(queryset._iterable_class, query.ModelIterable) else None  # noqa: SLF001
     chosen = shape["select_fields"] if shape else []
     columns = [column[0] for column in compiler.select[: compiler.col_count]]
@@ -135,6 +143,15 @@ def _compile(queryset: "models.QuerySet[Any]") -> _Plan:
         populators=_populators(shape, compiler.select, connection.alias) if shape else [],
         locks=queryset.query.select_for_update,
     )
+
+
+def _tell_fields(node: Any) -> None:
+    """Tell the slots of a condition, and of the conditions in it, what they are compared with."""
+    for each in getattr(node, "children", ()):
+        right = getattr(each, "rhs", None)
+        if isinstance(right, Slot):
+            right.field = each.lhs.output_field
+        _tell_fields(getattr(right, "where", each))
 
 
 def _to_row(plan: _Plan, columns: list[Any]) -> Any:

@@ -6,6 +6,7 @@ import pytest
 from django import db as django_db
 from django.db import transaction
 
+from controls import models as controls
 from customers import models as customer_models
 from openvpp.core import clock, db, sql
 from openvpp.core import models as core_models
@@ -98,3 +99,12 @@ def test_values_travel_beside_the_statement() -> None:
 
     assert sql.fetch("SELECT key, created_at <= %s FROM core_idempotentrequest", [clock.get_now()]) == [(harmful, True)]
     assert sql.execute("DELETE FROM core_idempotentrequest WHERE id = %s", [uuid.uuid4()]) == 0
+
+
+def test_a_value_is_prepared_as_its_field_says() -> None:
+    freeze = controls.Freeze.objects.create(
+        utility=customers.Utility.create(), account="0x" + "ab" * 20, chain_id=1, reason="-", made_at=clock.get_now()
+    )
+    read = sql.Read(lambda: controls.Freeze.objects.filter(account=sql.Slot("account")))
+
+    assert read.first(account=str(freeze.account)) == freeze
