@@ -149,12 +149,12 @@ def find_payer(
 ) -> Payer:
     """Reserve what an operation may cost with the first who pays: a program of the wallet's owner, else the utility.
 
-    `only` names the one policy that may be taken. An operation that no policy limits is written down when
-    `is_recorded`, and otherwise nothing is.
+    `only` names a policy that must be among those it is counted in: whose that is pays. An operation that no policy
+    limits is written down when `is_recorded`, and otherwise nothing is.
 
     :raises UnableToFindPayer: `budget_used_up` when no budget has room, else `not_sponsored`. Nothing was reserved.
     """
-    policies = [each for each in queries.get_policies(utility_id=claim.utility_id) if only in (None, each.id)]
+    policies = queries.get_policies(utility_id=claim.utility_id)
     programs: Iterable[uuid.UUID] = ()
     if any(policy.program is not None for policy in policies):
         programs = queries.get_programs_of(wallet=claim.request.wallet)
@@ -162,7 +162,7 @@ def find_payer(
     for offer in sponsoring.offers(
         policies=policies, programs=programs, utility_pays=utility_pays, request=claim.request, now=now
     ):
-        if only is not None and not offer.policies:
+        if only is not None and only not in {policy.id for policy in offer.policies}:
             continue
         kind = models.Sponsorship.Payer.UTILITY if offer.program is None else models.Sponsorship.Payer.PROGRAM
         if not offer.policies and not is_recorded:
@@ -179,7 +179,8 @@ def find_payer(
         except budgets.UnableToReserve as refusal:
             full += refusal.full
             continue
-        policy = offer.policies[0] if offer.policies else None
+        first = offer.policies[0] if offer.policies else None
+        policy = next((policy for policy in offer.policies if policy.id == only), first)
         return Payer(sponsorship_id=id_, kind=kind, program=offer.program, policy=policy, reason=offer.reason)
     if full:
         names = ", ".join(f"“{each.policy.name}”" for each in full)

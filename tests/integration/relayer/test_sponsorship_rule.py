@@ -85,12 +85,19 @@ def test_a_policy_for_a_method_pays_for_nothing_else(relayer: Relayer, account: 
     assert refused["error"]["data"]["reason"] == "not_sponsored"
 
 
-def test_an_application_may_name_the_policy(relayer: Relayer, account: applications.Account) -> None:
-    sponsors.policy(relayer, name="First")
-    second = sponsors.policy(relayer, name="Second")
-    found = ask(account, context={"sponsorshipPolicyId": str(second.pk)})["result"]["sponsorship"]
-    assert (found["policy"], found["payer"]) == (str(second.pk), "utility")
-    assert models.GasBudget.objects.get().policy == second
+def test_an_application_may_name_whose_policy_pays_but_escapes_no_other(
+    relayer: Relayer, account: applications.Account
+) -> None:
+    program = sponsors.program_of(words.checksummed(account.address))
+    sponsors.policy(relayer, name="Program's", program=program)
+    named = sponsors.policy(relayer, name="Utility's")
+    sponsors.policy(relayer, name="Utility's, one each", is_each=True, limit_count=1)
+    context = {"sponsorshipPolicyId": str(named.pk)}
+    found = ask(account, context=context)["result"]["sponsorship"]
+    assert (found["policy"], found["payer"]) == (str(named.pk), "utility")
+    counted = models.GasBudget.objects.filter(reserved_count=1).values_list("policy__name", flat=True)
+    assert sorted(counted) == ["Utility's", "Utility's, one each"]
+    assert ask(account, nonce=2, context=context)["error"]["data"]["budget"] == "Utility's, one each"
     unknown = ask(account, nonce=1, context={"sponsorshipPolicyId": str(uuid.uuid4())})
     assert unknown["error"]["data"]["reason"] == "not_sponsored"
     contexts: list[object] = [{"sponsorshipPolicyId": "x"}, {"policy": 1}, [], {"token": "0x1"}]
