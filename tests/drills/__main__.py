@@ -6,6 +6,7 @@ exit code is 1 when a drill lost, doubled, left a gap or unequal books.
 
 import argparse
 import json
+import logging
 import os
 import pathlib
 import sys
@@ -29,6 +30,7 @@ def main() -> int:
     directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-drills-"))
     with grounds.prepared(directory) as ground:
         django.setup()
+        logging.disable(logging.WARNING)
         from tests.drills import drills, load, report  # noqa: PLC0415 - after Django is set up
 
         unknown = set(asked.names) - drills.DRILLS.keys()

@@ -37,6 +37,7 @@ class Field:
     before: Any
     note: str = ""
     expected_failures: frozenset[str] = frozenset()
+    first_bundle: int = 0
 
     @property
     def ground(self) -> grounds.Ground:
@@ -55,10 +56,15 @@ class Field:
             for each in running:
                 each.stop()
 
-    def finish(self) -> None:
-        """Wait until each operation is final and each bundle is."""
+    def finish(self, *, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Wait until each operation is final and each bundle is, doing something at each look."""
         open_ = "SELECT count(*) FROM relayer_bundle WHERE state IN ('pending', 'mined')"
-        wait_for(lambda: self.town.is_over(self.made) and self.ground.rows(open_) == [(0,)], quietly=True)
+
+        def is_over() -> bool:
+            meanwhile()
+            return self.town.is_over(self.made) and self.ground.rows(open_) == [(0,)]
+
+        wait_for(is_over, quietly=True)
 
     def wait_for_rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         """Wait until a query of the database finds something."""
@@ -318,18 +324,50 @@ def poisoned(field: Field) -> None:
 
 
 def empty_key(field: Field) -> None:
-    """A relayer key runs out of coin; another goes on."""
+    """A relayer key runs out of coin under way; another goes on, and the refill key fills it up."""
     chain = field.ground.chain
     first, *_ = field.town.keys()
-    before = chain.native(words.parse_address(first))
     with field.relays():
         loading = field.town.start(field.made)
         field.wait_for_rows("SELECT 1 FROM relayer_bundle")
         chain.rpc("anvil_setBalance", first, hex(10**12))
         loading.join()
-        wait_for(lambda: field.town.is_over(field.made), within_s=12, quietly=True)
-        chain.rpc("anvil_setBalance", first, hex(before))
+        field.finish(meanwhile=field.town.refill)
+    others = field.ground.rows(
+        "SELECT count(*) FROM relayer_bundle b JOIN relayer_relayerkey k ON k.id = b.relayer_key_id "
+        "WHERE k.address <> %s AND b.id > %s",
+        bytes.fromhex(first[2:]),
+        field.first_bundle,
+    )
+    refills = field.ground.rows(
+        "SELECT count(*) FROM relayer_refill WHERE state = 'done' AND lower(receiver) = %s", first.lower()
+    )
+    field.note = f"{others[0][0]} bundles by the other, {refills[0][0]} refill"
+
+
+def nonce_taken_back(field: Field) -> None:
+    """Somebody else uses a nonce, and a reorganisation takes that back: a gap before ours."""
+    chain = field.ground.chain
+    with field.relays(CHAIN_CONFIRMATIONS="6"):
+        loading = field.town.start(field.made)
+        addresses = field.town.keys()
+        for _ in range(2):
+            wait_for(lambda: field.ground.rows("SELECT count(*) FROM relayer_bundle WHERE state = 'pending'") == [(0,)])
+            for key in addresses:
+                asked = {"from": key, "to": key, "value": "0x1", "gas": hex(21_000)}
+                chain.rpc("eth_sendTransaction", asked)
+            block = field.town.head()
+            wait_for(lambda block=block: field.town.head() >= block + 3)  # type: ignore[misc] # bound now
+            chain.rpc("anvil_reorg", 3, [])
+            time.sleep(1.2)
+        loading.join()
         field.finish()
+    filled = field.ground.rows(
+        "SELECT count(*) FROM relayer_bundle b WHERE id > %s AND NOT EXISTS "
+        "(SELECT 1 FROM relayer_useroperation o WHERE o.bundle_id = b.id) AND state = 'final'",
+        field.first_bundle,
+    )
+    field.note = f"{filled[0][0]} nonces used for nothing"
 
 
 def postgres_restart(field: Field) -> None:
@@ -382,6 +420,7 @@ DRILLS: dict[str, Callable[[Field], None]] = {
         stale_head,
         stolen_nonce,
         poisoned,
+        nonce_taken_back,
         empty_key,
         postgres_restart,
         redis_gone,
@@ -392,7 +431,8 @@ DRILLS: dict[str, Callable[[Field], None]] = {
 def play(name: str, town: load.Town) -> Outcome:
     """Play one drill and judge it."""
     started = time.monotonic()
-    field = Field(town=town, made=town.take(OPERATIONS), before=town.begin())
+    newest = town.ground.rows("SELECT coalesce(max(id), 0) FROM relayer_bundle")
+    field = Field(town=town, made=town.take(OPERATIONS), before=town.begin(), first_bundle=int(str(newest[0][0])))
     DRILLS[name](field)
     verdict = town.judge(field.made, before=field.before, expected_failures=field.expected_failures)
     return Outcome(name=name, verdict=verdict, seconds=time.monotonic() - started, note=field.note)

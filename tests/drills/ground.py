@@ -155,6 +155,7 @@ def prepared(directory: pathlib.Path) -> Iterator[Ground]:
                 "SIGNER_URL": signer_url,
                 "SIGNER_TOKEN": secrets.token_hex(16),
                 "RELAYER_TRACES": "off",
+                "REFILL_DEPOSIT_BELOW_WEI": "1",  # the deposit's fall is what the books are compared with
                 "PYTHONUNBUFFERED": "1",
                 "DJANGO_SETTINGS_MODULE": "openvpp.settings.test",
             }

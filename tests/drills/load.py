@@ -1,5 +1,6 @@
 """A steady load of signed operations, and the verdict on what became of each one that was accepted."""
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -18,7 +19,7 @@ from openvpp.core import clock, db, errors
 from relayer import operations
 from relayer.adapters import deployer
 from relayer.domain import wire
-from relayer.usecases import make_api_key, provision_chain
+from relayer.usecases import make_api_key, provision_chain, refill
 from tests import chain_fixture
 from tests.drills import ground as grounds
 
@@ -92,6 +93,7 @@ class Town:
         )
         self._pool = urllib3.PoolManager(retries=False)
         self._ready: list[Signed] = []
+        self._next_refill = 0.0
 
     def prepare(self, count: int) -> None:
         """Sign `count` operations and give their accounts what they pay; the chain must mine at once."""
@@ -154,6 +156,14 @@ class Town:
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         return thread
+
+    def refill(self) -> None:
+        """Do what beat does every fifteen seconds, every second."""
+        if time.monotonic() < self._next_refill:
+            return
+        self._next_refill = time.monotonic() + 1
+        with contextlib.suppress(errors.Unreachable):
+            refill.refill(chain_id=self.ground.chain.chain_id, now=clock.get_now())
 
     def states(self, made: Sequence[Signed]) -> Counter[str]:
         query = "SELECT state, count(*) FROM relayer_useroperation WHERE hash = ANY(%s) GROUP BY state"
