@@ -24,6 +24,7 @@ class Code(enum.IntEnum):
     STAKE_TOO_LOW = -32_505
     UNSUPPORTED_AGGREGATOR = -32_506
     BAD_SIGNATURE = -32_507
+    DEPOSIT_TOO_LOW = -32_508
     REVERTED = -32_521
 
 

@@ -189,7 +189,7 @@ def _weigh(candidate: _Candidate, *, deployment: deployments.Deployment, now: da
     candidate.expires_at = weigh_operation.check_paymaster(
         utility_id=key.utility_id, operation=operation, deployment=deployment, now=now
     )
-    candidate.strangers = count_reputation.check(operation=operation, deployment=deployment)
+    candidate.strangers = count_reputation.check(operation=operation, deployment=deployment, now=now)
 
 
 def _validate(candidates: Sequence[_Candidate], *, deployment: deployments.Deployment) -> None:

@@ -15,7 +15,7 @@ from openvpp.core import db, errors, steps
 from relayer import models
 from relayer.adapters import chain, rpc
 from relayer.domain import fees, refusals
-from relayer.usecases import change_state, hold_keys, offer_fees, recheck_code, set_aside
+from relayer.usecases import change_state, count_reputation, hold_keys, offer_fees, recheck_code, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +60,10 @@ def send_bundle(*, key: models.RelayerKey, holder: str, now: datetime.datetime) 
         return 0
     try:
         unexpired = _unexpired(claimed, now)
-        changed = recheck_code.find_refused(operations=unexpired)
-        gone = {str(operation.hash) for operation, _ in changed}
-        good, refused = _check(operations=[row for row in unexpired if str(row.hash) not in gone], key=key)
+        changed = count_reputation.find_refused(operations=unexpired, chain_id=key.chain_id, now=now)
+        changed += recheck_code.find_refused(operations=_without(unexpired, changed))
+        good, refused = _check(operations=_without(unexpired, changed), key=key)
+        count_reputation.punish(refused=refused, chain_id=key.chain_id, now=now)
         for operation, refusal in [*_expired(claimed, now), *changed, *refused]:
             set_aside.set_aside(operation=operation, refusal=refusal, now=now)
         if good:
@@ -169,6 +170,13 @@ def _expired(
 
 def _unexpired(claimed: Sequence[models.UserOperation], now: datetime.datetime) -> list[models.UserOperation]:
     return [row for row in claimed if row.expires_at > now]
+
+
+def _without(
+    rows: Sequence[models.UserOperation], refused: Sequence[tuple[models.UserOperation, refusals.Refusal]]
+) -> list[models.UserOperation]:
+    gone = {str(row.hash) for row, _ in refused}
+    return [row for row in rows if str(row.hash) not in gone]
 
 
 def _check(
