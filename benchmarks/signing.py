@@ -33,7 +33,7 @@ import django
 import psutil
 from rich.console import Console
 
-from benchmarks import relayer
+from benchmarks import grounds
 from contracts import deployments
 from openvpp.stack import embedded, layout
 from tests import services_fixture
@@ -65,9 +65,9 @@ def run(*, payments: int, rate: float, is_durable: bool, console: Console) -> di
     if is_durable:
         _start_durable(directory)
     services_fixture.start()
-    with relayer._node(directory) as chain:  # noqa: SLF001 - the same chain as the relayer's benchmark
+    with grounds.node(directory) as chain:
         deployments.write(chain.deployment, directory=directory, code_hashes={})
-        relayer._configure(directory=directory, chain=chain)  # noqa: SLF001
+        grounds.configure(directory=directory, chain=chain)
         port = layout.free_port()
         os.environ["BASE_URL"] = f"http://127.0.0.1:{port}"
         django.setup()
@@ -79,7 +79,7 @@ def run(*, payments: int, rate: float, is_durable: bool, console: Console) -> di
         management.call_command("migrate", verbosity=0)
         kek = layout.secret_file(directory, "key-encryption-key")
         with _process(directory, "signer", [sys.executable, "manage.py", "signer"], KEK_FILE=str(kek)):
-            utility_id = relayer._provision(directory=directory, chain=chain)  # noqa: SLF001
+            utility_id = grounds.provision(directory=directory, chain=chain)
             console.print(f"settling {payments + WARM_UP} customers with a bill and a quote each")
             asked = paying_town.settle(chain=chain, utility_id=utility_id, count=payments + WARM_UP, kek=str(kek))
             with _process(directory, "web", _web(port), DJANGO_SETTINGS_MODULE="openvpp.settings.local"):
@@ -113,7 +113,7 @@ def _web(port: int) -> list[str]:
 def _process(directory: pathlib.Path, name: str, command: list[str], **environment: str) -> Iterator[None]:
     with (directory / f"{name}.log").open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=relayer.ROOT, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=grounds.ROOT, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
         )
         try:
             yield

@@ -2,19 +2,18 @@
 
 import os
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 os.environ.setdefault("SECRET_KEY", "tests-only")
 os.environ.setdefault("DATABASE_URL", "postgresql://postgres@localhost/postgres")
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:6379/0")
 os.environ.setdefault("SIGNER_TOKEN", "tests-only")
-os.environ.setdefault(
-    "OIDC_PRIVATE_KEY",
-    ec.generate_private_key(ec.SECP256R1())
-    .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    .decode(),
-)
+if "OIDC_PRIVATE_KEY" not in os.environ:  # those that are started from here inherit it
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    _key = ec.generate_private_key(ec.SECP256R1())
+    os.environ["OIDC_PRIVATE_KEY"] = _key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
 os.environ.setdefault("PROVIDER_SECRET", "tests-only")
 
 from openvpp.settings.base import *

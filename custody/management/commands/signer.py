@@ -1,17 +1,15 @@
 """`manage.py signer`: the only process that opens sealed keys."""
 
-import pathlib
 import resource
 import urllib.parse
 from typing import Any
 
-import granian
 from django.conf import settings
 from django.core.management import base
-from granian import constants
-from granian import log as granian_log
 
 from custody.adapters import key_files
+from custody.rpc import endpoints
+from openvpp.core import serving
 
 THREADS = 4
 
@@ -30,16 +28,9 @@ class Command(base.BaseCommand):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the keys in clear
         url = urllib.parse.urlsplit(settings.SIGNER_URL)
         self.stdout.write(f"signer on {url.hostname}:{url.port}, key-encryption key {ring.current.id}")
-        granian.Granian(
-            "custody.rpc.wsgi:application",
-            address=str(url.hostname),
+        application = endpoints.Application(ring=ring, token=settings.SIGNER_TOKEN)
+        serving.serve(
+            serving.Bridge(application, threads=THREADS, most_bytes=endpoints.MAX_BODY_BYTES),
+            host=str(url.hostname),
             port=url.port or 80,
-            interface=constants.Interfaces.WSGI,
-            workers=1,
-            blocking_threads=THREADS,
-            respawn_failed_workers=True,
-            workers_kill_timeout=5,
-            websockets=False,
-            log_level=granian_log.LogLevels.warning,
-            working_dir=pathlib.Path(settings.BASE_DIR),
-        ).serve()
+        )

@@ -1,15 +1,10 @@
 """`manage.py bundler`: the bundler's JSON-RPC in a lean process of its own, beside the web that answers it too."""
 
-import asyncio
-import gc
-import signal
 from typing import Any
 
 from django.core.management import base
-from granian import constants
-from granian import log as granian_log
-from granian.server import embed
 
+from openvpp.core import serving
 from relayer.rpc import door
 
 
@@ -23,22 +18,4 @@ class Command(base.BaseCommand):
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         self.stdout.write(f"bundler on {host}:{port}")
-        gc.collect()
-        gc.freeze()  # what is loaded by now stays
-        asyncio.run(_serve(host, port))
-
-
-async def _serve(host: str, port: int) -> None:
-    server = embed.Server(
-        door.Door(),
-        address=host,
-        port=port,
-        interface=constants.Interfaces.RSGI,
-        websockets=False,
-        backlog=1024,
-        log_level=granian_log.LogLevels.warning,
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve()
+        serving.serve(door.Door(), host=host, port=port)
