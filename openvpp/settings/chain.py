@@ -60,3 +60,5 @@ RELAYER_TRACES = environment.text("RELAYER_TRACES", "on") == "on"
 # What a paymaster or factory of somebody else must have at stake at the EntryPoint to count as staked (ERC-7562).
 RELAYER_LEAST_STAKE_WEI = int(environment.text("RELAYER_LEAST_STAKE_WEI", str(10**17)))
 RELAYER_LEAST_DELAY_S = 86_400
+# `debug_bundler_*` (ERC-7769), which let any key clear the pool and stop relays: for tests of the bundler alone.
+RELAYER_DEBUG_METHODS = False

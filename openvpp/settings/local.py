@@ -8,3 +8,4 @@ PROGRAMS_ALLOW_PAST_EVENTS = True
 SHARING_MAY_NOTIFY_PRIVATE_ADDRESSES = True
 # Static files are served from where they lie: nothing to collect.
 WHITENOISE_USE_FINDERS = True
+RELAYER_DEBUG_METHODS = True

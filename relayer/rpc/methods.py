@@ -12,6 +12,7 @@ from contracts.bindings import words
 from relayer import models, operations, queries
 from relayer.adapters import chain
 from relayer.domain import codes, wire
+from relayer.rpc import debugging
 from relayer.usecases import estimate_operation, quote_fee, receive_operation, sponsor_operation
 
 _Scope = models.ApiKey.Scope
@@ -36,6 +37,10 @@ def answer(*, caller: Caller, method: object, parameters: object) -> Any:
     :raises codes.RefusedCall: the method's error, or there is no such method, or the key lacks its scope.
     :raises errors.Unreachable: node or signer do not answer.
     """
+    if settings.RELAYER_DEBUG_METHODS and isinstance(method, str) and method in debugging.METHODS:
+        most, debug = debugging.METHODS[method]
+        given = _checked(caller, scope=_Scope.SEND, most=most, parameters=parameters)
+        return debug(caller.key, caller.chain_id, given, caller.now)
     if not isinstance(method, str) or method not in _METHODS:
         raise codes.RefusedCall(codes.Code.NO_SUCH_METHOD, "There is no such method.")
     scope, most, function = _METHODS[method]
