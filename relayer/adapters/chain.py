@@ -11,7 +11,7 @@ from django.conf import settings
 
 from contracts.bindings import events, tokens, user_operations, words
 from openvpp.core import errors
-from relayer.adapters import rpc
+from relayer.adapters import rpc, simulation
 from relayer.domain import fees
 
 USER_OPERATION_EVENT = events.topic_of("UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)")
@@ -73,8 +73,15 @@ def _gas_prices_of(_second: int) -> fees.GasPrices:
     return gas_prices()
 
 
-def call(*, to: bytes, data: bytes, sender: bytes | None = None, gas: int | None = None) -> bytes:
-    """Return what a contract answers.
+def call(
+    *,
+    to: bytes,
+    data: bytes,
+    sender: bytes | None = None,
+    gas: int | None = None,
+    delegated: simulation.Delegations = simulation.NONE,
+) -> bytes:
+    """Return what a contract answers, with accounts running others' code as a transaction with authorisations does.
 
     :raises errors.Unreachable: the node does not answer.
     :raises rpc.NodeRefused: the call reverts.
@@ -84,7 +91,7 @@ def call(*, to: bytes, data: bytes, sender: bytes | None = None, gas: int | None
         request["from"] = "0x" + sender.hex()
     if gas is not None:
         request["gas"] = rpc.quantity(gas)
-    return bytes.fromhex(rpc.node().call("eth_call", request, "latest")[2:])
+    return bytes.fromhex(rpc.node().call("eth_call", request, "latest", simulation.overrides(delegated))[2:])
 
 
 def estimate_gas(*, to: bytes, data: bytes, sender: bytes, value_wei: int) -> int:
@@ -103,13 +110,23 @@ def estimate_gas(*, to: bytes, data: bytes, sender: bytes, value_wei: int) -> in
     return gas + gas // 5
 
 
-def try_calls(*, to: bytes, datas: Sequence[bytes], sender: bytes, gas: int) -> list[rpc.NodeRefused | None]:
+def try_calls(
+    *,
+    to: bytes,
+    datas: Sequence[bytes],
+    sender: bytes,
+    gas: int,
+    delegated: simulation.Delegations = simulation.NONE,
+) -> list[rpc.NodeRefused | None]:
     """Return what stands against each call on its own: None where nothing does.
 
     :raises errors.Unreachable: the node does not answer.
     """
     shared = {"to": "0x" + to.hex(), "from": "0x" + sender.hex(), "gas": rpc.quantity(gas)}
-    answers = rpc.node().batch([("eth_call", (shared | {"data": "0x" + data.hex()}, "latest")) for data in datas])
+    state = simulation.overrides(delegated)
+    answers = rpc.node().batch(
+        [("eth_call", (shared | {"data": "0x" + data.hex()}, "latest", state)) for data in datas]
+    )
     return [answer if isinstance(answer, rpc.NodeRefused) else None for answer in answers]
 
 

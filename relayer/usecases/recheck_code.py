@@ -12,7 +12,7 @@ from openvpp.core import db
 from relayer import models
 from relayer.adapters import simulation
 from relayer.domain import codes, refusals
-from relayer.usecases import validate_operation
+from relayer.usecases import check_authorization, validate_operation
 
 
 @db.durable
@@ -42,8 +42,11 @@ def _marks(row: models.UserOperation) -> Mapping[str, str]:
 
 def _validate_again(row: models.UserOperation) -> refusals.Refusal | None:
     try:
+        due = check_authorization.find_due_of(operations=[row])
         verdict = validate_operation.validate(
-            operation=row.to_binding(), deployment=deployments.load(chain_id=row.chain_id)
+            operation=row.to_binding(),
+            deployment=deployments.load(chain_id=row.chain_id),
+            delegated=check_authorization.delegated(due.values()),
         )
     except codes.RefusedCall as error:
         return refusals.Refusal(index=None, meaning=refusals.Meaning.FINAL, reason=error.message)

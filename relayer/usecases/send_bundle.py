@@ -8,14 +8,22 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.db.models import F, Q
 
-from contracts.bindings import user_operations, words
+from contracts.bindings import delegations, user_operations, words
 from custody import operations as custody_operations
 from custody.domain import transactions
 from openvpp.core import db, errors, steps
 from relayer import models
-from relayer.adapters import chain, rpc
+from relayer.adapters import chain, rpc, simulation
 from relayer.domain import fees, refusals
-from relayer.usecases import change_state, count_reputation, hold_keys, offer_fees, recheck_code, set_aside
+from relayer.usecases import (
+    change_state,
+    check_authorization,
+    count_reputation,
+    hold_keys,
+    offer_fees,
+    recheck_code,
+    set_aside,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +99,13 @@ def broadcast(*, transaction: models.BundleTransaction, now: datetime.datetime) 
 
 @db.durable
 def sign(
-    *, key: models.RelayerKey, nonce: int, call_data: bytes, gas_limit: int, prices: fees.GasPrices
+    *,
+    key: models.RelayerKey,
+    nonce: int,
+    call_data: bytes,
+    gas_limit: int,
+    prices: fees.GasPrices,
+    authorizations: tuple[delegations.Authorization, ...] = (),
 ) -> tuple[str, bytes]:
     """Return hash and raw form of a signed `handleOps` transaction.
 
@@ -110,6 +124,7 @@ def sign(
             to=entry_point,
             value_wei=0,
             data=call_data,
+            authorizations=authorizations,
         ),
     )
     return "0x" + words.keccak(raw).hex(), raw
@@ -187,9 +202,16 @@ def _check(
     refused: list[tuple[models.UserOperation, refusals.Refusal]] = []
     beneficiary = words.parse_address(str(key.address))
     entry_point = set_aside.entry_point(chain_id=key.chain_id)
+    delegated = check_authorization.delegated(check_authorization.find_due_of(operations=good).values())
     while good:
         try:
-            chain.call(to=entry_point, data=_encode(good, beneficiary), sender=beneficiary, gas=_gas_limit(good))
+            chain.call(
+                to=entry_point,
+                data=_encode(good, beneficiary),
+                sender=beneficiary,
+                gas=_gas_limit(good),
+                delegated=delegated,
+            )
         except rpc.NodeRefused as node_refusal:
             refusal = refusals.read(node_refusal.data)
         else:
@@ -197,7 +219,9 @@ def _check(
         if refusal.index is not None and refusal.index < len(good):
             refused.append((good.pop(refusal.index), refusal))
             continue
-        return _check_singly(operations=good, refused=refused, entry_point=entry_point, beneficiary=beneficiary)
+        return _check_singly(
+            operations=good, refused=refused, entry_point=entry_point, beneficiary=beneficiary, delegated=delegated
+        )
     return good, refused
 
 
@@ -207,6 +231,7 @@ def _check_singly(
     refused: list[tuple[models.UserOperation, refusals.Refusal]],
     entry_point: bytes,
     beneficiary: bytes,
+    delegated: simulation.Delegations,
 ) -> tuple[list[models.UserOperation], list[tuple[models.UserOperation, refusals.Refusal]]]:
     """Find out which operations pass alone, when the node does not say what is wrong; send the first of those."""
     answers = chain.try_calls(
@@ -214,6 +239,7 @@ def _check_singly(
         datas=[_encode([row], beneficiary) for row in operations],
         sender=beneficiary,
         gas=_gas_limit(operations),
+        delegated=delegated,
     )
     good = [row for row, answer in zip(operations, answers, strict=True) if answer is None]
     more = [
@@ -234,8 +260,11 @@ def _send(
     call_data = _encode(operations, words.parse_address(str(key.address)))
     gas_limit = _gas_limit(operations)
     nonce = hold_keys.take_nonce(key=key, cost_wei=gas_limit * prices.max_fee_per_gas_wei)
+    authorizations = tuple(check_authorization.find_due_of(operations=operations).values())
     try:
-        hash_, raw = sign(key=key, nonce=nonce, call_data=call_data, gas_limit=gas_limit, prices=prices)
+        hash_, raw = sign(
+            key=key, nonce=nonce, call_data=call_data, gas_limit=gas_limit, prices=prices, authorizations=authorizations
+        )
     except custody_operations.UnableToSign:
         hold_keys.rest(key=key)
         raise
@@ -245,6 +274,7 @@ def _send(
             relayer_key=key,
             nonce=nonce,
             call_data=call_data,
+            delegations=b"".join(each.pack() for each in authorizations) or None,
             gas_limit=gas_limit,
             created_at=now,
         )

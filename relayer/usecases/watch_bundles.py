@@ -10,6 +10,7 @@ from django import db as django_db
 from django.conf import settings
 from django.db import models as db_models
 
+from contracts.bindings import delegations
 from custody import operations as custody_operations
 from openvpp.core import db, errors
 from relayer import models
@@ -191,6 +192,7 @@ def _replace(
             call_data=bytes(bundle.call_data),
             gas_limit=bundle.gas_limit,
             prices=prices,
+            authorizations=delegations.unpack_all(bytes(bundle.delegations or b"")),
         )
     except custody_operations.UnableToSign as error:
         logger.error("bundle %s cannot be replaced: %s", bundle.pk, error.detail)  # noqa: TRY400 - no trace needed
