@@ -244,6 +244,10 @@ def sponsor(
         raise errors.Unreachable(queries.PAUSED)
     if quote is not None and words.parse_address(str(quote.sender)) != operation.sender:
         raise UnableToSponsor("The quote is another wallet's.", code="other_sender")
+    if quote is not None and quote.sponsorship_id is not None:
+        most_wei = limits.total * operation.max_fee_per_gas
+        if most_wei > int(quote.gas_cost_wei):
+            raise UnableToSponsor("It may cost more than was reserved for it. Ask for a new quote.", code="above_quote")
     key = custody_queries.get_key_of(subject=sponsor_subject(chain_id=chain_id))
     sponsoring = deployments.load(chain_id=chain_id).paymaster
     sponsorship = paymaster.Sponsorship(

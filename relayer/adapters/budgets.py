@@ -66,7 +66,8 @@ SELECT count(*) FROM ended
 _SETTLE = """
 WITH landed AS (SELECT * FROM unnest(%(hashes)s::bytea[], %(costs)s::numeric[]) AS landed (hash, cost_wei)),
 ended AS (
-    UPDATE relayer_sponsorship AS sponsorship SET state = 'settled', cost_wei = landed.cost_wei, ended_at = %(now)s
+    UPDATE relayer_sponsorship AS sponsorship SET
+        state = 'settled', cost_wei = least(landed.cost_wei, sponsorship.reserved_wei), ended_at = %(now)s
     FROM landed
     WHERE sponsorship.user_operation_hash = landed.hash AND sponsorship.chain_id = %(chain)s
       AND sponsorship.state = 'reserved'
@@ -177,7 +178,8 @@ def reserve(
 def settle(*, chain_id: int, costs_wei: Mapping[str, int], now: datetime.datetime) -> int:
     """Book what operations cost, by their hashes, in place of what was reserved for them; return how many were known.
 
-    Each is settled once, whoever else settles at the same time.
+    Each is settled once, whoever else settles at the same time, and for no more than was reserved: the EntryPoint takes
+    limits times price before it runs an operation, and gives back what is left.
     """
     asked: dict[str, Any] = {
         "hashes": [_raw(hash_) for hash_ in costs_wei],
