@@ -22,6 +22,7 @@ from relayer.usecases import (
     hold_keys,
     offer_fees,
     recheck_code,
+    recheck_data_fee,
     set_aside,
 )
 
@@ -69,6 +70,7 @@ def send_bundle(*, key: models.RelayerKey, holder: str, now: datetime.datetime) 
     try:
         unexpired = _unexpired(claimed, now)
         changed = count_reputation.find_refused(operations=unexpired, chain_id=key.chain_id, now=now)
+        changed += recheck_data_fee.find_uncovered(operations=_without(unexpired, changed))
         changed += recheck_code.find_refused(operations=_without(unexpired, changed))
         good, refused = _check(operations=_without(unexpired, changed), key=key)
         count_reputation.punish(refused=refused, chain_id=key.chain_id, now=now)

@@ -7,7 +7,7 @@ from django.conf import settings
 from contracts import deployments
 from contracts.bindings import paymaster, user_operations
 from openvpp.core import db
-from relayer.adapters import chain
+from relayer.adapters import chain, data_fees
 from relayer.domain import codes, gas
 
 MAX_GAS = 10_000_000
@@ -31,6 +31,7 @@ def check_limits(operation: user_operations.UserOperation, *, authorizations: in
         raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, f"The gas limits add up to more than {MAX_GAS}.")
     encoded = user_operations.encode_get_user_op_hash(operation=operation)[36:]
     needed = gas.pre_verification(encoded=encoded, authorizations=authorizations)
+    needed += data_fees.gas(size_bytes=len(encoded))
     if operation.pre_verification_gas < needed:
         raise codes.RefusedCall(
             codes.Code.BAD_PARAMETERS, f"preVerificationGas is {operation.pre_verification_gas}, needed are {needed}."

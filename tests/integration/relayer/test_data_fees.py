@@ -1,21 +1,23 @@
 """On a rollup the fee of carrying an operation's bytes is part of its quote and of its limits."""
 
+import datetime
 from typing import Any
 
 import pytest
 
 from contracts.bindings import words
-from openvpp.core import errors
-from relayer import operations
+from openvpp.core import clock, errors
+from relayer import models, operations
 from relayer.adapters import chain as chain_adapter
 from relayer.adapters import data_fees
 from relayer.domain import gas
+from relayer.usecases import make_api_key
 from tests import chain_fixture
 from tests.integration.relayer.conftest import Relayer
 
-WEI_PER_BYTE = 2 * 10**9
+WEI_PER_BYTE = 2 * 10**11
 # Answers each call with WEI_PER_BYTE times the length of the bytes in it: the word at 36 is that length.
-_RUNTIME = bytes.fromhex("602435") + b"\x63" + WEI_PER_BYTE.to_bytes(4) + bytes.fromhex("0260005260206000f3")
+_RUNTIME = bytes.fromhex("602435") + b"\x67" + WEI_PER_BYTE.to_bytes(8) + bytes.fromhex("0260005260206000f3")
 _CREATION = (
     bytes.fromhex("60")
     + bytes([len(_RUNTIME)])
@@ -54,3 +56,29 @@ def test_an_oracle_that_is_none_is_unreachable(relayer: Relayer, settings: Any) 
     settings.CHAIN_DATA_FEE_ORACLE = "0x" + "12" * 20
     with pytest.raises(errors.Unreachable, match="no oracle"):
         data_fees.fee_wei(size_bytes=1)
+
+
+@pytest.mark.usefixtures("_oracle")
+def test_what_does_not_pay_for_its_bytes_any_more_waits_until_the_fee_falls(relayer: Relayer, settings: Any) -> None:
+    operation = relayer.pay(relayer.wallet())
+    key, _ = make_api_key.make(
+        utility_id=relayer.utility.pk, application="Tests", scopes=["operations:send"], now=clock.get_now()
+    )
+    models.UserOperation.objects.update(api_key=key)
+    relayer.turn()
+    operation.refresh_from_db()
+    assert (operation.state, operation.attempts, models.Bundle.objects.count()) == ("queued", 1, 0)
+    settings.CHAIN_DATA_FEE_ORACLE = ""
+    for _ in range(6):
+        relayer.turn(later=datetime.timedelta(seconds=20))
+        relayer.mine()
+    operation.refresh_from_db()
+    assert operation.state == "succeeded"
+
+
+@pytest.mark.usefixtures("_oracle")
+def test_an_operation_of_our_own_goes_whatever_its_bytes_cost(relayer: Relayer) -> None:
+    operation = relayer.pay(relayer.wallet())
+    relayer.finish()
+    operation.refresh_from_db()
+    assert operation.state == "succeeded"
