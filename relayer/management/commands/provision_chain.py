@@ -14,7 +14,9 @@ from relayer.usecases import provision_chain, refresh_prices
 
 
 class Command(base.BaseCommand):
-    help = "Make relayer, refill and sponsor keys, fund them from DEPLOYER_KEY_FILE, set budgets and limits; idempotent."
+    help = (
+        "Make relayer, refill and sponsor keys, fund them from DEPLOYER_KEY_FILE, set budgets and limits; idempotent."
+    )
 
     def add_arguments(self, parser: base.CommandParser) -> None:
         parser.add_argument("--utility", required=True, help="slug of the utility")
