@@ -129,3 +129,18 @@ def test_a_policy_keeps_its_period(utility: customer_models.Utility, people: Any
     with pytest.raises(change_sponsorship.UnableToChangeSponsorship):
         change(people, subject, period="day")
     assert change_sponsorship.list_subjects(utility_id=utility.pk) == [f"new:{utility.pk}", subject]
+
+
+def test_a_reservation_is_one_statement(
+    utility: customer_models.Utility, people: Any, settings: Any, django_assert_num_queries: Any
+) -> None:
+    settings.SPONSORSHIP_MAX_AGE_S = 3600
+    with django_assert_num_queries(1):  # what is paid for was read; nothing limits it
+        assert (pay(utility).sponsorship_id, pay(utility).sponsorship_id) == (None, None)
+    settings.SPONSORSHIP_MAX_AGE_S = 0
+    change(people, f"new:{utility.pk}", limit_wei="100", limit_count="10")
+    settings.SPONSORSHIP_MAX_AGE_S = 7200
+    pay(utility)
+    with django_assert_num_queries(1):
+        pay(utility)
+    assert models.GasBudget.objects.get().reserved_count == 2
