@@ -199,8 +199,8 @@ def _links(request: http.HttpRequest) -> list[tuple[str, str]]:
     """Return the pages beside this one that the person may open."""
     found = []
     for title, model in (
-        ("Sponsorship policies", "sponsorshippolicy"),
-        ("Gas budgets", "gasbudget"),
+        ("Gas budgets and what gas costs", "sponsorshippolicy"),
+        ("Sponsorships", "sponsorship"),
         ("Bundles", "bundle"),
         ("Refills", "refill"),
         ("What staff did", "staffaction"),

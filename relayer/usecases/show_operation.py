@@ -45,7 +45,7 @@ class Fees:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """An operation and all that belongs to it."""
+    """An operation and all that belongs to it; `untold` are the steps that whoever asked for it has not heard of."""
 
     operation: models.UserOperation
     receipt: models.UserOperationReceipt | None
@@ -54,6 +54,8 @@ class Story:
     fees: Fees
     paymaster: str
     factory: str
+    delegate: str
+    untold: Sequence[models.OperationNews]
 
 
 @db.durable
@@ -62,6 +64,7 @@ def tell(*, operation: models.UserOperation) -> Story:
     names = names_of(operation=operation)
     receipt = models.UserOperationReceipt.objects.filter(user_operation=operation).first()
     data = bytes(operation.paymaster_and_data)
+    authorization = operation.to_authorization()
     return Story(
         operation=operation,
         receipt=receipt,
@@ -75,6 +78,8 @@ def tell(*, operation: models.UserOperation) -> Story:
         fees=_fees(operation, data),
         paymaster=_named(data[:20], names),
         factory=_named(bytes(operation.init_code)[:20], names),
+        delegate="" if authorization is None else _named(authorization.delegate, names),
+        untold=list(models.OperationNews.objects.filter(user_operation=operation).order_by("pk")),
     )
 
 

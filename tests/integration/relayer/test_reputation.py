@@ -34,26 +34,28 @@ class Town:
 
     def wait(self, *, count: int = 1, **changes: Any) -> list[models.UserOperation]:
         """Let operations wait that name the paymaster."""
-        given = {"utility": self.key.utility, "api_key": self.key, "paymaster_and_data": paymaster_data()}
+        given: dict[str, Any] = {
+            "utility": self.key.utility,
+            "api_key": self.key,
+            "paymaster_and_data": paymaster_data(),
+        }
         return [rows.make_operation(**given | changes) for _ in range(count)]
 
     def check(self, **changes: Any) -> str:
         """Return the rule that keeps one more out, or nothing."""
-        operation = user_operations.UserOperation(
-            **{
-                "sender": bytes.fromhex("5e" * 20),
-                "nonce": 0,
-                "init_code": b"",
-                "call_data": b"",
-                "verification_gas_limit": 100_000,
-                "call_gas_limit": 100_000,
-                "pre_verification_gas": 50_000,
-                "max_priority_fee_per_gas": 1,
-                "max_fee_per_gas": rows.GWEI,
-                "paymaster_and_data": paymaster_data(),
-            }
-            | changes
-        )
+        given: dict[str, Any] = {
+            "sender": bytes.fromhex("5e" * 20),
+            "nonce": 0,
+            "init_code": b"",
+            "call_data": b"",
+            "verification_gas_limit": 100_000,
+            "call_gas_limit": 100_000,
+            "pre_verification_gas": 50_000,
+            "max_priority_fee_per_gas": 1,
+            "max_fee_per_gas": rows.GWEI,
+            "paymaster_and_data": paymaster_data(),
+        }
+        operation = user_operations.UserOperation(**given | changes)
         try:
             count_reputation.check(operation=operation, deployment=self.deployment, now=clock.get_now())
         except codes.RefusedCall as refused:

@@ -1,6 +1,7 @@
 """What staff can do to operations, utilities and keys: each with its reason on record, refused where it would harm."""
 
 import datetime
+from typing import Any
 
 import pytest
 from django import db as django_db
@@ -48,7 +49,7 @@ def test_an_operation_that_was_set_aside_waits_no_longer(person: customer_models
         ({"state": "failed"}, "over"),
     ],
 )
-def test_what_does_not_wait_is_not_retried(changes: dict[str, object], code: str, person: customer_models.User) -> None:
+def test_what_does_not_wait_is_not_retried(changes: dict[str, Any], code: str, person: customer_models.User) -> None:
     row = rows.make_operation(**changes)
     with pytest.raises(retry_operation.UnableToRetry) as refused:
         retry_operation.retry(user_operation_hash=row.hash, by=person, reason="Why not", now=clock.get_now())
@@ -79,7 +80,7 @@ def test_a_dropped_operation_fails_with_the_reason_and_is_told_like_any_failure(
     ],
 )
 def test_what_others_may_have_seen_is_not_dropped(
-    changes: dict[str, object], code: str, person: customer_models.User
+    changes: dict[str, Any], code: str, person: customer_models.User
 ) -> None:
     row = rows.make_operation(**changes)
     with pytest.raises(drop_operation.UnableToDrop) as refused:

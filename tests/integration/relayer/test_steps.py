@@ -8,6 +8,7 @@ import pytest
 
 from openvpp.core import clock, steps
 from relayer import models, operations
+from relayer.domain import wire
 from relayer.usecases import drain_key, pause_utility
 from tests.factories import customers
 from tests.integration.relayer import application as applications
@@ -82,7 +83,7 @@ def test_a_paused_utility_gets_no_new_operation_in_and_ends_what_is_under_way(re
     app = applications.make(relayer)
     first, second = applications.open_account(app), applications.open_account(app)
     sent, late = (each.signed(each.sponsored(each.operation())) for each in (first, second))
-    draft = applications.wire.write_operation(first.operation())
+    draft = wire.write_operation(first.operation())
     wallet, by = relayer.wallet(), customers.StaffUser.create()
     app.call("eth_sendUserOperation", sent, applications.ENTRY_POINT)
 
