@@ -18,7 +18,14 @@ from openvpp.core import db, errors, steps
 from relayer import models, queries
 from relayer.adapters import simulation
 from relayer.domain import codes, wire
-from relayer.usecases import check_authorization, count_reputation, use_quota, validate_operation, weigh_operation
+from relayer.usecases import (
+    check_authorization,
+    count_reputation,
+    replace_operation,
+    use_quota,
+    validate_operation,
+    weigh_operation,
+)
 
 MAX_OF_SENDER = 4
 _WAITING = """
@@ -66,6 +73,7 @@ class _Candidate:
     expires_at: datetime.datetime
     delegated: simulation.Delegations = simulation.NONE
     strangers: Sequence[str] = ()
+    replaces: bytes | None = None
     verdict: validate_operation.Verdict | None = None
     outcome: Outcome | None = None
 
@@ -154,7 +162,8 @@ def _look_into_pool(candidates: Sequence[_Candidate], *, chain_id: int) -> None:
         if each.digest in known:
             each.outcome = each.hash
         elif each.operation.nonce in others:
-            each.outcome = _bad("Another operation with this nonce is in the pool.")
+            each.replaces = others[each.operation.nonce]
+            _sift([each], _check_replacement)
         elif len(others) >= MAX_OF_SENDER:
             each.outcome = codes.RefusedCall(
                 codes.Code.THROTTLED, f"The sender has {len(others)} operations in the pool already."
@@ -180,6 +189,19 @@ def _find_waiting(
             if is_waiting:
                 waiting.setdefault(bytes(sender), {})[int(nonce)] = bytes(hash_)
     return known, waiting
+
+
+def _check_replacement(candidate: _Candidate) -> None:
+    if candidate.replaces is not None:
+        replace_operation.check(
+            hash_=candidate.replaces, operation=candidate.operation, utility_id=candidate.asked.key.utility_id
+        )
+
+
+@db.transaction_required
+def _replace(candidate: _Candidate, *, now: datetime.datetime) -> None:
+    if candidate.replaces is not None:
+        replace_operation.replace(hash_=candidate.replaces, by=candidate.digest, now=now)
 
 
 def _weigh(candidate: _Candidate, *, deployment: deployments.Deployment, now: datetime.datetime) -> None:
@@ -219,10 +241,11 @@ def _use_quotas(candidates: Sequence[_Candidate], *, now: datetime.datetime) -> 
 def _write(candidates: Sequence[_Candidate], *, deployment: deployments.Deployment, now: datetime.datetime) -> None:
     if not candidates:
         return
-    rows = [_row(each, deployment=deployment, now=now) for each in candidates]
     with db.transaction(), connection.cursor() as cursor:
+        _sift(candidates, lambda each: _replace(each, now=now))
+        rows = [_row(each, deployment=deployment, now=now) for each in _open(candidates)]
         cursor.executemany(_INSERT, rows)
-    for each in candidates:
+    for each in _open(candidates):
         count_reputation.count_seen(chain_id=deployment.chain_id, entities=each.strangers, now=now)
 
 
@@ -254,7 +277,3 @@ def _row(candidate: _Candidate, *, deployment: deployments.Deployment, now: date
         "expires_at": candidate.expires_at,
         "now": now,
     }
-
-
-def _bad(message: str) -> codes.RefusedCall:
-    return codes.RefusedCall(codes.Code.BAD_PARAMETERS, message)

@@ -50,7 +50,7 @@ def test_a_bundle_carries_the_word_once_and_later_operations_go_without(
     relayer.finish()
     first = models.UserOperation.objects.get()
     assert (first.state, first.validation, kind(relayer, first)) == ("succeeded", "traced", "0x4")
-    assert delegations.unpack_all(bytes(first.bundle.delegations)) == (word,)
+    assert delegations.unpack_all(bytes(first.bundle.delegations or b"")) == (word,)
     assert relayer.chain.code(account.address) == delegations.designator(account.delegate)
 
     app.call(SEND, account.sent(authorization=word), AT)
@@ -106,7 +106,7 @@ def test_a_word_that_is_used_up_before_the_bundle_harms_nobody_else(
     app.call(SEND, neighbour.signed(neighbour.sponsored(neighbour.operation())), AT)
     relayer.chain.rpc("anvil_setNonce", words.checksummed(account.address), "0x1")
     relayer.finish()
-    states = dict(models.UserOperation.objects.values_list("sender", "state"))
+    states = {str(row.sender): row.state for row in models.UserOperation.objects.all()}
     assert states[words.checksummed(neighbour.address)] == "succeeded"
     assert states[words.checksummed(account.address)] in {"queued", "failed"}
     assert models.Bundle.objects.filter(has_reverted=True).count() == 0
