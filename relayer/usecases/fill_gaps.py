@@ -44,8 +44,52 @@ def fill_gaps(*, keys: Sequence[models.RelayerKey], holder: str, now: datetime.d
         for nonce in _missing(key=key, on_chain=on_chain):
             done += _fill(key=key, nonce=nonce, holder=holder, now=now)
         for bundle in _without_members(key=key, since=now - LOOK_AFTER):
-            done += _empty(bundle=bundle, key=key, holder=holder, now=now)
+            done += give_up(bundle=bundle, key=key, holder=holder, now=now)
     return done
+
+
+@db.durable
+def give_up(*, bundle: models.Bundle, key: models.RelayerKey, holder: str, now: datetime.datetime) -> bool:
+    """Replace a bundle that would do nothing good by a call of nothing under its nonce; say whether that was sent.
+
+    Its operations, if it has any, stay its members until one of the two has landed: only then is it known that they
+    may go into another bundle.
+
+    :raises errors.Unreachable: chain or signer do not answer.
+    """
+    newest = bundle.transactions.order_by("created_at").last()
+    if newest is None or bundle.nonce is None:
+        return False
+    prices = offer_fees.offer_for_replacement(
+        old_max_fee_wei=int(newest.max_fee_per_gas_wei),
+        old_tip_wei=int(newest.max_priority_fee_per_gas_wei),
+        most_times=None,  # a call of nothing is cheap, and may outbid what was offered when gas was dear
+    )
+    if prices is None:
+        return False
+    call_data = call_of_nothing(key=key)
+    try:
+        hash_, raw = send_bundle.sign(key=key, nonce=bundle.nonce, call_data=call_data, gas_limit=_GAS, prices=prices)
+    except custody_operations.UnableToSign as error:
+        logger.error("bundle %s cannot be cancelled: %s", bundle.pk, error.detail)  # noqa: TRY400 - no trace needed
+        return False
+    with db.transaction():
+        locked = models.Bundle.objects.select_for_update().get(pk=bundle.pk)
+        if not hold_keys.still_holds(key=key, holder=holder) or locked.state != _State.PENDING:
+            return False
+        locked.call_data, locked.gas_limit, locked.delegations = call_data, _GAS, None
+        locked.save(update_fields=["call_data", "gas_limit", "delegations"])
+        transaction = models.BundleTransaction.objects.create(
+            hash=hash_,
+            bundle=locked,
+            raw=raw,
+            max_fee_per_gas_wei=prices.max_fee_per_gas_wei,
+            max_priority_fee_per_gas_wei=prices.max_priority_fee_per_gas_wei,
+            created_at=now,
+        )
+    logger.warning("bundle %s is given up; its nonce %s is used for nothing", bundle.pk, bundle.nonce)
+    send_bundle.broadcast(transaction=transaction, now=now)
+    return True
 
 
 def call_of_nothing(*, key: models.RelayerKey) -> bytes:
@@ -93,42 +137,5 @@ def _fill(*, key: models.RelayerKey, nonce: int, holder: str, now: datetime.date
             max_priority_fee_per_gas_wei=prices.max_priority_fee_per_gas_wei,
             created_at=now,
         )
-    send_bundle.broadcast(transaction=transaction, now=now)
-    return True
-
-
-def _empty(*, bundle: models.Bundle, key: models.RelayerKey, holder: str, now: datetime.datetime) -> bool:
-    """Replace a bundle none of whose operations is left by one that does nothing, under the same nonce."""
-    newest = bundle.transactions.order_by("created_at").last()
-    if newest is None or bundle.nonce is None:
-        return False
-    prices = offer_fees.offer_for_replacement(
-        old_max_fee_wei=int(newest.max_fee_per_gas_wei),
-        old_tip_wei=int(newest.max_priority_fee_per_gas_wei),
-        most_times=None,  # a call of nothing is cheap, and may outbid what was offered when gas was dear
-    )
-    if prices is None:
-        return False
-    call_data = call_of_nothing(key=key)
-    try:
-        hash_, raw = send_bundle.sign(key=key, nonce=bundle.nonce, call_data=call_data, gas_limit=_GAS, prices=prices)
-    except custody_operations.UnableToSign as error:
-        logger.error("bundle %s cannot be cancelled: %s", bundle.pk, error.detail)  # noqa: TRY400 - no trace needed
-        return False
-    with db.transaction():
-        locked = models.Bundle.objects.select_for_update().get(pk=bundle.pk)
-        if not hold_keys.still_holds(key=key, holder=holder) or locked.state != _State.PENDING:
-            return False
-        locked.call_data, locked.gas_limit, locked.delegations = call_data, _GAS, None
-        locked.save(update_fields=["call_data", "gas_limit", "delegations"])
-        transaction = models.BundleTransaction.objects.create(
-            hash=hash_,
-            bundle=locked,
-            raw=raw,
-            max_fee_per_gas_wei=prices.max_fee_per_gas_wei,
-            max_priority_fee_per_gas_wei=prices.max_priority_fee_per_gas_wei,
-            created_at=now,
-        )
-    logger.warning("bundle %s has no members left; its nonce %s is used for nothing", bundle.pk, bundle.nonce)
     send_bundle.broadcast(transaction=transaction, now=now)
     return True

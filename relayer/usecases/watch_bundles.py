@@ -10,13 +10,13 @@ from django import db as django_db
 from django.conf import settings
 from django.db import models as db_models
 
-from contracts.bindings import delegations
+from contracts.bindings import delegations, words
 from custody import operations as custody_operations
 from openvpp.core import db, errors
 from relayer import models
-from relayer.adapters import chain
-from relayer.domain import fees, receipts
-from relayer.usecases import hold_keys, offer_fees, record_block, send_bundle, set_aside
+from relayer.adapters import chain, rpc
+from relayer.domain import fees, receipts, refusals
+from relayer.usecases import fill_gaps, hold_keys, offer_fees, record_block, send_bundle, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -162,11 +162,30 @@ def _push(*, bundle: models.Bundle, key: models.RelayerKey, is_next: bool, holde
     """Send again what the node may have forgotten; replace what waits too long with dearer fees."""
     newest = list(bundle.transactions.all())[-1]
     if is_next and newest.created_at + settings.CHAIN_REPLACE_AFTER <= now:
-        replaced = _replace(bundle=bundle, key=key, old=newest, holder=holder, now=now)
+        if _would_revert(bundle=bundle, key=key):
+            replaced = fill_gaps.give_up(bundle=bundle, key=key, holder=holder, now=now)
+        else:
+            replaced = _replace(bundle=bundle, key=key, old=newest, holder=holder, now=now)
         if replaced:
             return
     if newest.sent_at is None or newest.sent_at + RESEND_AFTER <= now:
         send_bundle.broadcast(transaction=newest, now=now)
+
+
+def _would_revert(*, bundle: models.Bundle, key: models.RelayerKey) -> bool:
+    """Say whether the EntryPoint refuses the bundle as things are: nobody shall pay more for that."""
+    if bundle.delegations:
+        return False  # not told by a plain call: the code that they give is not there yet
+    try:
+        chain.call(
+            to=set_aside.entry_point(chain_id=bundle.chain_id),
+            data=bytes(bundle.call_data),
+            sender=words.parse_address(str(key.address)),
+            gas=bundle.gas_limit,
+        )
+    except rpc.NodeRefused as refusal:
+        return refusals.read(refusal.data).index is not None
+    return False
 
 
 def _replace(

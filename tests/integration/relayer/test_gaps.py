@@ -9,7 +9,8 @@ from contracts.bindings import words
 from openvpp.core import clock
 from relayer import models
 from relayer.adapters import chain as chain_adapter
-from relayer.usecases import fill_gaps, hold_keys, offer_fees, send_bundle
+from relayer.usecases import fill_gaps, hold_keys, offer_fees, send_bundle, watch_bundles
+from tests import chain_fixture
 from tests.integration.relayer.conftest import DUE_UNITS, Relayer
 
 State = models.UserOperation.State
@@ -56,6 +57,7 @@ def test_a_bundle_whose_operations_are_over_gives_its_nonce_up_to_nothing(
     operation = relayer.pay(relayer.wallet())
     with monkeypatch.context() as patch:
         patch.setattr(chain_adapter, "send", lambda **_: None)
+        patch.setattr(watch_bundles, "_push", lambda **_: None)  # as for a bundle that is not the key's next
         relayer.turn()
         first = models.BundleTransaction.objects.get()
         assert fill(relayer) == 0
@@ -141,3 +143,26 @@ def test_with_dear_gas_bundles_become_smaller_and_none_is_impossible(relayer: Re
     assert len(send_bundle._claim(chain_id=chain_id, claim="two", most_gas=2 * one, now=now)) == 2
     assert send_bundle._claim(chain_id=chain_id, claim="none", most_gas=one - 100_000, now=now) == []
     assert len(send_bundle._claim(chain_id=chain_id, claim="rest", most_gas=10 * one, now=now)) == 2
+
+
+def test_a_bundle_that_would_only_revert_is_cancelled_and_its_operation_found_where_it_ran(
+    relayer: Relayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = relayer.pay(relayer.wallet())
+    with monkeypatch.context() as patch:
+        patch.setattr(chain_adapter, "send", lambda **_: None)
+        relayer.turn()
+    bundle = models.Bundle.objects.get()
+    relayer.chain.handle_ops(models.UserOperation.objects.get().to_binding(), sender=chain_fixture.RELAYER.address)
+    relayer.turn(later=SOON)
+    bundle.refresh_from_db()
+    assert bytes(bundle.call_data) == fill_gaps.call_of_nothing(key=models.RelayerKey.objects.get())
+    assert models.BundleTransaction.objects.filter(bundle=bundle).count() == 2
+    for _ in range(8):
+        relayer.mine()
+        relayer.turn(later=2 * SOON)
+    operation.refresh_from_db()
+    bundle.refresh_from_db()
+    assert (operation.state, bundle.state, bundle.has_reverted) == (State.SUCCEEDED, "final", False)
+    assert relayer.executions() == [str(operation.hash)]
+    assert relayer.treasury_units() == DUE_UNITS
