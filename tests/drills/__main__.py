@@ -40,6 +40,7 @@ def main() -> int:
         town = load.Town(ground)
         town.prepare(drills.OPERATIONS * len(names))
         grounds.wait_for_http(f"{ground.door_url}/health/live")
+        ground.chain.rpc("anvil_mine", hex(grounds.OUT_OF_REACH_BLOCKS))
         ground.chain.rpc("evm_setIntervalMining", grounds.BLOCK_S)
         outcomes, broken = [], []
         for name in names:

@@ -102,6 +102,7 @@ def kill_after_sign(field: Field) -> None:
         field.ground.signing.after = after
         _play(field)
         kill.expect()
+        field.note = f"killed {kill.count} times"
 
 
 def kill_before_send(field: Field) -> None:
@@ -358,7 +359,7 @@ def nonce_taken_back(field: Field) -> None:
                 chain.rpc("eth_sendTransaction", asked)
             block = field.town.head()
             wait_for(lambda block=block: field.town.head() >= block + 3)  # type: ignore[misc] # bound now
-            chain.rpc("anvil_reorg", 3, [])
+            chain.rpc("anvil_reorg", 4, [])
             time.sleep(1.2)
         loading.join()
         field.finish()

@@ -25,6 +25,8 @@ STARTS_WITHIN_S = 60.0
 OTHER_CHAIN_ID = 1
 BLOCK_S = 1
 CONFIRMATIONS = 3
+# No reorganisation goes back to what was prepared.
+OUT_OF_REACH_BLOCKS = 16
 
 
 @dataclasses.dataclass
