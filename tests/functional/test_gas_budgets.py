@@ -6,7 +6,7 @@ from typing import Any
 from openvpp.core import clock
 from relayer import models
 from relayer.usecases import settle_sponsorships
-from tests.functional.conftest import DUE_UNITS, Person, Town
+from tests.functional.conftest import DUE_UNITS, STABLECOINS, Person, Town
 
 
 def allow(town: Town, **terms: Any) -> models.SponsorshipPolicy:
@@ -63,3 +63,15 @@ def test_a_quote_that_is_not_used_gives_its_gas_back(town: Town, ada: Person) ->
     town.chain.rpc("anvil_mine", "0x4")
     assert settle_sponsorships.settle_sponsorships(chain_id=town.utility.chain_id, now=clock.get_now()) == 1
     assert ada.post(f"bills/{bill.pk}/quotes/", {"token": "USDX"}).json()["fee_mode"] == "utility"
+
+
+def test_who_holds_no_more_than_the_bill_is_asked_for_the_fee_in_the_other_token(town: Town, ada: Person) -> None:
+    allow(town, limit_count=0)
+    bill = town.bill(ada, cents=STABLECOINS // 10_000)
+    quote = ada.post(f"bills/{bill.pk}/quotes/", {"token": "USDX"}).json()
+    assert (quote["amount_units"], quote["fee_mode"], quote["fee_token"]["symbol"]) == (
+        str(STABLECOINS),
+        "ovpp",
+        "OVPP",
+    )
+    assert not models.Sponsorship.objects.exists()

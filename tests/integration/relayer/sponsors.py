@@ -28,8 +28,13 @@ def policy(relayer: Relayer, **terms: Any) -> models.SponsorshipPolicy:
 
 def draft(account: applications.Account, *, nonce: int = 0) -> user_operations.UserOperation:
     """Return an operation that may cost `MOST_WEI`; nothing is asked of the chain for it."""
+    return draft_of(account.address, nonce=nonce)
+
+
+def draft_of(sender: bytes, *, nonce: int = 0) -> user_operations.UserOperation:
+    """Return the same for any account."""
     return user_operations.UserOperation(
-        sender=account.address,
+        sender=sender,
         nonce=nonce,
         init_code=b"",
         call_data=b"\x12\x34\x56\x78" + os.urandom(32),

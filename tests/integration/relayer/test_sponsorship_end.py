@@ -2,14 +2,18 @@
 
 import dataclasses
 import datetime
+from typing import Any
 
 import pytest
+from django.conf import LazySettings
 
 from contracts.bindings import user_operations, words
 from customers import models as customer_models
 from notifications import models as notification_models
 from openvpp.core import clock
-from relayer import models
+from relayer import models, operations
+from relayer.adapters import budgets
+from relayer.domain import gas
 from relayer.usecases import settle_sponsorships, sponsor_operation
 from tests.integration.relayer import application as applications
 from tests.integration.relayer import sponsors
@@ -109,3 +113,55 @@ def test_staff_hear_at_four_fifths_and_when_it_is_used_up(relayer: Relayer, app:
     settle(relayer)
     titles = list(notification_models.Notice.objects.filter(user=manager).values_list("title", flat=True))
     assert titles == ["Gas budget “Five” is used to 80 %", "Gas budget “Five” is used up"]
+
+
+def test_what_could_not_be_signed_is_given_back_at_once(
+    relayer: Relayer, app: applications.Application, settings: LazySettings
+) -> None:
+    sponsors.policy(relayer)
+    account = applications.open_account(app)
+    settings.SIGNER_URL = "http://127.0.0.1:9"
+    asked = sponsors.asked(sponsors.draft(account), app.chain.chain_id)
+    assert app.code("pm_getPaymasterData", *asked) == -32603
+    sponsorship, budget = models.Sponsorship.objects.get(), models.GasBudget.objects.get()
+    assert (sponsorship.state, sponsorship.user_operation_hash) == ("released", None)
+    assert (budget.reserved_wei, budget.reserved_count) == (0, 0)
+
+
+def test_a_reservation_that_was_given_back_signs_nothing(relayer: Relayer) -> None:
+    sponsors.policy(relayer, method="bill_payment")
+    wallet = relayer.wallet()
+    quote = operations.make_quote(
+        utility_id=relayer.utility.pk,
+        chain_id=relayer.chain.chain_id,
+        sender=wallet.address,
+        intent={},
+        mode="utility",
+        fee_token=None,
+        limits=operations.estimate(kind=gas.Kind.BILL_PAYMENT, is_deployed=False),
+        reason="",
+        methods=("bill_payment",),
+        now=clock.get_now(),
+    )
+    assert quote.reason == "The utility pays, within “Tests”."
+    account = dataclasses.replace(sponsors.draft_of(wallet.account), max_fee_per_gas=1, max_priority_fee_per_gas=1)
+
+    def sponsor(**changes: Any) -> None:
+        operations.sponsor(
+            operation=dataclasses.replace(account, **changes),
+            utility_id=relayer.utility.pk,
+            chain_id=relayer.chain.chain_id,
+            limits=operations.estimate(kind=gas.Kind.BILL_PAYMENT, is_deployed=False),
+            quote=quote,
+            expires_at=clock.get_now() + datetime.timedelta(minutes=5),
+        )
+
+    with pytest.raises(operations.UnableToSponsor) as refusal:
+        sponsor(max_fee_per_gas=quote.max_fee_per_gas_wei + 1)
+    assert refusal.value.code == "above_quote"
+    assert quote.sponsorship_id is not None
+    assert budgets.drop(sponsorship_id=quote.sponsorship_id, now=clock.get_now())
+    with pytest.raises(operations.UnableToSponsor) as refusal:
+        sponsor()
+    assert refusal.value.code == "reservation_over"
+    assert models.Sponsorship.objects.get().user_operation_hash is None
