@@ -24,8 +24,9 @@ def settle_sponsorships() -> None:
 
 @celery.shared_task(name="relayer.look_after", queue=settings.QUEUE_DEFAULT, ignore_result=True)
 def look_after() -> None:
-    """Disable keys that have drained; read what the relayer lives on."""
+    """Disable keys that have drained; write down what this worker counted; read what the relayer lives on."""
     drain_key.disable_drained()
+    count_up.write_down(now=clock.get_now())
     read_balances.read_balances(chain_id=settings.CHAIN_ID, now=clock.get_now())
 
 

@@ -105,7 +105,9 @@ def amount(units: int, token: bytes, tokens_by_address: Tokens) -> str:
     known = tokens_by_address.get(token)
     if known is None:
         return f"{units} base units of {words.checksummed(token)}"
-    return f"{money.from_units(units=units, decimals=known.decimals):,f} {known.symbol}"
+    whole, point, places = f"{money.from_units(units=units, decimals=known.decimals):,f}".partition(".")
+    places = places.rstrip("0")
+    return f"{whole}{point if places else ''}{places} {known.symbol}"
 
 
 def _coin(wei: int) -> str:
