@@ -1,12 +1,13 @@
 """What other apps may ask of custody. All but `disable_key` reach the signer over the network."""
 
+import dataclasses
 import datetime
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from contracts import deployments
-from contracts.bindings import paymaster, sessions, user_operations
+from contracts.bindings import paymaster, sessions, user_operations, words
 from custody import models, queries
 from custody.adapters import signer
 from custody.domain import consents, intents, transactions
@@ -106,6 +107,34 @@ def sign_sponsorship(
         key_id=key_id,
         intent=intents.Sponsorship(chain_id=chain_id, operation=operation, sponsorship=sponsorship),
     )
+
+
+@db.durable
+def sign_sponsored(
+    *,
+    sponsor_key_id: int,
+    operation: user_operations.UserOperation,
+    sponsorship: paymaster.Sponsorship,
+    key_id: int,
+    chain_id: int,
+) -> user_operations.UserOperation:
+    """Return the operation with the sponsor's leave in it, and `key_id`'s bare r, s, v over that as its signature.
+
+    :raises errors.Unreachable: the signer does not answer.
+    :raises UnableToSign: as `sign_sponsorship` or `sign_user_operation`; neither signature was made then.
+    """
+    intent = intents.Sponsorship(chain_id=chain_id, operation=operation, sponsorship=sponsorship)
+    try:
+        leave, signature = signer.sign_sponsored(
+            sponsor_key_id=sponsor_key_id,
+            intent=intent.to_json(),
+            key_id=key_id,
+            entry_point=words.checksummed(deployments.load(chain_id=chain_id).entry_point),
+        )
+    except signer.SignerRefused as refusal:
+        raise UnableToSign(refusal.reason, code=refusal.code) from None
+    sponsored = paymaster.sponsored(operation=operation, sponsorship=sponsorship, sponsor_signature=leave)
+    return dataclasses.replace(sponsored, signature=signature)
 
 
 @db.durable

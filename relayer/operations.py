@@ -231,8 +231,11 @@ def sponsor(
     quote: models.FeeQuote | None,
     expires_at: datetime.datetime,
     program_id: int = 0,
+    signed_by: int | None = None,
 ) -> user_operations.UserOperation:
     """Return the operation with the sponsor's signed leave in it, valid on the chain for the hour before `expires_at`.
+
+    With `signed_by`, the id of a key, its signature is that key's bare r, s, v over what is so sponsored.
 
     Without a quote the utility pays, and the operation is no payment. A `program_id` other than zero names the program
     whose budget on the chain is charged beside the utility's, if it was ever given one.
@@ -261,13 +264,15 @@ def sponsor(
         verification_gas_limit=limits.paymaster_verification_gas_limit,
         post_op_gas_limit=limits.paymaster_post_op_gas_limit,
     )
+    asked: Any = {"operation": operation, "sponsorship": sponsorship, "chain_id": chain_id}
     try:
-        signature = custody_operations.sign_sponsorship(
-            key_id=key.pk, operation=operation, sponsorship=sponsorship, chain_id=chain_id
-        )
+        if signed_by is None:
+            leave = custody_operations.sign_sponsorship(key_id=key.pk, **asked)
+            sponsored = paymaster.sponsored(operation=operation, sponsorship=sponsorship, sponsor_signature=leave)
+        else:
+            sponsored = custody_operations.sign_sponsored(sponsor_key_id=key.pk, key_id=signed_by, **asked)
     except custody_operations.UnableToSign as error:
         raise UnableToSponsor(error.detail, code=error.code) from None
-    sponsored = paymaster.sponsored(operation=operation, sponsorship=sponsorship, sponsor_signature=signature)
     if quote is not None and quote.sponsorship_id is not None:
         entry_point = deployments.load(chain_id=chain_id).entry_point
         hash_ = user_operations.hash_user_operation(operation=sponsored, chain_id=chain_id, entry_point=entry_point)

@@ -43,6 +43,20 @@ def sign(*, key_id: int, intent: Mapping[str, Any]) -> bytes:
     return bytes.fromhex(str(answer["signature"]).removeprefix("0x"))
 
 
+def sign_sponsored(
+    *, sponsor_key_id: int, intent: Mapping[str, Any], key_id: int, entry_point: str
+) -> tuple[bytes, bytes]:
+    """Return r, s, v of the sponsor, and of the key that signs what is so sponsored.
+
+    :raises errors.Unreachable: no answer.
+    :raises SignerRefused: a final no.
+    """
+    wish = {"sponsor_key_id": sponsor_key_id, "intent": dict(intent), "key_id": key_id, "entry_point": entry_point}
+    answer = _post("/v1/sponsored-signatures", wish)
+    leave, signature = (str(answer[name]).removeprefix("0x") for name in ("sponsor_signature", "signature"))
+    return bytes.fromhex(leave), bytes.fromhex(signature)
+
+
 def apply_change(*, change_id: str, key_id: int | None) -> None:
     """Have a key sealed as two people decided.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django import db as django_db
 
+from contracts.bindings import words
 from custody import models
 from custody.domain import intents, sealing
 from custody.usecases import apply_change, create_key, sign
@@ -44,7 +45,7 @@ class UnableToAnswer(errors.UnableTo):
 
 
 class Application:
-    """`POST /v1/keys`, `POST /v1/signatures`, `POST /v1/changes`, `GET /health`."""
+    """`POST /v1/keys`, `POST /v1/signatures`, `POST /v1/sponsored-signatures`, `POST /v1/changes`, `GET /health`."""
 
     def __init__(self, *, ring: sealing.Ring, token: str) -> None:
         if not token:
@@ -81,7 +82,12 @@ class Application:
             return self._health()
         if not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
             return 401, {"code": "unauthorized", "detail": "Send the signer's bearer token."}
-        handlers = {"/v1/keys": self._create_key, "/v1/signatures": self._sign, "/v1/changes": self._apply}
+        handlers = {
+            "/v1/keys": self._create_key,
+            "/v1/signatures": self._sign,
+            "/v1/sponsored-signatures": self._sign_sponsored,
+            "/v1/changes": self._apply,
+        }
         if path not in handlers:
             return 404, {"code": "not_found", "detail": "No such address."}
         if method != "POST":
@@ -102,15 +108,27 @@ class Application:
         return 200, {"key_id": key.pk, "address": str(key.address), "policy": key.policy}
 
     def _sign(self, body: Mapping[str, Any]) -> Answer:
-        key_id, wish = body.get("key_id"), body.get("intent")
-        if not isinstance(key_id, int) or isinstance(key_id, bool) or not isinstance(wish, dict):
-            raise UnableToAnswer("Send key_id and intent.", code="malformed")
-        try:
-            intent = intents.parse(wish)
-        except intents.UnableToReadIntent as error:
-            raise UnableToAnswer(str(error), code="bad_intent") from None
+        key_id, intent = _read_key_id(body, "key_id"), _read_intent(body)
         signature = sign.sign(key_id=key_id, intent=intent, ring=self._ring, now=clock.get_now())
         return 200, {"signature": "0x" + signature.hex()}
+
+    def _sign_sponsored(self, body: Mapping[str, Any]) -> Answer:
+        intent, text = _read_intent(body), str(body.get("entry_point"))
+        try:
+            entry_point = words.parse_address(text)
+        except ValueError as error:
+            raise UnableToAnswer(str(error), code="malformed") from None
+        if not isinstance(intent, intents.Sponsorship):
+            raise UnableToAnswer("The intent is no sponsorship.", code="bad_intent")
+        leave, signature = sign.sign_sponsored(
+            sponsor_key_id=_read_key_id(body, "sponsor_key_id"),
+            sponsorship=intent,
+            key_id=_read_key_id(body, "key_id"),
+            entry_point=entry_point,
+            ring=self._ring,
+            now=clock.get_now(),
+        )
+        return 200, {"sponsor_signature": "0x" + leave.hex(), "signature": "0x" + signature.hex()}
 
     def _apply(self, body: Mapping[str, Any]) -> Answer:
         try:
@@ -125,6 +143,23 @@ class Application:
         else:
             raise UnableToAnswer("A key_id is a number.", code="malformed")
         return 200, {"key_id": key.pk, "policy": key.policy}
+
+
+def _read_key_id(body: Mapping[str, Any], name: str) -> int:
+    key_id = body.get(name)
+    if not isinstance(key_id, int) or isinstance(key_id, bool):
+        raise UnableToAnswer(f"Send {name} and intent.", code="malformed")
+    return key_id
+
+
+def _read_intent(body: Mapping[str, Any]) -> intents.Intent:
+    wish = body.get("intent")
+    if not isinstance(wish, dict):
+        raise UnableToAnswer("Send key_id and intent.", code="malformed")
+    try:
+        return intents.parse(wish)
+    except intents.UnableToReadIntent as error:
+        raise UnableToAnswer(str(error), code="bad_intent") from None
 
 
 def _read_body(environ: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.bindings import words
+from contracts.bindings import paymaster, words
 from custody import models, queries
 from custody.domain import chain, consents, intents, policies, sealing
 from custody.usecases import check_control, check_guardian, check_refill, check_spending
@@ -27,12 +27,48 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
     :raises queries.UnableToFindKey: no such key.
     :raises UnableToSign: `key_disabled`, `key_not_open`, `bad_policy`, or the code of the policy's refusal.
     """
+    return _make(key=_admit(key_id=key_id, intent=intent, now=now), intent=intent, ring=ring, now=now)
+
+
+@db.transaction
+def sign_sponsored(
+    *,
+    sponsor_key_id: int,
+    sponsorship: intents.Sponsorship,
+    key_id: int,
+    entry_point: bytes,
+    ring: sealing.Ring,
+    now: datetime.datetime,
+) -> tuple[bytes, bytes]:
+    """Return the sponsor's r, s, v for an operation, and those of another key for the operation that is so sponsored.
+
+    It is two signatures as `sign` makes them, each under its own key's rules and in its own log, or none. What the
+    other key may do is judged first, with an empty signature in the sponsor's place, so that the sponsor's key, which
+    all payments share, is locked briefly.
+
+    :raises queries.UnableToFindKey: as `sign`.
+    :raises UnableToSign: as `sign`.
+    """
+    wish = _sponsored(sponsorship, entry_point=entry_point, leave=bytes(words.SIGNATURE_BYTES))
+    key = _admit(key_id=key_id, intent=wish, now=now)
+    sponsor = _admit(key_id=sponsor_key_id, intent=sponsorship, now=now)
+    leave = _make(key=sponsor, intent=sponsorship, ring=ring, now=now)
+    wish = _sponsored(sponsorship, entry_point=entry_point, leave=leave)
+    return leave, _make(key=key, intent=wish, ring=ring, now=now)
+
+
+def _sponsored(wish: intents.Sponsorship, /, *, entry_point: bytes, leave: bytes) -> intents.UserOperation:
+    operation = paymaster.sponsored(operation=wish.operation, sponsorship=wish.sponsorship, sponsor_signature=leave)
+    return intents.UserOperation(chain_id=wish.chain_id, entry_point=entry_point, operation=operation)
+
+
+def _admit(*, key_id: int, intent: intents.Intent, now: datetime.datetime) -> models.SealedKey:
+    """Lock a key and see that it may sign this now."""
     key = queries.lock_key(key_id=key_id)
     if key.disabled_at is not None:
         raise UnableToSign("The key is disabled.", code="key_disabled")
     try:
         policy = policies.parse(purpose=key.purpose, value=key.policy)
-        digest = intent.digest()
     except ValueError as error:
         raise UnableToSign(str(error), code="bad_policy") from None
     verdict = policy.check(intent=intent, address=words.parse_address(str(key.address)), timestamp=int(now.timestamp()))
@@ -49,6 +85,15 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
     if isinstance(verdict, policies.Denied):
         logger.warning("refused to sign: key=%s kind=%s code=%s", key.pk, intent.kind, verdict.code)
         raise UnableToSign(verdict.reason, code=verdict.code)
+    return key
+
+
+def _make(*, key: models.SealedKey, intent: intents.Intent, ring: sealing.Ring, now: datetime.datetime) -> bytes:
+    """Sign with a key that was admitted, and write it into its log."""
+    try:
+        digest = intent.digest()
+    except ValueError as error:
+        raise UnableToSign(str(error), code="bad_policy") from None
     try:
         signature = ring.open(seal=key.seal, binding=key.binding).sign(digest=digest)
     except sealing.UnableToOpenSeal as error:

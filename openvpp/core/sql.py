@@ -116,11 +116,18 @@ def insert_if_new(row: models.Model, *, may_lag: bool = False) -> bool:
     return execute(sql, list(_values(row)), may_lag=may_lag) == 1
 
 
+class _Prepared(psycopg.Cursor[Any]):
+    """Asks for statements that are prepared at their first use, unless the connection prepares none."""
+
+    def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
+        return super().execute(query, params, prepare=self.connection.prepare_threshold is not None or None)
+
+
 def _cursor() -> utils.CursorWrapper:
     """Return a cursor whose values travel beside the statement, so that the server plans it once."""
     connection.close_if_health_check_failed()
     connection.ensure_connection()
-    cursor: Any = psycopg.Cursor(connection.connection)
+    cursor: Any = _Prepared(connection.connection)
     return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 

@@ -5,7 +5,6 @@ import datetime
 
 from contracts import deployments
 from contracts.bindings import accounts, sessions, user_operations, words
-from custody import operations as custody
 from openvpp.core import errors
 from relayer import operations as relayer
 from relayer.domain import gas
@@ -50,8 +49,9 @@ def prepare(*, operation: models.Operation, expires_at: datetime.datetime) -> us
         quote=quote,
         expires_at=expires_at,
         program_id=_program_number(operation=operation),
+        signed_by=wallet.owner_key_id if operation.grant is None else operation.grant.key_id,
     )
-    return dataclasses.replace(sponsored, signature=_signature(operation=operation, sponsored=sponsored))
+    return dataclasses.replace(sponsored, signature=_signature(operation=operation, made=sponsored.signature))
 
 
 def hash_of(operation: user_operations.UserOperation, /, *, chain_id: int) -> bytes:
@@ -108,13 +108,10 @@ def _init_code(*, wallet: models.Wallet, factory: bytes) -> bytes:
     )
 
 
-def _signature(*, operation: models.Operation, sponsored: user_operations.UserOperation) -> bytes:
-    grant, wallet = operation.grant, operation.wallet
-    key_id = wallet.owner_key_id if grant is None else grant.key_id
-    if key_id is None:
+def _signature(*, operation: models.Operation, made: bytes) -> bytes:
+    if not made:
         return b""
-    signature = custody.sign_user_operation(key_id=key_id, operation=sponsored, chain_id=wallet.chain_id)
-    if grant is None:
-        return sessions.encode_owner_signature(owner_signature=signature)
+    if operation.grant is None:
+        return sessions.encode_owner_signature(owner_signature=made)
     # The owner's leave installs the session with its first operation, and does no harm once it is installed.
-    return sessions.encode_session_signature(key_signature=signature, leave=bytes(grant.owner_leave))
+    return sessions.encode_session_signature(key_signature=made, leave=bytes(operation.grant.owner_leave))
