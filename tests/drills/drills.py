@@ -287,6 +287,33 @@ def stale_head(field: Field) -> None:
         field.finish()
 
 
+def quorum_differs(field: Field) -> None:
+    """Two nodes must agree and one stops at a block for a while: nothing is final until they do."""
+    ground = field.ground
+    with field.relays(CHAIN_RPC_URL=ground.both, CHAIN_QUORUM="2", CHAIN_RPC_MOST_BEHIND="1000"):
+        loading = field.town.start(field.made)
+        field.wait_for_rows("SELECT 1 FROM relayer_bundle WHERE id > %s", field.first_bundle)
+        ground.second.frozen_at = head = field.town.head()
+        wait_for(lambda: field.town.head() > head + grounds.CONFIRMATIONS + 2)
+        final = "SELECT count(*) FROM relayer_bundle WHERE state = 'final' AND block_number > %s"
+        early = field.ground.rows(final, head - grounds.CONFIRMATIONS)
+        ground.second.heal()
+        loading.join()
+        field.finish()
+    assert early == [(0,)], f"{early} bundles became final without a quorum"
+
+
+def private_node_drops(field: Field) -> None:
+    """Bundles go to a private node, which forgets them; after a while they go to all."""
+    ground = field.ground
+    ground.second.on_send = lambda request, _: _taken(request, str(request["params"][0]))
+    with field.relays(CHAIN_PRIVATE_RPC_URL=ground.second.url, CHAIN_PRIVATE_SECONDS="3"):
+        loading = field.town.start(field.made)
+        loading.join()
+        field.finish()
+        field.note = f"{ground.second.sent} times to it, {ground.first.sent} to all"
+
+
 def stolen_nonce(field: Field) -> None:
     """Somebody else uses the nonce of a bundle that is under way."""
     chain = field.ground.chain
@@ -419,6 +446,8 @@ DRILLS: dict[str, Callable[[Field], None]] = {
         nodes_busy,
         wrong_chain,
         stale_head,
+        quorum_differs,
+        private_node_drops,
         stolen_nonce,
         poisoned,
         nonce_taken_back,
