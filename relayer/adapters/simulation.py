@@ -51,11 +51,11 @@ class Tried:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One part of an operation, tried by itself: the gas it used, and its revert data where it reverted."""
+    """One part of an operation, tried by itself: the gas it used, and what it answered or reverted with."""
 
     gas: int
     has_reverted: bool
-    revert_data: bytes
+    data: bytes
 
 
 def try_operations(
@@ -207,7 +207,7 @@ def _part(answer: Mapping[str, Any]) -> Part:
     return Part(
         gas=max(int(answer["gasUsed"], 16) - _INTRINSIC_GAS, 0),
         has_reverted=answer["status"] != _SUCCESS,
-        revert_data=data,
+        data=data,
     )
 
 

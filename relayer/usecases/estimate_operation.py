@@ -69,8 +69,8 @@ def _check(parts: Mapping[str, simulation.Part]) -> None:
     for name, part in parts.items():
         if not part.has_reverted:
             continue
-        said = reverts.describe(part.revert_data)
-        data = {"revertData": "0x" + part.revert_data.hex()}
+        said = reverts.describe(part.data)
+        data = {"revertData": "0x" + part.data.hex()}
         if name == "execution":
             raise codes.RefusedCall(codes.Code.REVERTED, f"The execution reverts: {said}", data=data)
         error = _PARTS[name]

@@ -20,6 +20,8 @@ from relayer.domain import codes, own_accounts, refusals, validation_rules
 
 _Validation = models.UserOperation.Validation
 _AFTER_INDEX = 4
+# What validation returns where the signature is wrong; an aggregator is named by any address above it (ERC-4337).
+_SIGNATURE_FAILED = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,9 @@ def _judge(
     deployment: deployments.Deployment,
 ) -> Verdict | codes.RefusedCall:
     if tried.refusal is not None:
-        return refused(tried.refusal)
+        refusal = refused(tried.refusal)
+        is_aggregated = refusal.code is codes.Code.BAD_SIGNATURE and _names_aggregator(operation, deployment, delegated)
+        return _unsupported_aggregator() if is_aggregated else refusal
     is_known = own_accounts.is_known(
         standing=tried.standing,
         init_code=operation.init_code,
@@ -99,6 +103,33 @@ def refused(refusal: rpc.NodeRefused) -> codes.RefusedCall:
     body = refusal.data[_AFTER_INDEX:]
     said = words.read_bytes(body, words.read_uint(body, 32)).decode(errors="replace")
     return codes.RefusedCall(codes.of_entry_point(said), reason)
+
+
+def _names_aggregator(
+    operation: user_operations.UserOperation,
+    deployment: deployments.Deployment,
+    delegated: simulation.Delegations,
+) -> bool:
+    """Say whether the account wants its signature checked by another contract, which AA24 may hide as well."""
+    try:
+        hash_ = user_operations.hash_user_operation(
+            operation=operation, chain_id=deployment.chain_id, entry_point=deployment.entry_point
+        )
+    except user_operations.UnableToHashUserOperation:
+        return False
+    parts = simulation.measure(
+        entry_point=deployment.entry_point, operation=operation, hash_=hash_, delegated=delegated
+    )
+    told = parts["validation"]
+    if told.has_reverted or len(told.data) != words.HASH_BYTES:
+        return False
+    return int.from_bytes(told.data[-words.ADDRESS_BYTES :]) > _SIGNATURE_FAILED
+
+
+def _unsupported_aggregator() -> codes.RefusedCall:
+    return codes.RefusedCall(
+        codes.Code.UNSUPPORTED_AGGREGATOR, "The account names an aggregator of signatures; none is supported."
+    )
 
 
 def _trace(

@@ -28,7 +28,7 @@ class Account:
         """Return the account's word, with changes signed too."""
         chain = self.application.chain
         nonce = int(str(chain.rpc("eth_getTransactionCount", words.checksummed(self.address), "latest")), 16)
-        terms = {"chain_id": chain.chain_id, "delegate": self.delegate, "nonce": nonce} | changes
+        terms: dict[str, Any] = {"chain_id": chain.chain_id, "delegate": self.delegate, "nonce": nonce} | changes
         bare = delegations.Authorization(**terms, signature=bytes(65))
         return dataclasses.replace(bare, signature=self.owner.sign(bare.digest()))
 
