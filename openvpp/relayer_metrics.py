@@ -31,6 +31,7 @@ _COUNTERS = {
     "reorganised": ("operations_reorganised", "Operations whose block left the chain.", ""),
     "replacements": ("replacements", "Transactions that replaced another of their bundle.", ""),
     "node_errors": ("node_errors", "Questions that a node did not answer.", "node"),
+    "waits_for_gas": ("waits_for_gas", "Bundles that were not made because gas was above the cap.", ""),
     "gas_cost_wei": ("gas_cost_wei", "What final operations cost, by who pays the fee.", "paid_by"),
     "fee_units": ("fee_units", "Fees that travelled with successful operations, in base units.", "token"),
 }
@@ -143,8 +144,8 @@ def _counters() -> Iterator[metrics_core.Metric]:
         known[name][label] = float(value)
     for name, (shown, documentation, label) in _COUNTERS.items():
         family = _COUNTER(f"{_PREFIX}_{shown}", documentation, labels=[label] if label else None)
-        for value, count in sorted((known[name] or ({} if label else {"": 0.0})).items()):
-            family.add_metric([value] if label else [], count)
+        for kind, count in sorted((known[name] or ({} if label else {"": 0.0})).items()):
+            family.add_metric([kind] if label else [], count)
         yield family
     for name, (shown, documentation, bounds) in _HISTOGRAMS.items():
         yield _histogram(f"{_PREFIX}_{shown}", documentation, bounds, known[f"{name}_bucket"], known[f"{name}_sum"])
