@@ -123,6 +123,8 @@ def find_api_key(*, token: str) -> models.ApiKey | None:
     key: models.ApiKey | None = rows.filter(identifier=identifier, revoked_at__isnull=True).first()
     digest = hashlib.sha256(secret.encode()).digest()
     return key if key is not None and hmac.compare_digest(bytes(key.digest), digest) else None
+
+
 def find_api_keys(*, tokens: Collection[str]) -> dict[str, models.ApiKey]:
     """Return the keys that are not revoked, by those of the tokens that are theirs."""
     secrets: dict[str, tuple[str, bytes]] = {}
@@ -159,7 +161,7 @@ def find_operation(*, utility_id: int, chain_id: int, user_operation_hash: objec
     hash_ = wire.bytes_of({"hash": user_operation_hash}, "hash")
     if len(hash_) != _HASH_BYTES:
         raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, "hash has not 32 bytes.")
-    rows = models.UserOperation.objects.of_utility(utility_id).select_related("bundle", "receipt")
+    rows = models.UserOperation.objects.of_utility(utility_id).select_related("receipt")
     found: models.UserOperation | None = rows.filter(chain_id=chain_id, hash="0x" + hash_.hex()).first()
     return found
 
