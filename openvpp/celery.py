@@ -10,8 +10,8 @@ app = celery.Celery("openvpp")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
-    "submit-waiting-operations": {"task": "wallets.submit_waiting", "schedule": 2.0, "options": {"expires": 2}},
-    "run-due-jobs": {"task": "core.run_due_jobs", "schedule": 5.0, "options": {"expires": 5}},
+    "submit-waiting-operations": {"task": "wallets.submit_waiting", "schedule": 1.0, "options": {"expires": 1}},
+    "run-due-jobs": {"task": "core.run_due_jobs", "schedule": 1.0, "options": {"expires": 1}},
     "watch-wallets": {"task": "wallets.watch_wallets", "schedule": 10.0, "options": {"expires": 10}},
     "clear-out": {"task": "wallets.clear_out", "schedule": 300.0, "options": {"expires": 300}},
     "fetch-weather": {"task": "meters.fetch_weather", "schedule": 3600.0, "options": {"expires": 3600}},

@@ -1,6 +1,8 @@
 """Work that must not be lost: a row written with its cause, a lease, bounded retries.
 
-Celery (or `run_due` on its beat) only wakes work up; truth is the row. Job functions take keyword arguments of JSON
+Celery (or `run_due` on its beat) only wakes work up; truth is the row. Beside its lease a runner holds an advisory
+lock, which the database drops with its connection: what a killed one leaves is taken up at once. The lease itself is
+what counts when a connection outlives its runner, or belongs to a pooler. Job functions take keyword arguments of JSON
 values plus `now`, open their own transactions, and are safe to run twice.
 """
 
@@ -12,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F, Q
 
-from openvpp.core import clock, db, errors, models, upcalls
+from openvpp.core import clock, db, errors, models, sql, upcalls
 
 logger = logging.getLogger(__name__)
 
@@ -40,27 +42,47 @@ def run_due(*, now: datetime.datetime, most: int = 50) -> int:
     """Run what is due, one lease each; return how many ran."""
     ran = 0
     while ran < most and (job := _lease_next(now=clock.get_now() if ran else now)) is not None:
-        _run(job=job)
+        try:
+            _run(job=job)
+        finally:
+            sql.fetch("SELECT pg_advisory_unlock(%s::int, %s::int)", [_LOCK_CLASS, job.pk % _NUMBERS])
         ran += 1
     return ran
+
+
+def _dead(*, now: datetime.datetime) -> list[int]:
+    """Return the leased jobs whose runner has no connection to the database any more."""
+    rows = models.Job.objects.filter(finished_at__isnull=True, failed_at__isnull=True, leased_until__gte=now)
+    leased = list(rows.values_list("pk", flat=True))
+    alive = {objid for (objid,) in sql.fetch(_HELD, [_LOCK_CLASS])} if leased else set()
+    return [pk for pk in leased if pk % _NUMBERS not in alive]
+
+
+_LOCK_CLASS, _NUMBERS = 4338, 2**31
+_HELD = """
+    SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = %s::oid
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 def _lease_next(*, now: datetime.datetime) -> models.Job | None:
     open_jobs = models.Job.objects.filter(finished_at__isnull=True, failed_at__isnull=True)
     with db.transaction():
         # A worker that is killed writes nothing down; the lease it leaves behind is all that tells of it.
-        open_jobs.filter(attempts__gte=MAX_ATTEMPTS, leased_until__lt=now).update(
+        dead = _dead(now=now)
+        open_jobs.filter(Q(leased_until__lt=now) | Q(pk__in=dead), attempts__gte=MAX_ATTEMPTS).update(
             failed_at=now, leased_until=None, last_error=f"Its worker ended before it did, at attempt {MAX_ATTEMPTS}."
         )
         job = (
             open_jobs.filter(run_at__lte=now)
-            .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
+            .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now) | Q(pk__in=dead))
             .order_by("run_at", "pk")
             .select_for_update(skip_locked=True)
             .first()
         )
         if job is None:
             return None
+        sql.fetch("SELECT pg_try_advisory_lock(%s::int, %s::int)", [_LOCK_CLASS, job.pk % _NUMBERS])
         job.leased_until = now + LEASE
         job.attempts += 1
         job.save(update_fields=["leased_until", "attempts"])

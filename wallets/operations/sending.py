@@ -19,6 +19,9 @@ GrantState = models.SessionKeyGrant.State
 SEND_WITHIN = datetime.timedelta(minutes=5)
 SIGN_WITHIN = datetime.timedelta(minutes=2)
 MOST_ATTEMPTS = 100
+# Whoever sends again after a killed process need not wait long, and a slow one gets more time with each attempt: only
+# the last that took the lease can queue.
+FIRST_LEASE = datetime.timedelta(seconds=4)
 WITHDRAWN = "The permission to pay was withdrawn before the operation could be sent."
 
 
@@ -129,7 +132,7 @@ def _lease(*, operation_id: uuid.UUID, now: datetime.datetime) -> tuple[models.O
         ending.end(operation=operation, result=operation.ended(succeeded=False, reason=reason, receipt=None), now=now)
         return None
     _require_free_wallet(operation)
-    operation.leased_until = now + reserving.SUBMIT_LEASE
+    operation.leased_until = now + min(FIRST_LEASE * 2 ** min(operation.attempts, 3), reserving.SUBMIT_LEASE)
     operation.attempts += 1
     operation.save(update_fields=["leased_until", "attempts"])
     return operation, operation.leased_until

@@ -1,9 +1,13 @@
 """Jobs against a real database: once per key, leased, retried, given up."""
 
+import contextlib
 import datetime
+from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
+from django import db as django_db
 
 from openvpp.core import clock, db, errors, jobs, models
 
@@ -34,6 +38,17 @@ def enqueue(*, name: str, key: str = "k", run_at: datetime.datetime | None = Non
         jobs.enqueue(name=name, key=key, arguments={"a": 1}, run_at=run_at or clock.get_now())
 
 
+@contextlib.contextmanager
+def runner_of(job: models.Job) -> Iterator[None]:
+    """Another process that runs the job; it is gone at the end."""
+    parameters = django_db.connection.get_connection_params()
+    with psycopg.connect(
+        **{name: parameters[name] for name in ("dbname", "user", "password", "host", "port")}
+    ) as other:
+        other.execute("SELECT pg_advisory_lock(4338, %s::int)", [job.pk])
+        yield
+
+
 def test_job_runs_once_with_its_arguments() -> None:
     enqueue(name="succeed")
     enqueue(name="succeed")
@@ -53,9 +68,28 @@ def test_leased_job_is_left_alone_until_the_lease_lapses() -> None:
     enqueue(name="succeed")
     now = clock.get_now()
     models.Job.objects.update(leased_until=now + jobs.LEASE)
-    assert jobs.run_due(now=now) == 0
-    assert jobs.run_due(now=now + jobs.LEASE + datetime.timedelta(seconds=1)) == 1
+    with runner_of(models.Job.objects.get()):
+        assert jobs.run_due(now=now) == 0
+        assert jobs.run_due(now=now + jobs.LEASE + datetime.timedelta(seconds=1)) == 1
     assert len(calls) == 1
+
+
+def test_a_job_whose_runner_was_killed_is_taken_up_at_once() -> None:
+    enqueue(name="succeed")
+    now = clock.get_now()
+    models.Job.objects.update(leased_until=now + jobs.LEASE, attempts=1)
+    with runner_of(models.Job.objects.get()):
+        assert jobs.run_due(now=now) == 0
+    assert jobs.run_due(now=now) == 1
+    assert (len(calls), models.Job.objects.get().attempts) == (1, 2)
+
+
+def test_a_runner_that_is_done_holds_nothing() -> None:
+    enqueue(name="fail")
+    jobs.run_due(now=clock.get_now())
+    with django_db.connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE classid = 4338 AND pid = pg_backend_pid()")
+        assert cursor.fetchone() == (0,)
 
 
 def test_failure_is_tried_again_later() -> None:
@@ -80,8 +114,9 @@ def test_job_that_kills_its_worker_each_time_is_given_up() -> None:
     now = clock.get_now()
     models.Job.objects.update(attempts=jobs.MAX_ATTEMPTS, leased_until=now + jobs.LEASE)
 
-    assert jobs.run_due(now=now) == 0
-    assert models.Job.objects.get().failed_at is None
+    with runner_of(models.Job.objects.get()):
+        assert jobs.run_due(now=now) == 0
+        assert models.Job.objects.get().failed_at is None
     assert jobs.run_due(now=now + 2 * jobs.LEASE) == 0
 
     job = models.Job.objects.get()
