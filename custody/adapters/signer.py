@@ -37,9 +37,7 @@ def sign(*, key_id: int, intent: Mapping[str, Any]) -> bytes:
     :raises errors.Unreachable: no answer.
     :raises SignerRefused: a final no.
     """
-    began = time.monotonic()
     answer = _post("/v1/signatures", {"key_id": key_id, "intent": dict(intent)})
-    tally.note_seconds("signer_seconds", time.monotonic() - began)
     return bytes.fromhex(str(answer["signature"]).removeprefix("0x"))
 
 
@@ -76,10 +74,13 @@ def health() -> Mapping[str, Any]:
 
 
 def _post(path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    began = time.monotonic()
     try:
         answer = _client(settings.SIGNER_URL, settings.SIGNER_TOKEN).post(path=path, body=body)
     except errors.Refused as refusal:
         raise _read_refusal(refusal) from None
+    finally:
+        tally.note_seconds("signer_seconds", time.monotonic() - began)
     if not isinstance(answer, dict):
         raise errors.Unreachable("The signer did not send a JSON object.")
     return answer
