@@ -4,7 +4,9 @@ import datetime
 from typing import Any
 
 import pytest
+from django import test
 
+from controls import models as controls_models
 from controls.usecases import decide_change
 from customers import models as customer_models
 from openvpp.core import errors
@@ -144,3 +146,38 @@ def test_a_reservation_is_one_statement(
     with django_assert_num_queries(1):
         pay(utility)
     assert models.GasBudget.objects.get().reserved_count == 2
+
+
+def test_the_form_asks_for_a_new_budget_with_words_for_what_is_left_open(
+    utility: customer_models.Utility, people: Any
+) -> None:
+    browser = test.Client()
+    browser.force_login(people[0])
+    address = f"/admin/controls/changerequest/propose/sponsorship/new:{utility.pk}/"
+    page = browser.get(address).content.decode()
+    assert "What a utility pays gas for" in page
+    assert "New gas budget" in page
+    asked = {
+        "name": "Bill payments",
+        "program": "any",
+        "wallet": "any",
+        "method": "bill_payment",
+        "period": "month",
+        "days_are_local": "on",
+        "limit_wei": "250000000000000000",
+        "limit_count": "none",
+        "enabled": "on",
+        "ends_at": "never",
+        "reason": "November",
+    }
+    assert browser.post(address, asked | {"method": "all"}).status_code == 200
+    assert not controls_models.ChangeRequest.objects.exists()
+    assert browser.post(address, asked).status_code == 302
+    change = controls_models.ChangeRequest.objects.get()
+    assert (change.kind, change.after["limit_wei"], change.after["each_wallet"]) == (
+        "sponsorship",
+        "250000000000000000",
+        False,
+    )
+    decide_change.approve(change_id=change.pk, checker=people[1], now=NOW)
+    assert models.SponsorshipPolicy.objects.get().name == "Bill payments"
