@@ -4,7 +4,7 @@ import logging
 
 from django.conf import settings
 
-from openvpp.core import db
+from openvpp.core import db, tally
 from relayer.adapters import chain
 from relayer.domain import fees
 
@@ -29,6 +29,8 @@ def offer_fees() -> fees.GasPrices | None:
         _Watch.is_above = prices is None
         said = "above the cap: what waits goes on waiting" if prices is None else "below the cap again"
         logger.error("gas is %s (%s wei asked, %s allowed)", said, asked.expected_wei, settings.CHAIN_MOST_FEE_WEI)
+    if prices is None:
+        tally.note("waits_for_gas")
     return prices
 
 

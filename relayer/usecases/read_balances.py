@@ -1,13 +1,16 @@
-"""What the relayer lives on is read of the chain every half minute and kept for when no node answers."""
+"""What the relayer lives on, the refill key included, is read of the chain and kept for when no node answers."""
 
+import contextlib
 import datetime
 
 from contracts import deployments
 from contracts.bindings import paymaster
+from custody import queries as custody_queries
 from customers import models as customer_models
 from openvpp.core import db
 from relayer import models
 from relayer.adapters import funds
+from relayer.usecases import refill
 
 _DAY_S = 86_400
 _Kind = models.Balance.Kind
@@ -20,11 +23,12 @@ def read_balances(*, chain_id: int, now: datetime.datetime) -> None:
     :raises errors.Unreachable: the node does not answer; what was read last stands, with its time.
     """
     utilities = dict(customer_models.Utility.objects.filter(chain_id=chain_id).values_list("pk", "slug"))
+    keys = [str(each) for each in models.RelayerKey.objects.filter(chain_id=chain_id).values_list("address", flat=True)]
+    with contextlib.suppress(custody_queries.UnableToFindKey):
+        keys.append(str(custody_queries.get_key_of(subject=refill.subject(chain_id=chain_id)).address))
     found = funds.read(
         deployment=deployments.load(chain_id=chain_id),
-        keys=[
-            str(each) for each in models.RelayerKey.objects.filter(chain_id=chain_id).values_list("address", flat=True)
-        ],
+        keys=keys,
         utilities=list(utilities),
     )
     rows = [_row(_Kind.KEY, name, wei) for name, wei in found.keys.items()]

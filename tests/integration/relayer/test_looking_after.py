@@ -4,10 +4,11 @@ import datetime
 
 import pytest
 
+from custody import queries as custody_queries
 from openvpp import celery
 from openvpp.core import clock, errors
 from relayer import models, tasks
-from relayer.usecases import drain_key, use_quota
+from relayer.usecases import drain_key, refill, use_quota
 from tests.factories import customers
 from tests.integration.relayer import application as applications
 from tests.integration.relayer.conftest import Relayer
@@ -17,9 +18,11 @@ def test_balances_are_kept_for_when_no_node_answers(relayer: Relayer, settings: 
     tasks.look_after()
 
     key = models.RelayerKey.objects.get()
+    refilling = custody_queries.get_key_of(subject=refill.subject(chain_id=relayer.chain.chain_id))
     kept = {(row.kind, row.name): row for row in models.Balance.objects.all()}
     assert set(kept) == {
         ("key", str(key.address)),
+        ("key", str(refilling.address)),
         ("deposit", "paymaster"),
         ("deposit", "relay paymaster"),
         ("budget", "tests"),
@@ -31,7 +34,7 @@ def test_balances_are_kept_for_when_no_node_answers(relayer: Relayer, settings: 
     settings.CHAIN_RPC_URL = "http://127.0.0.1:1"  # type: ignore[attr-defined] # pytest-django's
     with pytest.raises(errors.Unreachable):
         tasks.look_after()
-    assert models.Balance.objects.get(kind="key").read_at == read_at
+    assert models.Balance.objects.get(kind="key", name=str(key.address)).read_at == read_at
 
 
 def test_a_draining_key_is_disabled_by_beat(relayer: Relayer) -> None:
