@@ -35,7 +35,21 @@ def find_due(*, received: wire.Received, chain_id: int) -> dict[bytes, bytes]:
         raise _refused("is of a contract")
     if authorization.nonce != nonce:
         raise _refused(f"has the nonce {authorization.nonce}, and the account's is {nonce}")
+    _check_pool(sender=sender, authorization=authorization, chain_id=chain_id)
     return {sender: authorization.delegate}
+
+
+def _check_pool(*, sender: bytes, authorization: delegations.Authorization, chain_id: int) -> None:
+    """Refuse another delegate than waiting operations of the sender go by (ERC-7562, AUTH-020)."""
+    rows = models.UserOperation.objects.filter(
+        chain_id=chain_id,
+        sender=words.checksummed(sender),
+        state__in=[models.UserOperation.State.QUEUED, models.UserOperation.State.BUNDLED],
+        delegation__isnull=False,
+    )
+    for packed in rows.values_list("delegation", flat=True):
+        if delegations.unpack(bytes(packed)).delegate != authorization.delegate:
+            raise _refused("names another delegate than an operation of the sender that waits")
 
 
 @db.durable

@@ -81,6 +81,21 @@ def test_a_word_that_would_do_nothing_is_refused(
     assert not models.UserOperation.objects.exists()
 
 
+def test_all_that_waits_of_an_account_goes_by_one_delegate(
+    relayer: Relayer, app: applications.Application, account: delegated.Account
+) -> None:
+    app.call(SEND, account.sent(authorization=account.authorization()), AT)
+    account.delegate = applications.simple_7702_account(relayer.chain)
+    bare = {"sender": words.checksummed(account.address), "nonce": hex(1 << 64), "callData": "0x", "factory": "0x7702"}
+    asked = bare | {"eip7702Auth": _write(account.authorization())}
+    answer = app.ask("eth_estimateUserOperationGas", asked, AT)
+    assert answer["error"]["code"] == -32602
+    assert (
+        answer["error"]["message"] == "eip7702Auth names another delegate than an operation of the sender that waits."
+    )
+    assert models.UserOperation.objects.count() == 1
+
+
 def test_its_gas_is_paid_for_and_no_fee_in_a_token_is_trusted_to_anothers_code(
     relayer: Relayer, app: applications.Application, account: delegated.Account
 ) -> None:
