@@ -14,6 +14,7 @@ from openvpp.core import http as core_http
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     status = 200
+    retry_after = ""
     answer = b'{"said": "yes"}'
     seen: list[tuple[str, str, dict[str, str], bytes]] = []
     connections: set[tuple[str, int]] = set()
@@ -26,6 +27,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         _Handler.connections.add(self.client_address)
         self.send_response(_Handler.status)
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        if _Handler.retry_after:
+            self.send_header("Retry-After", _Handler.retry_after)
         self.send_header("Content-Length", str(len(_Handler.answer)))
         self.end_headers()
         self.wfile.write(_Handler.answer)
@@ -39,7 +42,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    _Handler.status, _Handler.answer = 200, b'{"said": "yes"}'
+    _Handler.status, _Handler.answer, _Handler.retry_after = 200, b'{"said": "yes"}', ""
     _Handler.seen.clear()
     _Handler.connections.clear()
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -86,6 +89,16 @@ def test_answers_are_told_apart_and_nothing_is_followed(server: str, status: int
     assert len(_Handler.seen) == 1
     if isinstance(raised.value, errors.Refused):
         assert json.loads(raised.value.body) == {"said": "yes"}
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7), ("", 1), ("Wed, 21 Oct 2015 07:28:00 GMT", 1)])
+def test_one_that_is_asked_too_much_says_for_how_long_to_wait(server: str, said: str, seconds: int) -> None:
+    _Handler.status, _Handler.retry_after = 429, said
+
+    with pytest.raises(errors.Unreachable) as raised:
+        core_http.Client(base_url=f"http://{server}").post(path="/", body=None)
+
+    assert raised.value.retry_after_seconds == seconds
 
 
 @pytest.mark.parametrize(("answer", "why"), [(b"no json", "did not send JSON"), (b"1" * 65, "more than 64 bytes")])
