@@ -110,6 +110,10 @@ class Budgets(stateful.RuleBasedStateMachine):
             policy.save()
             budgets.set_limits(policy_id=policy.pk, limit_wei=wei, limit_count=policy.limit_count, now=self.now)
 
+    def teardown(self) -> None:
+        for model in (models.Sponsorship, models.GasBudget, models.SponsorshipPolicy):
+            model.objects.all().delete()
+
     @stateful.invariant()
     def no_budget_is_passed(self) -> None:
         assert sponsors.over() == 0
@@ -121,7 +125,7 @@ def test_no_order_of_events_passes_a_budget(transactional_db: None) -> None:
     stateful.run_state_machine_as_test(
         Budgets,
         settings=hypothesis.settings(
-            max_examples=max(5, EXAMPLES // 10),
+            max_examples=max(10, EXAMPLES // 50),
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(hypothesis.HealthCheck),
