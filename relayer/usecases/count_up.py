@@ -28,7 +28,7 @@ REFUSED = "refused"
 _RECENT = frozenset({REFUSED, "node_errors"})
 _KEPT = datetime.timedelta(days=1)
 _LAG = datetime.timedelta(seconds=30)
-_MOST_AT_ONCE = 50_000
+MOST_AT_ONCE = 20_000
 _FOLDED = "folded_to"
 _WRITE_EVERY_SECONDS = 2.0
 
@@ -47,8 +47,14 @@ ON CONFLICT (name, label) DO UPDATE SET value = known.value + excluded.value
 _STEPS = """
 WITH page AS (
     SELECT id, made_at FROM relayer_useroperationtransition WHERE id > %(after)s ORDER BY id LIMIT %(most)s
+), last AS (
+    SELECT made_at FROM page ORDER BY id DESC LIMIT 1
 ), cut AS (
-    SELECT coalesce(min(id) FILTER (WHERE made_at > %(until)s) - 1, max(id)) AS id FROM page
+    SELECT coalesce(
+        min(id) FILTER (WHERE page.made_at > %(until)s) - 1,
+        CASE WHEN count(*) = %(most)s THEN max(id) FILTER (WHERE page.made_at < last.made_at) END,
+        max(id)
+    ) AS id FROM page, last
 )
 SELECT (SELECT id FROM cut), step.state, step.detail LIKE 'Block %% left the chain.', operation.api_key_id IS NOT NULL,
        step.made_at - operation.created_at, operation.bundle_id, operation.gas_cost_wei,
@@ -90,15 +96,16 @@ def write_down(*, now: datetime.datetime) -> None:
 
 @db.transaction
 def fold(*, now: datetime.datetime) -> int:
-    """Count the steps of operations since the last time, 50,000 at most; return how many.
+    """Count the steps of operations since the last time, MOST_AT_ONCE at most; return how many.
 
-    One at a time: whoever finds somebody else at it counts nothing.
+    One at a time: whoever finds somebody else at it counts nothing. What ended together is counted together, so that
+    a bundle is one bundle.
     """
     models.Counter.objects.get_or_create(name=_FOLDED, label="")
     mark = models.Counter.objects.select_for_update(skip_locked=True).filter(name=_FOLDED).first()
     if mark is None:
         return 0
-    asked: dict[str, Any] = {"after": int(mark.value), "until": now - _LAG, "most": _MOST_AT_ONCE}
+    asked: dict[str, Any] = {"after": int(mark.value), "until": now - _LAG, "most": MOST_AT_ONCE}
     with connection.cursor() as cursor:
         cursor.execute(_STEPS, asked)
         steps = cursor.fetchall()

@@ -124,6 +124,27 @@ def test_counters_are_read_off_the_history_and_count_each_step_once(client: test
         assert value(found, "relayer_bundle_gas_bucket", le="500000.0") == 1
 
 
+def test_a_bundle_is_one_bundle_however_little_is_counted_at_once(
+    client: test.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(count_up, "MOST_AT_ONCE", 5)
+    then = clock.get_now() - 5 * MINUTE
+    for number in range(3):
+        made = then + datetime.timedelta(seconds=number)
+        bundle = rows.make_bundle(key=None, gas_used=100, created_at=made)
+        members = [rows.make_operation(created_at=made, bundle=bundle, state="succeeded") for _ in range(3)]
+        models.UserOperationTransition.objects.bulk_create(
+            models.UserOperationTransition(user_operation=each, state="succeeded", bundle=bundle, made_at=made + MINUTE)
+            for each in members
+        )
+
+    found = scrape(client)
+
+    assert value(found, "relayer_operations_ended_total", state="succeeded") == 9
+    assert value(found, "relayer_bundle_operations_bucket", le="+Inf") == 3
+    assert value(found, "relayer_bundle_operations_sum") == 9
+
+
 def test_what_leaves_no_row_is_counted_in_memory_and_written_down(client: test.Client) -> None:
     tally.note(count_up.REFUSED, "-32504")
     tally.note(count_up.REFUSED, "-32504")
