@@ -39,13 +39,17 @@ WITH made AS (
     INSERT INTO relayer_useroperation (
         hash, chain_id, entry_point, utility_id, api_key_id, validation, marks, sender, nonce, init_code, call_data,
         verification_gas_limit, call_gas_limit, pre_verification_gas, max_fee_per_gas_wei,
-        max_priority_fee_per_gas_wei, paymaster_and_data, signature, delegation, state, failure, attempts,
+        max_priority_fee_per_gas_wei, paymaster_and_data, signature, delegation, quote_id, state, failure, attempts,
         leased_by, expires_at, created_at
     ) VALUES (
         %(hash)s, %(chain_id)s, %(entry_point)s, %(utility_id)s, %(api_key_id)s, %(validation)s, %(marks)s, %(sender)s,
         %(nonce)s, %(init_code)s, %(call_data)s, %(verification_gas_limit)s, %(call_gas_limit)s,
         %(pre_verification_gas)s, %(max_fee_per_gas_wei)s, %(max_priority_fee_per_gas_wei)s, %(paymaster_and_data)s,
-        %(signature)s, %(delegation)s, 'queued', '', 0, '', %(expires_at)s, %(now)s
+        %(signature)s, %(delegation)s,
+        (SELECT quote.id FROM relayer_sponsorship AS sponsorship
+         JOIN relayer_feequote AS quote ON quote.sponsorship_id = sponsorship.id
+         WHERE sponsorship.user_operation_hash = %(hash)s),
+        'queued', '', 0, '', %(expires_at)s, %(now)s
     ) ON CONFLICT (hash) DO NOTHING RETURNING hash
 )
 INSERT INTO relayer_useroperationtransition (user_operation_id, state, detail, made_at)

@@ -47,6 +47,7 @@ def test_the_receipts_cost_takes_the_place_of_what_was_reserved(
     assert (settle(relayer), settle(relayer)) == (1, 0)
 
     operation, sponsorship = models.UserOperation.objects.get(), models.Sponsorship.objects.get()
+    assert operation.quote == sponsorship.quote
     assert (sponsorship.state, sponsorship.cost_wei) == ("settled", operation.gas_cost_wei)
     budget = models.GasBudget.objects.get()
     assert (budget.reserved_wei, budget.reserved_count) == (0, 0)
