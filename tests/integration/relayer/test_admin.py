@@ -152,9 +152,11 @@ def test_only_an_administrator_acts_and_only_with_a_reason() -> None:
     back = reverse("admin:relayer_key_act", args=[key.pk, "bring-back"])
     administrator, csr = staff(utility, "administrator"), staff(utility, "csr")
     stranger = staff(customers.Utility.create(), "administrator")
-    for browser in (csr, stranger):
-        for address in (drop, retry, pause, resume, drain, back):
+    for address in (drop, retry, pause, resume, drain, back):
+        for browser in (csr, stranger):
             assert browser.post(address, {"reason": "I want to"}).status_code == 403
+        nobody = test.Client().post(address, {"reason": "I want to"})
+        assert (nobody.status_code, "login" in nobody["Location"]) == (302, True)
     assert administrator.post(drain, {"reason": "I want to"}).status_code == 403
     assert administrator.post(drop, {"reason": "  "}).status_code == 200
     row.refresh_from_db()
