@@ -91,7 +91,7 @@ def call(
         request["from"] = "0x" + sender.hex()
     if gas is not None:
         request["gas"] = rpc.quantity(gas)
-    return bytes.fromhex(rpc.node().call("eth_call", request, "latest", simulation.overrides(delegated))[2:])
+    return bytes.fromhex(rpc.node().call("eth_call", request, "latest", *simulation.overrides(delegated))[2:])
 
 
 def estimate_gas(*, to: bytes, data: bytes, sender: bytes, value_wei: int) -> int:
@@ -125,7 +125,7 @@ def try_calls(
     shared = {"to": "0x" + to.hex(), "from": "0x" + sender.hex(), "gas": rpc.quantity(gas)}
     state = simulation.overrides(delegated)
     answers = rpc.node().batch(
-        [("eth_call", (shared | {"data": "0x" + data.hex()}, "latest", state)) for data in datas]
+        [("eth_call", (shared | {"data": "0x" + data.hex()}, "latest", *state)) for data in datas]
     )
     return [answer if isinstance(answer, rpc.NodeRefused) else None for answer in answers]
 

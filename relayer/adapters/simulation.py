@@ -68,7 +68,7 @@ def try_operations(
     calls: list[rpc.Call] = []
     for operation, delegated in wishes:
         call = _bundle(entry_point=entry_point, operation=operation)
-        calls += [*_standing_calls(operation.sender), ("eth_call", (call, "latest", overrides(delegated)))]
+        calls += [*_standing_calls(operation.sender), ("eth_call", (call, "latest", *overrides(delegated)))]
     answers = rpc.node().batch(calls)
     return [
         Tried(
@@ -88,9 +88,14 @@ def standings(*, addresses: Sequence[bytes]) -> list[own_accounts.Standing]:
     return [_standing(answers[2 * i], answers[2 * i + 1]) for i in range(len(addresses))]
 
 
-def overrides(delegated: Delegations) -> dict[str, dict[str, str]]:
-    """Return what a call says of accounts that will run another's code by then (EIP-7702)."""
-    return {_text(each): {"code": _text(delegations.designator(code))} for each, code in delegated.items()}
+def overrides(delegated: Delegations) -> tuple[dict[str, dict[str, str]], ...]:
+    """Return what a call says of accounts that will run another's code by then (EIP-7702): an object, or nothing.
+
+    Not every node takes an object that says nothing.
+    """
+    if not delegated:
+        return ()
+    return ({_text(each): {"code": _text(delegations.designator(code))} for each, code in delegated.items()},)
 
 
 def standing_and_nonce(*, addresses: Sequence[bytes]) -> list[tuple[bytes, int]]:
@@ -118,7 +123,9 @@ def trace_validation(
     """
     call = _bundle(entry_point=entry_point, operation=operation)
     try:
-        options = {"tracer": _tracer(), "stateOverrides": overrides(delegated)}
+        options: dict[str, Any] = {"tracer": _tracer()}
+        for each in overrides(delegated):
+            options["stateOverrides"] = each
         return validation_rules.read(rpc.node().call("debug_traceCall", call, "latest", options))
     except (rpc.NodeRefused, ValueError) as error:
         raise UnableToTrace(str(error)) from None
@@ -188,7 +195,9 @@ def measure(
     if call_data[:4] == _EXECUTE_USER_OP:
         call_data = _EXECUTE_USER_OP + words.arguments((packed, hash_))
     calls["execution"] = _call(entry_point, operation.sender, call_data)
-    block_calls = {"calls": list(calls.values()), "stateOverrides": overrides(delegated)}
+    block_calls: dict[str, Any] = {"calls": list(calls.values())}
+    for each in overrides(delegated):
+        block_calls["stateOverrides"] = each
     asked = {"blockStateCalls": [block_calls], "validation": False}
     try:
         (block,) = rpc.node().call("eth_simulateV1", asked, "latest")

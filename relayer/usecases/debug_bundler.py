@@ -57,6 +57,8 @@ def send_now(*, chain_id: int, now: datetime.datetime) -> str | None:
     key = models.RelayerKey.objects.filter(chain_id=chain_id, is_enabled=False).order_by("pk").first()
     if key is None:
         return None
+    # As if what waits had waited long enough for company.
+    now += send_bundle.PATIENCE + send_bundle.MAX_OPEN_BUNDLES * send_bundle.PATIENCE_OF_OPEN
     models.RelayerKey.objects.filter(pk=key.pk).update(leased_by=HOLDER, leased_until=now + _FOR)
     try:
         send_bundle.send_bundle(key=key, holder=HOLDER, now=now)
