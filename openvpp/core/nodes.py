@@ -44,6 +44,10 @@ class NodeRefused(errors.Refused):
         self.data = data
 
 
+class NoQuorum(errors.Unreachable):
+    """Some nodes answer, but fewer than must agree."""
+
+
 class Node:
     """One endpoint of a chain.
 
@@ -144,7 +148,7 @@ class Pool:
 
     def __init__(self, *, urls: Sequence[str], quorum: int) -> None:
         self._nodes = [_Watched(url=url, number=number) for number, url in enumerate(urls, start=1)]
-        self._quorum = max(1, min(quorum, len(self._nodes)))
+        self._quorum = quorum
         self._next_probe = 0.0
 
     def call(self, method: str, *parameters: object) -> Any:
@@ -172,7 +176,7 @@ class Pool:
     def agree(self, calls: Sequence[Call]) -> list[list[Any]]:
         """Return what each of as many nodes as make a quorum answers to the same calls.
 
-        :raises errors.Unreachable: too few answer.
+        :raises NoQuorum: too few answer.
         """
         if self._quorum == 1:
             return [self.batch(calls)]
@@ -184,17 +188,21 @@ class Pool:
                 continue
             if len(found) == self._quorum:
                 return found
-        raise errors.Unreachable(f"{len(found)} nodes answer, {self._quorum} must.")
+        raise self._too_few(len(found))
 
     def everywhere(self, calls: Sequence[Call]) -> list[list[Any]]:
         """Return what each usable node answers, the readable ones and those that have fallen behind; at least a quorum.
 
-        :raises errors.Unreachable: too few answer.
+        :raises NoQuorum: too few answer.
         """
         found = [answer for answer in _at_once(self._usable(), lambda node: node.batch(calls)) if answer is not None]
         if len(found) < self._quorum:
-            raise errors.Unreachable(f"{len(found)} nodes answer, {self._quorum} must.")
+            raise self._too_few(len(found))
         return found
+
+    def _too_few(self, found: int) -> errors.Unreachable:
+        said = f"{found} nodes answer, {self._quorum} must."
+        return NoQuorum(said) if found else errors.Unreachable(said)
 
     def broadcast(self, method: str, *parameters: object) -> Any:
         """Tell every usable node; return as soon as one has taken it.

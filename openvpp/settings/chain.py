@@ -3,6 +3,8 @@
 import datetime
 import json
 
+from django.core import exceptions
+
 from openvpp.settings import environment
 
 CHAIN_ID = int(environment.text("CHAIN_ID", "31337"))
@@ -11,6 +13,8 @@ CHAIN_ID = int(environment.text("CHAIN_ID", "31337"))
 CHAIN_RPC_URL = environment.text("CHAIN_RPC_URL", "http://127.0.0.1:8545")
 # How many nodes must agree on a block before it counts; 0 for one of one or two, two of more.
 CHAIN_QUORUM = int(environment.text("CHAIN_QUORUM", "0"))
+if len(CHAIN_RPC_URL.replace(",", " ").split()) < CHAIN_QUORUM:
+    raise exceptions.ImproperlyConfigured("CHAIN_QUORUM asks for more nodes than CHAIN_RPC_URL names.")
 # How many blocks behind the others a node may be and still be read from.
 CHAIN_RPC_MOST_BEHIND = int(environment.text("CHAIN_RPC_MOST_BEHIND", "3"))
 # A node that shows nobody a transaction before its block; bundles go to it alone for so long, then to all.

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import functools
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from contracts.bindings import events, tokens, user_operations, words
 from openvpp.core import errors
 from relayer.adapters import rpc, simulation
 from relayer.domain import fees
+
+logger = logging.getLogger(__name__)
 
 USER_OPERATION_EVENT = events.topic_of("UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)")
 _HISTORY_BLOCKS = 10
@@ -41,10 +44,27 @@ def chain_id() -> int:
 def head() -> Head:
     """Return the newest block that as many nodes as make a quorum have reached.
 
-    :raises errors.Unreachable: the nodes do not answer.
+    Without a quorum that is the last one that had it: blocks go by, none becomes final.
+
+    :raises errors.Unreachable: no node answers.
     """
-    answers = rpc.node().agree([("eth_getBlockByNumber", ("latest", _WITHOUT_TRANSACTIONS))])
-    return min((_head(_expect(answer)) for (answer,) in answers), key=lambda found: found.number)
+    newest: rpc.Call = ("eth_getBlockByNumber", ("latest", _WITHOUT_TRANSACTIONS))
+    try:
+        answers = rpc.node().agree([newest])
+    except rpc.NoQuorum as error:
+        logger.warning("no quorum: %s", error)
+        if _Agreed.head is None:
+            raise
+        return _Agreed.head
+    agreed = min((_head(_expect(answer)) for (answer,) in answers), key=lambda found: found.number)
+    _Agreed.head = agreed
+    return agreed
+
+
+class _Agreed:
+    """The newest block that had a quorum, as this process knows it."""
+
+    head: Head | None = None
 
 
 def gas_prices() -> fees.GasPrices:
@@ -184,7 +204,10 @@ def block_hashes(*, numbers: Sequence[int]) -> list[str | None]:
     if not numbers:
         return []
     calls = [("eth_getBlockByNumber", (rpc.quantity(number), _WITHOUT_TRANSACTIONS)) for number in numbers]
-    found = [[_hash(_expect(answer)) for answer in answers] for answers in rpc.node().agree(calls)]
+    try:
+        found = [[_hash(_expect(answer)) for answer in answers] for answers in rpc.node().agree(calls)]
+    except rpc.NoQuorum:
+        return [None for _ in numbers]
     return [hashes[0] if len(set(hashes)) == 1 else None for hashes in zip(*found, strict=True)]
 
 
@@ -211,10 +234,15 @@ def receipts(*, hashes: Sequence[str]) -> list[Mapping[str, Any] | None]:
 def have_none(*, hashes: Sequence[str]) -> bool:
     """Say whether none of the nodes, the slow ones included, has any of these transactions in a block.
 
-    :raises errors.Unreachable: fewer nodes answer than make a quorum.
+    Fewer nodes than make a quorum cannot say so.
+
+    :raises errors.Unreachable: no node answers.
     """
-    calls = [("eth_getTransactionReceipt", (each,)) for each in hashes]
-    return all(_expect(answer) is None for answers in rpc.node().everywhere(calls) for answer in answers)
+    try:
+        found = rpc.node().everywhere([("eth_getTransactionReceipt", (each,)) for each in hashes])
+    except rpc.NoQuorum:
+        return False
+    return all(_expect(answer) is None for answers in found for answer in answers)
 
 
 def find_execution(*, entry_point: bytes, user_operation_hash: str, from_block: int) -> str | None:

@@ -7,6 +7,7 @@ TIMEOUT_SECONDS = nodes.TIMEOUT_SECONDS
 type Call = nodes.Call
 
 Node = nodes.Node
+NoQuorum = nodes.NoQuorum
 NodeRefused = nodes.NodeRefused
 node = nodes.node
 private_node = nodes.private_node

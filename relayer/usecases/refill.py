@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 REPLACE_AFTER = datetime.timedelta(seconds=45)
 # Below this part of its threshold something is close to empty: whoever is on duty should know.
 _ALARM_PART = 4
+# The other paymaster's deposit is kept once there is one.
+_ALWAYS_USED = "paymaster"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +92,11 @@ def find_needs(*, chain_id: int) -> list[Need]:
             full_wei=settings.REFILL_DEPOSIT_TO_WEI,
             to=deployment.entry_point,
             data=user_operations.encode_deposit_to(
-                account=deployment.paymaster if name == "paymaster" else deployment.relay_paymaster
+                account=deployment.paymaster if name == _ALWAYS_USED else deployment.relay_paymaster
             ),
         )
         for name, wei in found.deposits.items()
+        if wei or name == _ALWAYS_USED
     ]
     low = [need for need in needs if need.has_wei < need.least_wei]
     return sorted(low, key=lambda need: need.has_wei * 1_000 // need.least_wei)

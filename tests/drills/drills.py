@@ -290,7 +290,7 @@ def stale_head(field: Field) -> None:
 def quorum_differs(field: Field) -> None:
     """Two nodes must agree and one stops at a block for a while: nothing is final until they do."""
     ground = field.ground
-    with field.relays(CHAIN_RPC_URL=ground.both, CHAIN_QUORUM="2", CHAIN_RPC_MOST_BEHIND="1000"):
+    with field.relays(CHAIN_RPC_URL=ground.both, CHAIN_QUORUM="2"):
         loading = field.town.start(field.made)
         field.wait_for_rows("SELECT 1 FROM relayer_bundle WHERE id > %s", field.first_bundle)
         ground.second.frozen_at = head = field.town.head()

@@ -14,6 +14,7 @@ from openvpp.core import clock
 from relayer import models
 from relayer.adapters import chain as chain_adapter
 from relayer.usecases import refill
+from tests import chain_fixture
 from tests.integration.relayer.conftest import Relayer
 
 ETHER = 10**18
@@ -55,6 +56,10 @@ def test_an_empty_key_is_filled_up_and_then_the_deposit_that_is_low(relayer: Rel
     assert relayer.chain.native(words.parse_address(str(key.address))) == 3 * ETHER
 
     deployment = relayer.chain.deployment
+    settings.REFILL_DEPOSIT_BELOW_WEI = 1
+    assert run(relayer) == []
+    call = user_operations.encode_deposit_to(account=deployment.relay_paymaster)
+    relayer.chain.send(deployment.entry_point, call, sender=chain_fixture.DEPLOYER.address, value_wei=5)
     before = deposit_of(relayer, deployment.relay_paymaster)
     settings.REFILL_DEPOSIT_BELOW_WEI = before + 1
     settings.REFILL_DEPOSIT_TO_WEI = before + ETHER

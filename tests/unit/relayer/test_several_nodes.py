@@ -67,6 +67,20 @@ def test_a_transaction_is_in_no_block_only_when_every_node_says_so(use: Any) -> 
     assert not chain.have_none(hashes=["0x1", "0x2"])
 
 
+def test_without_a_quorum_the_head_stands_still_and_nothing_is_judged(use: Any) -> None:
+    use(Several(lambda *_: block(9, "0xaa"), lambda *_: block(8, "0xbb")))
+    assert chain.head().number == 8
+    several = use(Several())
+    several.agree = several.everywhere = _no_quorum
+    assert (chain.head().number, chain.head().hash) == (8, "0xbb")
+    assert chain.block_hashes(numbers=[7, 8]) == [None, None]
+    assert not chain.have_none(hashes=["0x1"])
+
+
+def _no_quorum(_: object) -> list[list[Any]]:
+    raise nodes.NoQuorum("1 nodes answer, 2 must.")
+
+
 def test_a_refusal_where_a_healthy_node_never_refuses_is_no_answer(use: Any) -> None:
     use(Several(lambda *_: nodes.NodeRefused(code=-32000, message="no", data=b"")))
     with pytest.raises(errors.Unreachable):

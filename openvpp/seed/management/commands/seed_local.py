@@ -10,7 +10,7 @@ from django.core.management import base
 from billing.usecases import import_tariff
 from contracts import deployments, sender
 from contracts.bindings import words
-from openvpp.core import clock, errors
+from openvpp.core import clock, errors, nodes
 from openvpp.seed import people, programs, run_file, utility
 from openvpp.seed.adapters import coins
 from wallets import operations as wallets
@@ -48,7 +48,7 @@ class Command(base.BaseCommand):
         treasury = wallets.open_treasury_wallet(utility_id=harbor.pk, label=TREASURY_LABEL, now=now)
         wallets.open_guardian_wallet(utility_id=harbor.pk, now=now)
         holders = [words.parse_address(wallet.address) for wallet in [*purses.values(), treasury]]
-        coins.fund(rpc_url=settings.CHAIN_RPC_URL, deployment=deployment, holders=holders)
+        coins.fund(rpc_url=nodes.addresses(settings.CHAIN_RPC_URL)[0], deployment=deployment, holders=holders)
         self._import_tariff(utility_id=harbor.pk)
         program = programs.seed_program(utility=harbor, treasury=treasury, now=now)
         programs.seed_devices(utility=harbor, customer=customers["ben"], now=now)
