@@ -1,9 +1,7 @@
 """What a node says an operation would do: the EntryPoint's verdict, its validation step by step, gas by part."""
 
 import dataclasses
-import functools
 import itertools
-import pathlib
 import types
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -11,16 +9,15 @@ from typing import Any
 from contracts.bindings import delegations, user_operations, words
 from openvpp.core import errors
 from relayer.adapters import rpc
-from relayer.domain import own_accounts, validation_rules
+from relayer.domain import own_accounts
 
 # Nobody's: the gas refund of a bundle that is only tried goes there.
 NOBODY = words.keccak(b"beneficiary of a simulation")[12:]
-_TRACER = pathlib.Path(__file__).with_name("tracer.js")
 _DEPOSIT_INFO = words.selector("getDepositInfo(address)")
-_VALIDATE = words.selector(
+VALIDATE = words.selector(
     "validateUserOp((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes),bytes32,uint256)"
 )
-_VALIDATE_PAYMASTER = words.selector(
+VALIDATE_PAYMASTER = words.selector(
     "validatePaymasterUserOp((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes),bytes32,uint256)"
 )
 _EXECUTE_USER_OP = words.selector(
@@ -35,10 +32,6 @@ _RLP_OF_FIRST = bytes.fromhex("d694")
 # Whose code accounts run by the authorisations that go with a bundle (EIP-7702).
 type Delegations = Mapping[bytes, bytes]
 NONE: Delegations = types.MappingProxyType({})
-
-
-class UnableToTrace(Exception):
-    """The node has no tracer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +60,7 @@ def try_operations(
     """
     calls: list[rpc.Call] = []
     for operation, delegated in wishes:
-        call = _bundle(entry_point=entry_point, operation=operation)
+        call = bundle_of(entry_point=entry_point, operation=operation)
         calls += [*_standing_calls(operation.sender), ("eth_call", (call, "latest", *overrides(delegated)))]
     answers = rpc.node().batch(calls)
     return [
@@ -113,22 +106,13 @@ def standing_and_nonce(*, addresses: Sequence[bytes]) -> list[tuple[bytes, int]]
     return [(bytes.fromhex(code[2:]), int(nonce, 16)) for code, nonce in zip(answers[::2], answers[1::2], strict=True)]
 
 
-def trace_validation(
-    *, entry_point: bytes, operation: user_operations.UserOperation, delegated: Delegations = NONE
-) -> validation_rules.Seen:
-    """Return what the validation of an operation does, step by step, up to where execution begins.
+def deposit(*, entry_point: bytes, address: bytes) -> int:
+    """Return the wei that the EntryPoint holds for an address.
 
-    :raises UnableToTrace: the node has no JavaScript tracer.
     :raises errors.Unreachable: the node does not answer.
     """
-    call = _bundle(entry_point=entry_point, operation=operation)
-    try:
-        options: dict[str, Any] = {"tracer": _tracer()}
-        for each in overrides(delegated):
-            options["stateOverrides"] = each
-        return validation_rules.read(rpc.node().call("debug_traceCall", call, "latest", options))
-    except (rpc.NodeRefused, ValueError) as error:
-        raise UnableToTrace(str(error)) from None
+    (answer,) = _deposit_infos(entry_point=entry_point, addresses=[address])
+    return words.read_uint(answer, 0)
 
 
 def stakes(*, entry_point: bytes, addresses: Sequence[bytes]) -> list[tuple[int, int]]:
@@ -136,19 +120,21 @@ def stakes(*, entry_point: bytes, addresses: Sequence[bytes]) -> list[tuple[int,
 
     :raises errors.Unreachable: the node does not answer.
     """
+    infos = _deposit_infos(entry_point=entry_point, addresses=addresses)
+    return [(words.read_uint(each, 64), words.read_uint(each, 96)) for each in infos]
+
+
+def _deposit_infos(*, entry_point: bytes, addresses: Sequence[bytes]) -> list[bytes]:
     answers = rpc.node().batch(
         [
             ("eth_call", ({"to": _text(entry_point), "data": _text(_DEPOSIT_INFO + words.address(each))}, "latest"))
             for each in addresses
         ]
     )
-    found = []
     for answer in answers:
         if isinstance(answer, rpc.NodeRefused):
             raise errors.Unreachable(f"The node refused: {answer.reason}")
-        data = bytes.fromhex(answer[2:])
-        found.append((words.read_uint(data, 64), words.read_uint(data, 96)))
-    return found
+    return [bytes.fromhex(answer[2:]) for answer in answers]
 
 
 def with_code(*, addresses: Collection[bytes]) -> dict[bytes, own_accounts.Standing]:
@@ -181,20 +167,20 @@ def measure(
     if made_by == user_operations.EIP7702_MARKER:
         made_by = operation.sender if made_with else b""  # it is there already, and may be told how to begin
     if made_by:
-        calls["deployment"] = _call(sender_creator(entry_point=entry_point), made_by, made_with)
-    calls["validation"] = _call(
-        entry_point, operation.sender, _VALIDATE + words.arguments((packed, hash_, words.uint(0)))
+        calls["deployment"] = call_of(sender_creator(entry_point=entry_point), made_by, made_with)
+    calls["validation"] = call_of(
+        entry_point, operation.sender, VALIDATE + words.arguments((packed, hash_, words.uint(0)))
     )
     if operation.paymaster_and_data:
-        calls["paymaster"] = _call(
+        calls["paymaster"] = call_of(
             entry_point,
             operation.paymaster_and_data[:20],
-            _VALIDATE_PAYMASTER + words.arguments((packed, hash_, words.uint(0))),
+            VALIDATE_PAYMASTER + words.arguments((packed, hash_, words.uint(0))),
         )
     call_data = operation.call_data
     if call_data[:4] == _EXECUTE_USER_OP:
         call_data = _EXECUTE_USER_OP + words.arguments((packed, hash_))
-    calls["execution"] = _call(entry_point, operation.sender, call_data)
+    calls["execution"] = call_of(entry_point, operation.sender, call_data)
     block_calls: dict[str, Any] = {"calls": list(calls.values())}
     for each in overrides(delegated):
         block_calls["stateOverrides"] = each
@@ -220,11 +206,12 @@ def _part(answer: Mapping[str, Any]) -> Part:
     )
 
 
-def _call(sender: bytes, to: bytes, data: bytes) -> dict[str, str]:
+def call_of(sender: bytes, to: bytes, data: bytes) -> dict[str, str]:
     return {"from": _text(sender), "to": _text(to), "data": _text(data)}
 
 
-def _bundle(*, entry_point: bytes, operation: user_operations.UserOperation) -> dict[str, str]:
+def bundle_of(*, entry_point: bytes, operation: user_operations.UserOperation) -> dict[str, str]:
+    """Return the call of a bundle of the operation alone."""
     paymaster_gas = operation.paymaster_and_data[20:52]
     gas = (
         _BASE_GAS
@@ -235,7 +222,7 @@ def _bundle(*, entry_point: bytes, operation: user_operations.UserOperation) -> 
         + int.from_bytes(paymaster_gas[16:])
     )
     data = user_operations.encode_handle_ops(operations=[operation], beneficiary=NOBODY)
-    return _call(NOBODY, entry_point, data) | {"gas": rpc.quantity(gas + gas // 63)}
+    return call_of(NOBODY, entry_point, data) | {"gas": rpc.quantity(gas + gas // 63)}
 
 
 def _standing_calls(address: bytes) -> list[rpc.Call]:
@@ -253,11 +240,6 @@ def _standing(code: Any, word: Any) -> own_accounts.Standing:
     return own_accounts.Standing(
         code=bytes.fromhex(code[2:]), implementation_word=bytes.fromhex(word[2:]).rjust(32, b"\0")
     )
-
-
-@functools.cache
-def _tracer() -> str:
-    return _TRACER.read_text(encoding="ascii")
 
 
 def _text(value: bytes) -> str:

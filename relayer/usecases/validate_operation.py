@@ -15,7 +15,7 @@ from contracts import deployments
 from contracts.bindings import reverts, user_operations, words
 from openvpp.core import db
 from relayer import models
-from relayer.adapters import rpc, simulation
+from relayer.adapters import rpc, simulation, tracing
 from relayer.domain import codes, own_accounts, refusals, validation_rules
 
 _Validation = models.UserOperation.Validation
@@ -140,8 +140,13 @@ def _trace(
 ) -> Verdict:
     entry_point = deployment.entry_point
     try:
-        seen = simulation.trace_validation(entry_point=entry_point, operation=operation, delegated=delegated)
-    except simulation.UnableToTrace as error:
+        seen = tracing.trace_validation(
+            entry_point=entry_point,
+            operation=operation,
+            chain_id=deployment.chain_id,
+            delegated=delegated,
+        )
+    except tracing.UnableToTrace as error:
         raise codes.RefusedCall(
             codes.Code.FORBIDDEN_OPCODE, f"The node cannot trace, so only known accounts are taken: {error}"
         ) from None
