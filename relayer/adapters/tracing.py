@@ -38,9 +38,9 @@ def trace_validation(
         calls = _validations(entry_point=entry_point, operation=operation, chain_id=chain_id)
     else:
         calls = [(simulation.bundle_of(entry_point=entry_point, operation=operation), _tracer())]
-    state = simulation.overrides(delegated)
+    state = {"stateOverrides": each for each in simulation.overrides(delegated)}
     answers = rpc.node().batch(
-        [("debug_traceCall", (call, "latest", {"tracer": tracer, "stateOverrides": state})) for call, tracer in calls]
+        [("debug_traceCall", (call, "latest", {"tracer": tracer, **state})) for call, tracer in calls]
     )
     try:
         seen = [validation_rules.read(_expect(answer)) for answer in answers]

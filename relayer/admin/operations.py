@@ -203,6 +203,7 @@ def _links(request: http.HttpRequest) -> list[tuple[str, str]]:
         ("Sponsorships", "sponsorship"),
         ("Bundles", "bundle"),
         ("Refills", "refill"),
+        ("Reputation of others", "reputation"),
         ("What staff did", "staffaction"),
     ):
         page = next((each for each in admin.site._registry.items() if each[0]._meta.model_name == model), None)  # noqa: SLF001 - Django's own names

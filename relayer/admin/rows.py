@@ -13,6 +13,7 @@ from unfold import admin as unfold_admin
 from openvpp.core import admin as tenant_admin
 from openvpp.core import clock
 from relayer import models
+from relayer.domain import reputation
 from relayer.usecases import make_api_key
 
 VIEWERS = frozenset(
@@ -23,6 +24,9 @@ VIEWERS = frozenset(
         tenant_admin.Roles.ADMINISTRATOR,
     }
 )
+
+
+_HOUR_S = 3_600
 
 
 class _ReadOnly:
@@ -89,6 +93,20 @@ class RelayerKeyAdmin(_OperatorOnly):
 @admin.register(models.TokenPrice)
 class TokenPriceAdmin(_OperatorOnly):
     list_display = ("token", "price_usd", "observed_at", "source")
+
+
+@admin.register(models.Reputation)
+class ReputationAdmin(_OperatorOnly):
+    """Paymasters and factories of others, as they are looked at now (ERC-7562)."""
+
+    list_display = ("entity", "standing", "seen", "included", "counted_at")
+    ordering = ("-seen",)
+
+    @admin.display(description="Standing")
+    def standing(self, row: models.Reputation) -> str:
+        """Return how the entity is looked at, its counts faded until now."""
+        hours = int((clock.get_now() - row.counted_at).total_seconds()) // _HOUR_S
+        return reputation.Record(seen=row.seen, included=row.included).after(hours=hours).standing.value
 
 
 @admin.register(models.StaffAction)

@@ -53,7 +53,7 @@ class ApiKeyUsage(models.Model):
 
 
 class Reputation(models.Model):
-    """How often operations that name an entity came, and how often they were included (ERC-7562); halves daily."""
+    """How often operations that name an entity came, and how often they were included (ERC-7562); fades by the hour."""
 
     chain_id = models.PositiveBigIntegerField()
     entity = fields.AddressField(help_text="A paymaster or factory that is not ours.")

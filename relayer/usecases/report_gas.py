@@ -17,11 +17,9 @@ _WHOLE = 100
 _DAYS = """
 WITH costs AS (
     SELECT operation.settled_at AS at, operation.gas_cost_wei,
-           CASE WHEN operation.state = 'succeeded' THEN coalesce(own.fee_wei, asked.fee_wei, 0) ELSE 0 END AS fee_wei
+           CASE WHEN operation.state = 'succeeded' THEN coalesce(quote.fee_wei, 0) ELSE 0 END AS fee_wei
     FROM relayer_useroperation AS operation
-    LEFT JOIN relayer_feequote AS own ON own.id = operation.quote_id
-    LEFT JOIN relayer_sponsorship AS sponsorship ON sponsorship.user_operation_hash = operation.hash
-    LEFT JOIN relayer_feequote AS asked ON asked.sponsorship_id = sponsorship.id
+    LEFT JOIN relayer_feequote AS quote ON quote.id = operation.quote_id
     WHERE operation.utility_id = ANY(%(utilities)s) AND operation.created_at >= %(since)s - interval '1 day'
       AND operation.settled_at >= %(since)s AND operation.gas_cost_wei IS NOT NULL
       AND length(operation.paymaster_and_data) > 0

@@ -17,7 +17,7 @@ MARKS = (80, 100)
 _MARK = """
 UPDATE relayer_gasbudget AS budget SET told_percent = marks.mark
 FROM unnest(%(marks)s::int[]) AS marks (mark), relayer_sponsorshippolicy AS policy
-WHERE policy.id = budget.policy_id AND budget.told_percent < marks.mark
+WHERE policy.id = budget.policy_id AND NOT policy.is_each AND budget.told_percent < marks.mark
   AND (budget.ends_at IS NULL OR budget.ends_at > %(now)s)
   AND marks.mark = (
     SELECT max(reached.mark) FROM unnest(%(marks)s::int[]) AS reached (mark)
@@ -30,7 +30,10 @@ RETURNING budget.id, policy.utility_id, policy.name, marks.mark, budget.ends_at
 
 @db.transaction
 def tell_used_up(*, now: datetime.datetime) -> int:
-    """Tell the staff of each utility which of its budgets passed a mark since they were last told; return how many."""
+    """Tell the staff of each utility which of its budgets passed a mark since they were last told; return how many.
+
+    That one wallet has used up what each may use is no news.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_MARK, {"marks": list(MARKS), "now": now})
         rows = cursor.fetchall()

@@ -18,7 +18,7 @@ from tests.factories import relayer as rows
 from tests.integration.relayer import application as applications
 from tests.integration.relayer.conftest import Relayer
 
-PAGES = ("useroperation", "feequote", "bundle", "relayerkey", "tokenprice", "staffaction")
+PAGES = ("useroperation", "feequote", "bundle", "relayerkey", "tokenprice", "staffaction", "reputation")
 LIST = "admin:relayer_useroperation_changelist"
 STATUS = "admin:relayer_status"
 
@@ -53,8 +53,11 @@ def test_the_operator_sees_every_page(relayer: Relayer) -> None:
     paid = relayer.pay(relayer.wallet())
     relayer.finish()
     browser = operator()
+    banned = {"chain_id": 31337, "entity": rows.address(), "seen": 10_000, "counted_at": clock.get_now()}
+    models.Reputation.objects.create(**banned)
     for page in PAGES:
         assert browser.get(reverse(f"admin:relayer_{page}_changelist")).status_code == 200
+    assert "banned" in text(browser, reverse("admin:relayer_reputation_changelist"))
     bundle = models.Bundle.objects.get()
     assert browser.get(reverse("admin:relayer_bundle_change", args=[bundle.pk])).status_code == 200
     for page in ("sealedkey", "signaturelog"):
@@ -136,7 +139,7 @@ def test_staff_see_the_operations_of_their_utility_alone(relayer: Relayer) -> No
     assert "Queued by age" not in text(other, reverse(STATUS))
     assert str(models.RelayerKey.objects.get().address) not in text(ours, reverse(STATUS))
     assert str(models.RelayerKey.objects.get().address) in text(operator(), reverse(STATUS))
-    for page in ("bundle", "relayerkey", "tokenprice", "staffaction"):
+    for page in ("bundle", "relayerkey", "tokenprice", "staffaction", "reputation"):
         assert ours.get(reverse(f"admin:relayer_{page}_changelist")).status_code == 403
 
 

@@ -102,6 +102,7 @@ def test_staff_hear_at_four_fifths_and_when_it_is_used_up(relayer: Relayer, app:
     manager = customer_models.User.objects.create(email="manager@tests.example", is_staff=True)
     customer_models.StaffRole.objects.create(user=manager, utility=relayer.utility, role="program_manager")
     sponsors.policy(relayer, name="Five", limit_count=5)
+    sponsors.policy(relayer, name="Each", limit_count=5, is_each=True)
     account = applications.open_account(app)
     for number in range(3):
         app.call("pm_getPaymasterData", *sponsors.asked(sponsors.draft(account, nonce=number), app.chain.chain_id))

@@ -287,6 +287,40 @@ def test_a_relayer_key(intent: intents.Intent, code: str) -> None:
     assert verdict(RELAYER, intent) == code
 
 
+RELAY_PAYMASTER = bytes.fromhex("77" * 20)
+REFILL = policies.Refill(
+    chain_id=CHAIN,
+    entry_point=ENTRY_POINT,
+    paymaster=PAYMASTER,
+    relay_paymaster=RELAY_PAYMASTER,
+    max_per_transfer_wei=10**18,
+    max_per_day_wei=10**19,
+)
+DEPOSIT = user_operations.encode_deposit_to(account=PAYMASTER)
+
+
+@pytest.mark.parametrize(
+    ("intent", "code"),
+    [
+        (transaction(to=OTHER, data=b"", value_wei=1), "allowed"),
+        (transaction(data=DEPOSIT, value_wei=1), "allowed"),
+        (transaction(data=user_operations.encode_deposit_to(account=RELAY_PAYMASTER), value_wei=1), "allowed"),
+        (transaction(to=OTHER, data=b"", value_wei=10**18), "above_cost_limit"),
+        (transaction(to=OTHER, data=b"", chain_id=1), "other_chain"),
+        (transaction(data=user_operations.encode_deposit_to(account=OTHER), value_wei=1), "other_call"),
+        (transaction(data=user_operations.encode_deposit_to(account=bytes(20)), value_wei=1), "other_call"),
+        (transaction(to=OTHER, data=DEPOSIT, value_wei=1), "other_call"),
+        (transaction(data=DEPOSIT + bytes(1), value_wei=1), "other_call"),
+        (transaction(data=b"", value_wei=1), "other_call"),
+        (transaction(), "other_call"),
+        (operation(payment()), "other_intent"),
+        (install(), "other_intent"),
+    ],
+)
+def test_a_refill_key(intent: intents.Intent, code: str) -> None:
+    assert verdict(REFILL, intent) == code
+
+
 def sponsorship(chain_id: int = CHAIN, max_fee_per_gas: int = 1000, **changes: Any) -> intents.Sponsorship:
     granted = paymaster.Sponsorship(
         paymaster=PAYMASTER,
