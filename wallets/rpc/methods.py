@@ -53,9 +53,10 @@ def answer(*, caller: Caller, method: str, parameters: object) -> Any:
     scope, function = _METHODS[method]
     if scope is not None and not caller.token.allow_scopes([scope]):
         raise wallet_calls.RefusedCall(_Code.UNAUTHORIZED, f"The access token lacks the scope {scope}.")
-    if not isinstance(parameters, list) or not parameters:
+    given = [] if parameters is None else parameters
+    if not isinstance(given, list) or (not given and method not in _WITHOUT_PARAMETERS):
         raise wallet_calls.RefusedCall(_Code.BAD_PARAMETERS, "Parameters are a list.")
-    return function(caller, parameters)
+    return function(caller, given)
 
 
 def _send_calls(caller: Caller, given: Sequence[Any]) -> dict[str, Any]:
@@ -88,6 +89,20 @@ def _request_permissions(caller: Caller, given: Sequence[Any]) -> Any:
     return permissions.request(token=caller.token, wallet=caller.wallet, given=given[0], now=caller.now)
 
 
+def _supported_permissions(caller: Caller, _given: Sequence[Any]) -> dict[str, Any]:
+    return permissions.supported(wallet=caller.wallet)
+
+
+def _granted_permissions(caller: Caller, _given: Sequence[Any]) -> list[dict[str, Any]]:
+    return permissions.granted(token=caller.token, wallet=caller.wallet, now=caller.now)
+
+
+def _revoke_permission(caller: Caller, given: Sequence[Any]) -> dict[str, Any]:
+    context = given[0].get("permissionContext") if isinstance(given[0], Mapping) else None
+    permissions.revoke(token=caller.token, wallet=caller.wallet, context=context, now=caller.now)
+    return {}
+
+
 def _grant(caller: Caller) -> models.SessionKeyGrant:
     grant = queries.get_active_grant(caller.token)
     if grant is None:
@@ -104,4 +119,9 @@ _METHODS: dict[str, tuple[str | None, Method]] = {
     "wallet_getCapabilities": (None, _capabilities),
     "wallet_requestExecutionPermissions": (None, _request_permissions),
     "wallet_grantPermissions": (None, _request_permissions),
+    "wallet_getSupportedExecutionPermissions": (None, _supported_permissions),
+    "wallet_getGrantedExecutionPermissions": (None, _granted_permissions),
+    "wallet_revokeExecutionPermission": (scopes.SPENDING_SCOPE, _revoke_permission),
+    "wallet_revokePermissions": (scopes.SPENDING_SCOPE, _revoke_permission),
 }
+_WITHOUT_PARAMETERS = ("wallet_getSupportedExecutionPermissions", "wallet_getGrantedExecutionPermissions")

@@ -20,10 +20,11 @@ from oauth2_provider import exceptions as toolkit_errors
 
 from contracts import deployments
 from contracts.bindings import accounts, words
+from openvpp.core import db
 from wallets import models
 from wallets.domain import permission_requests, wallet_calls
 from wallets.oauth import offers, pushed, requests, scopes
-from wallets.usecases import send_calls
+from wallets.usecases import revoke_session_key, send_calls
 
 _Code = wallet_calls.Code
 
@@ -47,20 +48,70 @@ def request(*, token: models.AccessToken, wallet: models.Wallet, given: object, 
     return _write(wish.request, grant=granted)
 
 
-def _find(
-    *, token: models.AccessToken, wallet: models.Wallet, wish: permission_requests.Wish, now: datetime.datetime
-) -> models.SessionKeyGrant | None:
-    rows = models.SessionKeyGrant.objects.filter(
+def supported(*, wallet: models.Wallet) -> dict[str, Any]:
+    """Return what may be asked for, by type."""
+    told = {"chainIds": [hex(wallet.chain_id)], "ruleTypes": ["expiry"]}
+    return dict.fromkeys(permission_requests.TYPES, told)
+
+
+def granted(*, token: models.AccessToken, wallet: models.Wallet, now: datetime.datetime) -> list[dict[str, Any]]:
+    """Return the permissions that the token's application has from this person, each as one that is periodic."""
+    return [
+        {
+            "chainId": hex(wallet.chain_id),
+            "from": wallet.address,
+            "permission": {
+                "type": permission_requests.PERIODIC,
+                "isAdjustmentAllowed": False,
+                "data": {
+                    "tokenAddress": grant.token,
+                    "periodAmount": hex(int(grant.limit_per_period_units)),
+                    "periodDuration": grant.period_seconds,
+                },
+            },
+            "rules": [{"type": "expiry", "data": {"timestamp": int(grant.ends_at.timestamp())}}],
+            "context": send_calls.context_of(grant),
+            "dependencies": [made_by] if (made_by := _dependency(wallet)) else [],
+        }
+        for grant in _live(token=token, wallet=wallet, now=now).order_by("created_at")
+    ]
+
+
+@db.durable
+def revoke(*, token: models.AccessToken, wallet: models.Wallet, context: object, now: datetime.datetime) -> None:
+    """End a permission of the token's application; its tokens and its key stop working at once.
+
+    :raises wallet_calls.RefusedCall: it has none of this context.
+    """
+    rows = _live(token=token, wallet=wallet, now=now)
+    grant = next((each for each in rows if send_calls.context_of(each) == context), None)
+    if grant is None:
+        raise wallet_calls.RefusedCall(_Code.BAD_PARAMETERS, "There is no permission of this context.")
+    with db.transaction():
+        revoke_session_key.revoke(grant_id=grant.pk, now=now)
+
+
+def _live(*, token: models.AccessToken, wallet: models.Wallet, now: datetime.datetime) -> Any:
+    """Return the grants that the token's application may use, of keys that are kept here."""
+    return models.SessionKeyGrant.objects.filter(
         wallet=wallet,
         user=token.user,
         application=token.application,
         state__in=models.SessionKeyGrant.LIVE_STATES,
         client_key__isnull=True,
+        ends_at__gt=now,
+    )
+
+
+def _find(
+    *, token: models.AccessToken, wallet: models.Wallet, wish: permission_requests.Wish, now: datetime.datetime
+) -> models.SessionKeyGrant | None:
+    rows = _live(token=token, wallet=wallet, now=now).filter(
         payee=wallet.utility.treasury_address,
         token=wish.token,
         limit_per_period_units=wish.period_units,
         ends_at=datetime.datetime.fromtimestamp(wish.expires_at, tz=datetime.UTC),
-    ).filter(ends_at__gt=now)
+    )
     if wish.period_seconds is not None:
         rows = rows.filter(period_seconds=wish.period_seconds)
     found: models.SessionKeyGrant | None = rows.order_by("-created_at").first()

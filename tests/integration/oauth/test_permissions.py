@@ -92,8 +92,19 @@ def test_a_permission_is_granted_on_the_consent_page_and_told_as_it_was_asked(
     expected = periodic | {"context": "0x" + grant.pk.hex, "dependencies": []}
     assert ask(wallet, tokens["access_token"], NEWER, periodic)["result"] == [expected]
     assert ask(wallet, token, NEWER, periodic)["result"] == [expected]
-    models.SessionKeyGrant.objects.update(state="revoked")
+    (told,) = ask(wallet, token, "wallet_getGrantedExecutionPermissions")["result"]
+    del expected["permission"]["data"]["justification"]
+    assert told == expected
+    supported = ask(wallet, token, "wallet_getSupportedExecutionPermissions")["result"]
+    assert supported["erc20-token-periodic"] == {"chainIds": [hex(wallet.chain_id)], "ruleTypes": ["expiry"]}
+    revoking, context = "wallet_revokeExecutionPermission", {"permissionContext": expected["context"]}
+    assert ask(wallet, token, revoking, context)["error"]["code"] == 4100
+    assert ask(wallet, tokens["access_token"], revoking, {"permissionContext": "0x"})["error"]["code"] == -32602
+    assert ask(wallet, tokens["access_token"], revoking, context)["result"] == {}
+    grant.refresh_from_db()
+    assert grant.state not in models.SessionKeyGrant.LIVE_STATES
     assert ask(wallet, token, NEWER, periodic)["error"]["code"] == 4100
+    assert ask(wallet, token, "wallet_getGrantedExecutionPermissions")["result"] == []
 
 
 def test_the_older_words_that_viem_sends_are_understood(

@@ -97,3 +97,8 @@ def test_an_execution_that_reverts_is_told_while_gas_is_estimated(stranger: test
 )
 def test_every_error_of_the_entry_point_has_a_code(errors: list[str], code: int) -> None:
     assert {codes.of_entry_point(f"{each} of some kind") for each in errors} == {code}
+
+
+@pytest.mark.parametrize("name", ["wallet_sendCalls", "wallet_getCapabilities", "wallet_grantPermissions"])
+def test_an_api_key_is_nobodys_wallet(stranger: test_strangers.Stranger, name: str) -> None:
+    assert stranger.application.code(name, {}) == -32601
