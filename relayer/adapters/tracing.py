@@ -38,7 +38,7 @@ def trace_validation(
         calls = _validations(entry_point=entry_point, operation=operation, chain_id=chain_id)
     else:
         calls = [(simulation.bundle_of(entry_point=entry_point, operation=operation), _tracer())]
-    state = {"stateOverrides": each for each in simulation.overrides(delegated)}
+    state = dict(zip(["stateOverrides"], simulation.overrides(delegated), strict=False))
     answers = rpc.node().batch(
         [("debug_traceCall", (call, "latest", {"tracer": tracer, **state})) for call, tracer in calls]
     )
