@@ -9,6 +9,8 @@ import datetime
 import uuid
 from typing import Any
 
+from django import db as django_db
+
 from contracts import deployments
 from contracts.bindings import accounts, paymaster, tokens, user_operations, words
 from openvpp.core import db, errors
@@ -258,11 +260,12 @@ def _sign(case: _Case, *, payer: operations.Payer, received: wire.Received) -> u
         )
         whole = dataclasses.replace(received, operation=sponsored)
         entry_point = deployments.load(chain_id=case.chain_id).entry_point
-        operations.bind(
-            sponsorship_id=payer.sponsorship_id,
-            hash_=whole.hash(chain_id=case.chain_id, entry_point=entry_point),
-            expires_at=expires_at,
-        )
+        hash_ = whole.hash(chain_id=case.chain_id, entry_point=entry_point)
+        operations.bind(sponsorship_id=payer.sponsorship_id, hash_=hash_, expires_at=expires_at)
+    except django_db.IntegrityError:
+        # Asked twice within a second: it is signed already, and what was reserved for it then stands.
+        budgets.drop(sponsorship_id=payer.sponsorship_id, now=case.now)
+        _require_reserved(case, hash_=hash_)
     except operations.UnableToSponsor as error:
         budgets.drop(sponsorship_id=payer.sponsorship_id, now=case.now)
         raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, error.detail) from None
@@ -270,6 +273,12 @@ def _sign(case: _Case, *, payer: operations.Payer, received: wire.Received) -> u
         budgets.drop(sponsorship_id=payer.sponsorship_id, now=case.now)
         raise
     return sponsored
+
+
+def _require_reserved(case: _Case, *, hash_: bytes) -> None:
+    rows = models.Sponsorship.objects.filter(utility_id=case.key.utility_id, user_operation_hash="0x" + hash_.hex())
+    if not rows.filter(state=models.Sponsorship.State.RESERVED).exists():
+        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, "What was reserved for it was given back. Ask again.")
 
 
 def _limits_of(operation: user_operations.UserOperation) -> gas.GasLimits:

@@ -172,3 +172,15 @@ def test_quotas_end(relayer: Relayer) -> None:
     chain_id = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId"}
     assert app.post([chain_id] * 20).status_code == 429
     assert not models.UserOperation.objects.exists()
+
+
+def test_the_same_operation_sponsored_twice_at_once_is_sponsored_once(
+    relayer: Relayer, app: applications.Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = applications.open_account(app)
+    operation, now = account.operation(), clock.get_now()
+    monkeypatch.setattr(clock, "get_now", lambda: now)
+    first, again = account.sponsored(operation), account.sponsored(operation)
+    assert first == again
+    states = sorted(models.Sponsorship.objects.values_list("state", "user_operation_hash"))
+    assert [(state, bool(hash_)) for state, hash_ in states] == [("released", False), ("reserved", True)]
