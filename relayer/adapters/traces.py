@@ -4,7 +4,7 @@ from typing import Any
 
 from contracts.bindings import user_operations, words
 from openvpp.core import errors
-from relayer.adapters import rpc
+from relayer.adapters import rpc, simulation
 
 # Nobody's: the gas refund of a bundle that is only traced goes there.
 _NOBODY = words.keccak(b"beneficiary of a trace")[12:]
@@ -27,8 +27,10 @@ def of_transaction(*, hash_: str) -> Any:
     return _ask("debug_traceTransaction", hash_, _TRACER)
 
 
-def of_call(*, entry_point: bytes, operation: user_operations.UserOperation) -> Any:
-    """Return what an operation would do if it came alone into the next block.
+def of_call(
+    *, entry_point: bytes, operation: user_operations.UserOperation, delegated: simulation.Delegations = simulation.NONE
+) -> Any:
+    """Return what an operation would do if it came alone into the next block, with the delegations that go with it.
 
     :raises UnableToTrace: `no_tracer`.
     :raises errors.Unreachable: the node does not answer, or its trace is too large.
@@ -40,7 +42,10 @@ def of_call(*, entry_point: bytes, operation: user_operations.UserOperation) -> 
         "data": "0x" + data.hex(),
         "gas": rpc.quantity(_MOST_GAS),
     }
-    return _ask("debug_traceCall", call, "latest", _TRACER)
+    tracer: dict[str, object] = dict(_TRACER)
+    for each in simulation.overrides(delegated):
+        tracer["stateOverrides"] = each
+    return _ask("debug_traceCall", call, "latest", tracer)
 
 
 def _ask(method: str, *parameters: object) -> Any:

@@ -95,7 +95,9 @@ def trace(*, operation: models.UserOperation) -> list[trace_rules.Frame]:
         answer = traces.of_transaction(hash_=str(receipt.transaction_hash))
     else:
         entry_point = words.parse_address(str(operation.entry_point))
-        answer = traces.of_call(entry_point=entry_point, operation=operation.to_binding())
+        authorization, binding = operation.to_authorization(), operation.to_binding()
+        delegated = {} if authorization is None else {binding.sender: authorization.delegate}
+        answer = traces.of_call(entry_point=entry_point, operation=binding, delegated=delegated)
     try:
         return trace_rules.read(
             answer=answer,
@@ -130,7 +132,7 @@ def _tokens(operation: models.UserOperation) -> dict[bytes, call_words.Token]:
 
 
 def _named(address: bytes, names: Mapping[bytes, str]) -> str:
-    if not address:
+    if not any(address[2:]):  # none, or the mark of a delegation in a factory's place
         return ""
     name = names.get(address)
     return words.checksummed(address) if name is None else f"{name} ({words.checksummed(address)})"

@@ -9,6 +9,7 @@ from django import test
 from django.test import utils
 from django.urls import reverse
 
+from contracts.bindings import words
 from customers import models as customer_models
 from openvpp.core import clock
 from relayer import models, queries
@@ -16,6 +17,7 @@ from relayer.usecases import count_up, list_operations
 from tests.factories import customers
 from tests.factories import relayer as rows
 from tests.integration.relayer import application as applications
+from tests.integration.relayer import delegated
 from tests.integration.relayer.conftest import Relayer
 
 PAGES = ("useroperation", "feequote", "bundle", "relayerkey", "tokenprice", "staffaction", "reputation")
@@ -314,3 +316,19 @@ def test_an_end_that_its_taker_has_not_heard_is_said_and_told_at_once() -> None:
     assert retry in shown
     assert browser.post(retry, {"reason": "The taker is mended"}).status_code == 302
     assert models.OperationNews.objects.get().not_before is None
+
+
+def test_a_first_operation_with_a_delegation_is_traced_as_if_it_had_come_about(relayer: Relayer) -> None:
+    app = applications.make(relayer)
+    delegate = applications.simple_7702_account(relayer.chain)
+    account = delegated.Account(application=app, delegate=delegate)
+    relayer.chain.give(account.address, 1_000)
+    app.call("eth_sendUserOperation", account.sent(authorization=account.authorization()), applications.ENTRY_POINT)
+    row = models.UserOperation.objects.get()
+
+    shown = text(operator(), page_of(row), trace="1")
+
+    assert words.checksummed(delegate) in shown
+    assert "Deployed by" not in shown
+    assert "validateUserOp()" in shown
+    assert "transfer()" in shown
