@@ -74,6 +74,12 @@ def find_answer(*, user_id: int, application_id: int, key: str, now: datetime.da
     return rows.values_list("body", flat=True).first()
 
 
+def is_answered_with(*, user_id: int, application_id: int, member: str, value: str) -> bool:
+    """Say whether some request of theirs was answered with a JSON body that has this member."""
+    rows = models.IdempotentRequest.objects.filter(user_id=user_id, application_id=application_id)
+    return rows.filter(body__contains={member: value}).exists()
+
+
 def _claim(
     *, user_id: Any, application_id: int, key: str, fingerprint: str, now: datetime.datetime
 ) -> tuple[models.IdempotentRequest, bool]:

@@ -1,5 +1,6 @@
 """EIP-5792 on a real chain: a wallet is asked for a call, which is the payment of a bill and nothing else."""
 
+import datetime
 import json
 from typing import Any
 
@@ -8,6 +9,8 @@ from django import test
 
 from billing import models as billing_models
 from contracts.bindings import tokens, words
+from openvpp.core import clock
+from openvpp.core import models as core_models
 from tests.functional.conftest import DUE_CENTS, DUE_UNITS, STABLECOINS, TREASURY, Person, Town
 from tests.integration.oauth import flow
 from wallets import models
@@ -80,6 +83,23 @@ def test_a_transfer_of_a_bills_amount_pays_it_once_and_is_followed_by_its_id(tow
     assert town.held(bound.wallet.address)[0] == STABLECOINS - DUE_UNITS
     other = payment(town, bound, units=DUE_UNITS + 10_000, id="0xfeed")
     assert ask(bound, "wallet_sendCalls", other)["error"]["code"] == 5720
+
+
+def test_a_batch_whose_process_died_is_found_again_and_not_paid_twice(town: Town, bound: Person) -> None:
+    town.bill(bound, month=8)
+    town.bill(bound, month=9)
+    first, second = payment(town, bound, id="1"), payment(town, bound, id="2")
+    assert ask(bound, "wallet_sendCalls", first)["result"] == {"id": "1"}
+    ended = clock.get_now() - datetime.timedelta(minutes=1)
+    core_models.IdempotentRequest.objects.update(status=None, body=None, leased_until=ended)
+    assert ask(bound, "wallet_getCallsStatus", "1")["error"]["code"] == 5730
+
+    assert ask(bound, "wallet_sendCalls", first)["result"] == {"id": "1"}
+
+    assert ask(bound, "wallet_getCallsStatus", "1")["result"]["status"] == 100
+    assert billing_models.Payment.objects.count() == 1
+    assert ask(bound, "wallet_sendCalls", second)["result"] == {"id": "2"}
+    assert billing_models.Payment.objects.count() == 2
 
 
 def test_the_bill_that_is_due_first_or_the_one_that_is_named_is_paid(town: Town, bound: Person) -> None:

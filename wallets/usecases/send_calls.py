@@ -52,6 +52,10 @@ def send(
         )
         return _ACCEPTED, {"operation_id": str(operation.pk)}
 
+    def resume() -> tuple[int, Any] | None:
+        found = _find_unanswered(user=user, grant=grant, units=transfer.units, bill_id=bill_id, now=now)
+        return None if found is None else (_ACCEPTED, {"operation_id": str(found.pk)})
+
     try:
         idempotency.answer_once(
             user_id=user.pk,
@@ -62,6 +66,7 @@ def send(
             body={"to": transfer.to, "token": transfer.token, "units": str(transfer.units), "bill": str(bill_id)},
             now=now,
             act=act,
+            resume=resume,
         )
     except idempotency.UnableToRepeatRequest as refusal:
         raise wallet_calls.RefusedCall(_Code.DUPLICATE_ID, "Another batch has this id, or is being sent.") from refusal
@@ -89,6 +94,32 @@ def status(*, user: customer_models.User, application_id: int, id_: str, now: da
         "atomic": True,
         "receipts": [] if receipt is None else [_write(receipt)],
     }
+
+
+def _find_unanswered(
+    *,
+    user: customer_models.User,
+    grant: models.SessionKeyGrant,
+    units: int,
+    bill_id: uuid.UUID | None,
+    now: datetime.datetime,
+) -> models.Operation | None:
+    """Return the payment that a request had begun whose process ended before it could answer."""
+    rows = models.Operation.objects.filter(
+        grant=grant,
+        kind=models.Operation.Kind.BILL_PAYMENT,
+        intent__amount_units=str(units),
+        created_at__gte=now - idempotency.KEEP,
+    )
+    if bill_id is not None:
+        rows = rows.filter(quote__intent__bill_id=str(bill_id))
+    found: models.Operation
+    for found in rows.order_by("-created_at"):
+        if not idempotency.is_answered_with(
+            user_id=user.pk, application_id=grant.application_id, member="operation_id", value=str(found.pk)
+        ):
+            return found
+    return None
 
 
 def _check(asked: wallet_calls.Asked, *, grant: models.SessionKeyGrant) -> wallet_calls.Transfer:
