@@ -77,7 +77,7 @@ def _look(bundles: Sequence[models.Bundle]) -> _View:
     nonces = chain.account_nonces(addresses=[str(key.address) for key in keys.values()])
     numbers = sorted({b.block_number for b in bundles if b.state == models.Bundle.State.MINED and b.block_number})
     hashes = dict(zip(numbers, chain.block_hashes(numbers=numbers), strict=True))
-    wanted = [each for bundle in bundles if _needs_receipts(bundle, hashes) for each in _hashes(bundle)]
+    wanted = [each for bundle in bundles if _needs_receipts(bundle, hashes, head) for each in _hashes(bundle)]
     return _View(
         head=head,
         nonces={key.pk: nonce for key, nonce in zip(keys.values(), nonces, strict=True)},
@@ -86,10 +86,16 @@ def _look(bundles: Sequence[models.Bundle]) -> _View:
     )
 
 
-def _needs_receipts(bundle: models.Bundle, hashes: Mapping[int, str | None]) -> bool:
+def _needs_receipts(bundle: models.Bundle, hashes: Mapping[int, str | None], head: chain.Head) -> bool:
     if bundle.state == models.Bundle.State.PENDING:
         return True
-    return hashes[bundle.block_number or 0] not in {None, bundle.block_hash}
+    number = bundle.block_number or 0
+    return hashes[number] != bundle.block_hash and not _is_behind(number, hashes, head)
+
+
+def _is_behind(number: int, hashes: Mapping[int, str | None], head: chain.Head) -> bool:
+    """Say whether the node may not have the block yet; one that is far beyond it and lacks it has another chain."""
+    return hashes[number] is None and head.number < number + settings.CHAIN_CONFIRMATIONS
 
 
 def _hashes(bundle: models.Bundle) -> set[str]:
@@ -106,7 +112,7 @@ def _landed(bundle: models.Bundle, view: _View) -> receipts.BundleReceipt | None
 
 def _watch_mined(*, bundle: models.Bundle, view: _View, now: datetime.datetime) -> None:
     number = bundle.block_number or 0
-    if view.hashes[number] is None:
+    if _is_behind(number, view.hashes, view.head):
         logger.warning("the node is behind block %s of bundle %s", number, bundle.pk)
     elif view.hashes[number] != bundle.block_hash:
         landed = _landed(bundle, view)

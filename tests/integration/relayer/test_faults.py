@@ -344,6 +344,28 @@ def test_a_node_that_is_behind_undoes_nothing(relayer: Relayer, monkeypatch: pyt
     assert_paid_once(relayer, operation)
 
 
+def test_a_block_that_a_node_far_beyond_it_lacks_has_left_the_chain(
+    relayer: Relayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = relayer.pay(relayer.wallet())
+    relayer.turn()
+    relayer.turn()
+    operation.refresh_from_db()
+    assert operation.state == State.MINED
+    relayer.mine(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(chain_adapter, "block_hashes", lambda *, numbers: [None for _ in numbers])
+        relayer.turn()
+        operation.refresh_from_db()
+        assert operation.state == State.MINED
+        patch.setattr(chain_adapter, "receipts", lambda *, hashes: [None for _ in hashes])
+        relayer.turn()
+    operation.refresh_from_db()
+    assert operation.state == State.BUNDLED
+    relayer.finish()
+    assert_paid_once(relayer, operation)
+
+
 def test_two_relays_with_two_keys_in_two_threads_pay_each_operation_once(relayer: Relayer) -> None:
     relayer.provision(relayer_keys=2)
     operations = [relayer.pay(relayer.wallet(str(number))) for number in range(6)]
