@@ -108,18 +108,34 @@ def receive_together(*, asked: Sequence[Asked], chain_id: int, now: datetime.dat
     """Put operations into the pool; return for each its hash, or why it is not in it."""
     deployment = deployments.load(chain_id=chain_id)
     candidates = [_read(each, deployment=deployment, now=now) for each in asked]
-    try:
-        _look_into_pool(_open(candidates), chain_id=chain_id)
-        _sift(_open(candidates), lambda each: _weigh(each, deployment=deployment, now=now))
-        _validate(_open(candidates), deployment=deployment)
-        _use_quotas(_open(candidates), now=now)
-        _write(_open(candidates), deployment=deployment, now=now)
-    except errors.Unreachable as error:
-        for each in _open(candidates):
-            each.outcome = error
+    left = candidates
+    while left:
+        lot, left = _first_of_each_sender(left)
+        _receive_lot(lot, deployment=deployment, now=now)
     for each in candidates:
         _note(each)
     return [each.outcome or each.hash for each in candidates]
+
+
+def _first_of_each_sender(candidates: Sequence[_Candidate]) -> tuple[list[_Candidate], list[_Candidate]]:
+    """Part what can go together from what must wait: one that is no good shall not stand in its rival's way."""
+    first: dict[bytes, _Candidate] = {}
+    for each in candidates:
+        first.setdefault(each.operation.sender, each)
+    chosen = {id(each) for each in first.values()}
+    return list(first.values()), [each for each in candidates if id(each) not in chosen]
+
+
+def _receive_lot(lot: Sequence[_Candidate], *, deployment: deployments.Deployment, now: datetime.datetime) -> None:
+    try:
+        _look_into_pool(_open(lot), chain_id=deployment.chain_id)
+        _sift(_open(lot), lambda each: _weigh(each, deployment=deployment, now=now))
+        _validate(_open(lot), deployment=deployment)
+        _use_quotas(_open(lot), now=now)
+        _write(_open(lot), deployment=deployment, now=now)
+    except errors.Unreachable as error:
+        for each in _open(lot):
+            each.outcome = error
 
 
 def _note(candidate: _Candidate) -> None:
@@ -162,7 +178,7 @@ def _look_into_pool(candidates: Sequence[_Candidate], *, chain_id: int) -> None:
         return
     known, waiting = _find_waiting(candidates, chain_id=chain_id)
     for each in candidates:
-        others = waiting.setdefault(each.operation.sender, {})
+        others = waiting.get(each.operation.sender, {})
         if each.digest in known:
             each.outcome = each.hash
         elif each.operation.nonce in others:
@@ -172,8 +188,6 @@ def _look_into_pool(candidates: Sequence[_Candidate], *, chain_id: int) -> None:
             each.outcome = codes.RefusedCall(
                 codes.Code.THROTTLED, f"The sender has {len(others)} operations in the pool already."
             )
-        else:
-            others[each.operation.nonce] = each.digest
 
 
 def _find_waiting(

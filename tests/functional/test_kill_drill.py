@@ -213,7 +213,9 @@ def test_everything_killed_at_once_pays_once(payer: Payer) -> None:
 
 
 @pytest.mark.drill
-@pytest.mark.parametrize("victims", [(), ("worker", "relay", "tell", "signer", "web")], ids=["nothing killed", "all killed"])
+@pytest.mark.parametrize(
+    "victims", [(), ("worker", "relay", "tell", "signer", "web")], ids=["nothing killed", "all killed"]
+)
 @pytest.mark.parametrize("keeper", ["server", "phone"])
 def test_a_revoked_key_leaves_the_chain_within_three_blocks_or_after_kills(
     payer: Payer, keeper: str, victims: tuple[str, ...], record_property: Callable[[str, object], None]
