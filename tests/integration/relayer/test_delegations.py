@@ -7,6 +7,7 @@ import pytest
 
 from contracts.bindings import delegations, words
 from relayer import models
+from relayer.usecases import watch_bundles
 from tests.integration.relayer import application as applications
 from tests.integration.relayer import delegated
 from tests.integration.relayer.conftest import Relayer
@@ -150,6 +151,25 @@ def test_a_dearer_transaction_carries_the_word_too(
         relayer.chain.rpc("evm_setAutomine", True)
     assert models.UserOperation.objects.get().state == "succeeded"
     assert paid(relayer) == 1
+
+
+def test_a_reorganisation_that_undoes_the_word_has_it_sent_again(
+    relayer: Relayer, app: applications.Application, account: delegated.Account
+) -> None:
+    relayer.mine(3)
+    app.call(SEND, account.sent(authorization=account.authorization()), AT)
+    relayer.turn()
+    relayer.turn()
+    row = models.UserOperation.objects.get()
+    assert (row.state, relayer.chain.code(account.address)) == ("mined", delegations.designator(account.delegate))
+    relayer.chain.rpc("anvil_reorg", 1, [])
+    assert relayer.chain.code(account.address) == b""
+    relayer.turn()
+    relayer.turn(later=watch_bundles.RESEND_AFTER)
+    relayer.finish()
+    row.refresh_from_db()
+    assert (row.state, kind(relayer, row), paid(relayer)) == ("succeeded", "0x4", 1)
+    assert relayer.chain.code(account.address) == delegations.designator(account.delegate)
 
 
 def _write(authorization: delegations.Authorization) -> dict[str, str]:
