@@ -30,7 +30,7 @@ def main() -> int:
     directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-drills-"))
     with grounds.prepared(directory) as ground:
         django.setup()
-        logging.disable(logging.WARNING)
+        logging.disable(logging.ERROR)
         from tests.drills import drills, load, report  # noqa: PLC0415 - after Django is set up
 
         unknown = set(asked.names) - drills.DRILLS.keys()

@@ -41,7 +41,15 @@ def write(outcomes: Sequence[drills.Outcome]) -> None:
         f"{each.verdict.doubled} | {each.verdict.gaps} | {each.verdict.books} | {each.seconds:.0f} | {each.note} |"
         for each in outcomes
     ]
-    _PATH.write_text(_HEAD + "\n".join(rows) + "\n")
+    _PATH.write_text(_HEAD + "\n".join(rows) + "\n\n" + _sums(outcomes) + "\n")
+
+
+def _sums(outcomes: Sequence[drills.Outcome]) -> str:
+    found = summary(outcomes, broken=[])
+    return (
+        f"Together: {found['drills']} drills, {found['operations']} operations, {found['lost']} lost, "
+        f"{found['doubled']} doubled, {found['gaps']} gaps."
+    )
 
 
 def summary(outcomes: Sequence[drills.Outcome], *, broken: Sequence[str]) -> dict[str, object]:
