@@ -9,6 +9,7 @@ import pytest
 from contracts.bindings import words
 from openvpp.core import clock
 from relayer import models
+from relayer.adapters import entities
 from relayer.domain import codes, wire
 from tests import chain_fixture
 from tests.integration.relayer import application as applications
@@ -23,6 +24,11 @@ ELSEWHERE = b"\x98" * 20
 # Code that answers with the word that was pushed: MSTORE at 0, RETURN 32 bytes. YES pushes 0.
 ANSWERS = "5f5260205ff3"
 YES = "5f" + ANSWERS
+
+
+@pytest.fixture(autouse=True)
+def _deposits_are_looked_at() -> None:
+    entities._read.cache_clear()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +65,18 @@ CASES = [
 ]
 
 
+def deposit(relayer: Relayer, wei: int) -> None:
+    """Give the paymaster elsewhere a deposit."""
+    data = words.selector("depositTo(address)") + words.address(ELSEWHERE)
+    at, payer = relayer.chain.deployment.entry_point, chain_fixture.DEPLOYER.address
+    assert relayer.chain.send(at, data, sender=payer, value_wei=wei).succeeded
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_each_refusal_has_its_code(relayer: Relayer, stranger: test_strangers.Stranger, case: Case) -> None:
     stranger.set_code(case.code)
     if case.deposit_wei:
-        data = words.selector("depositTo(address)") + words.address(ELSEWHERE)
-        at, payer = relayer.chain.deployment.entry_point, chain_fixture.DEPLOYER.address
-        assert relayer.chain.send(at, data, sender=payer, value_wei=case.deposit_wei).succeeded
+        deposit(relayer, case.deposit_wei)
     models.Reputation.objects.create(
         chain_id=relayer.chain.chain_id,
         entity=words.checksummed(ELSEWHERE),
@@ -77,6 +88,18 @@ def test_each_refusal_has_its_code(relayer: Relayer, stranger: test_strangers.St
     answer = stranger.application.ask("eth_sendUserOperation", sent, AT)
     assert answer.get("error", {}).get("code") == case.expected, answer
     assert models.UserOperation.objects.exists() is (case.expected is None)
+
+
+def test_a_deposit_for_one_is_not_taken_for_two(relayer: Relayer, stranger: test_strangers.Stranger) -> None:
+    stranger.set_code(YES)
+    relayer.chain.rpc("anvil_setCode", words.checksummed(ELSEWHERE), "0x60405f5260605ff3")  # no context, and yes
+    first = dataclasses.replace(stranger.operation(), **ELSEWHERE_PAYS)  # type: ignore[arg-type] # fields by name
+    gas = first.verification_gas_limit + first.call_gas_limit + first.pre_verification_gas + 50_000
+    deposit(relayer, gas * first.max_fee_per_gas * 3 // 2)
+    stranger.application.call("eth_sendUserOperation", wire.write_operation(first), AT)
+    second = wire.write_operation(dataclasses.replace(first, nonce=1 << 64))
+    assert stranger.application.code("eth_sendUserOperation", second, AT) == -32508
+    assert models.UserOperation.objects.count() == 1
 
 
 def test_an_execution_that_reverts_is_told_while_gas_is_estimated(stranger: test_strangers.Stranger) -> None:
