@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import traceback
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave logs behind and say where")
     asked = parser.parse_args()
     console = Console(stderr=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends with it
     directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-drills-"))
     with grounds.prepared(directory) as ground:
         django.setup()
