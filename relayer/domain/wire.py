@@ -123,7 +123,7 @@ def bytes_of(value: Mapping[str, Any], name: str, *, default: bytes | None = Non
     text = value.get(name)
     if text is None and default is not None:
         return default
-    if not isinstance(text, str) or not text.startswith("0x") or len(text) > 2 * MAX_CALL_DATA:
+    if not isinstance(text, str) or not _is_plain(text) or len(text) > 2 * MAX_CALL_DATA:
         raise _bad(name, "is no hexadecimal text that starts with 0x, or too long")
     try:
         return bytes.fromhex(text[2:])
@@ -161,12 +161,17 @@ def parse_address(text: object, name: str) -> bytes:
 
     :raises codes.RefusedCall: it is none, or its checksum is wrong.
     """
-    if not isinstance(text, str) or not text.startswith("0x"):
+    if not isinstance(text, str) or not _is_plain(text):
         raise _bad(name, "is no address")
     try:
         return words.parse_address(text)
     except ValueError as error:
         raise _bad(name, f"is no address: {error}") from None
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether no blank hides between the digits, by which the same bytes could be written in two ways."""
+    return text.startswith("0x") and text.isalnum()
 
 
 def _init_code(value: Mapping[str, Any], *, is_delegated: bool) -> bytes:

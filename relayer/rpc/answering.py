@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django import db as django_db
 from django.conf import settings
 
 from openvpp.core import clock, errors, tally
@@ -169,18 +170,25 @@ def _send_together(opened: Sequence[_Open]) -> None:
             try:
                 asked.append(methods.read_send(caller=each.caller, parameters=call.get("params")))
                 places.append((each, number))
-            except codes.RefusedCall as refusal:
-                each.answers[number] = _answer_with(refusal, call=call, caller=each.caller)
+            except Exception as error:  # noqa: BLE001 - this one is told, and the log; the others go on
+                each.answers[number] = _answer_with(error, call=call, caller=each.caller)
     if not asked:
         return
-    caller = opened[0].caller
-    outcomes: Sequence[object]
-    try:
-        outcomes = receive_operation.receive_together(asked=asked, chain_id=caller.chain_id, now=caller.now)
-    except Exception as error:  # noqa: BLE001 - each is told, and the log
-        outcomes = [error] * len(asked)
+    outcomes = _receive(asked, caller=opened[0].caller)
     for (each, number), outcome in zip(places, outcomes, strict=True):
         each.answers[number] = _answer_with(outcome, call=each.calls[number], caller=each.caller)
+
+
+def _receive(asked: Sequence[receive_operation.Asked], *, caller: methods.Caller) -> Sequence[object]:
+    """Put operations into the pool together; one by one where one of them upsets what was not made for it."""
+    try:
+        return receive_operation.receive_together(asked=asked, chain_id=caller.chain_id, now=caller.now)
+    except django_db.OperationalError as error:
+        return [error] * len(asked)
+    except Exception as error:  # noqa: BLE001 - whose operation it is will be told, and the log
+        if len(asked) == 1:
+            return [error]
+        return [outcome for each in asked for outcome in _receive([each], caller=caller)]
 
 
 def _finish(opened: _Open) -> Response:

@@ -4,6 +4,7 @@ However many come together, the pool is asked once, the node is asked once and t
 refused leaves the others alone.
 """
 
+import collections
 import dataclasses
 import datetime
 import json
@@ -108,13 +109,25 @@ def receive_together(*, asked: Sequence[Asked], chain_id: int, now: datetime.dat
     """Put operations into the pool; return for each its hash, or why it is not in it."""
     deployment = deployments.load(chain_id=chain_id)
     candidates = [_read(each, deployment=deployment, now=now) for each in asked]
-    left = candidates
+    _refuse_crowds(candidates)
+    left = _open(candidates)
     while left:
         lot, left = _first_of_each_sender(left)
         _receive_lot(lot, deployment=deployment, now=now)
     for each in candidates:
         _note(each)
     return [each.outcome or each.hash for each in candidates]
+
+
+def _refuse_crowds(candidates: Sequence[_Candidate]) -> None:
+    """Refuse what a key brings of one sender beyond MAX_OF_SENDER: all who came in this lot would wait for it."""
+    brought: collections.Counter[tuple[int, bytes]] = collections.Counter()
+    for each in _open(candidates):
+        brought[each.asked.key.pk, each.operation.sender] += 1
+        if brought[each.asked.key.pk, each.operation.sender] > MAX_OF_SENDER:
+            each.outcome = codes.RefusedCall(
+                codes.Code.THROTTLED, f"More than {MAX_OF_SENDER} operations of the sender came at once."
+            )
 
 
 def _first_of_each_sender(candidates: Sequence[_Candidate]) -> tuple[list[_Candidate], list[_Candidate]]:

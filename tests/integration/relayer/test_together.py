@@ -115,3 +115,35 @@ def test_requests_of_several_keys_are_answered_each_for_itself(app: applications
     assert json.loads(answers[0].body)["result"] == models.UserOperation.objects.get().hash
     refused, chain = json.loads(answers[3].body)
     assert (refused["error"]["code"], chain["result"]) == (-32602, hex(chain_id))
+
+
+def test_a_crowd_of_one_sender_holds_nobody_up(app: applications.Application) -> None:
+    """Each of them would be a round of its own, with its own journey to the node."""
+    account, other = applications.open_account(app), sent_by(app)
+    operation = account.operation()
+    bad = [account.signed(operation) | {"signature": f"0x00{number:02x}"} for number in range(9)]
+    *crowd, good = receive(app, *bad, other)
+    assert [code_of(each) for each in crowd[receive_operation.MAX_OF_SENDER :]] == [-32504] * 5
+    assert good == models.UserOperation.objects.get().hash
+
+
+def test_one_that_nobody_expected_upsets_no_other(
+    app: applications.Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, odd = sent_by(app), sent_by(app)
+    hash_of = wire.Received.hash
+
+    def fails_for_the_odd(self: wire.Received, **asked: Any) -> bytes:
+        if self.operation.sender.hex() == odd["sender"][2:].lower():
+            raise ValueError("A test did not expect this.")
+        return hash_of(self, **asked)
+
+    monkeypatch.setattr(wire.Received, "hash", fails_for_the_odd)
+    calls = [
+        {"jsonrpc": "2.0", "id": number, "method": answering.SEND, "params": [sent, applications.ENTRY_POINT]}
+        for number, sent in enumerate((odd, good))
+    ]
+    requests = [answering.Request(token=app.token, chain_id=app.chain.chain_id, body=call) for call in calls]
+    failed, taken = (json.loads(each.body) for each in answering.answer_together(requests))
+    assert failed["error"]["code"] == -32603
+    assert taken["result"] == models.UserOperation.objects.get().hash

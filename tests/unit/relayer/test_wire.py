@@ -161,3 +161,19 @@ def test_an_account_is_ours_by_its_code_and_by_what_its_slot_names() -> None:
     assert is_known(b"", init_code=factory + b"\x01")
     assert not is_known(b"", init_code=other)
     assert not is_known(b"\xef\x01\x00" + known)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("factory", "0x77 02" + "0" * 36),
+        ("factory", "0x\t7702" + "0" * 36),
+        ("sender", "0x" + "11" * 19 + " 11"),
+        ("callData", "0x12 34"),
+    ],
+)
+def test_blanks_between_digits_are_refused(name: str, value: str) -> None:
+    """A factory so written was the mark of EIP-7702 without the authorisation that its hash needs."""
+    written = wire.write_operation(OPERATION) | {name: value}
+    with pytest.raises(codes.RefusedCall):
+        wire.read_operation(written)
