@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -59,10 +60,13 @@ def main() -> int:
                 console.print(f"    {problem}")
     if not asked.names and not broken:
         report.write(outcomes)
-    if asked.keep or broken or not all(each.verdict.is_good for each in outcomes):
+    is_good = not broken and all(each.verdict.is_good for each in outcomes)
+    if asked.keep or not is_good:
         console.print(f"logs: {directory}")
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
     sys.stdout.write("RESULT " + json.dumps(report.summary(outcomes, broken=broken)) + "\n")
-    return 0 if not broken and all(each.verdict.is_good for each in outcomes) else 1
+    return 0 if is_good else 1
 
 
 if __name__ == "__main__":
