@@ -15,14 +15,15 @@ from contracts import deployments
 from contracts.bindings import accounts, paymaster, tokens, user_operations, words
 from openvpp.core import db, errors
 from relayer import models, operations, queries
-from relayer.adapters import budgets, chain
-from relayer.domain import codes, gas, sponsoring, sponsoring_contexts, wire
-from relayer.usecases import quote_fee, use_quota
+from relayer.adapters import budgets, chain, simulation
+from relayer.domain import codes, gas, own_accounts, sponsoring, sponsoring_contexts, wire
+from relayer.usecases import quote_fee, use_quota, weigh_operation
 
 LIFETIME = datetime.timedelta(minutes=10)
 _LIMITS = gas.GasLimits(verification_gas_limit=0, call_gas_limit=0, pre_verification_gas=0, expected=0)
 _MAX_PAYMASTER_GAS = 300_000
 _TRANSFER_BYTES = 4 + 2 * 32
+_UNKNOWN_CODE = "Whether an account that runs another's code pays its fee is not known."
 _DUMMY_SIGNATURE = b"\x01" * 64 + b"\x1b"
 
 
@@ -81,9 +82,8 @@ def sponsor(
     limits = _limits_of(operation)
     asked = sponsoring_contexts.read(context)
     if received.delegate is not None and (asked.quote is not None or asked.token is not None):
-        raise codes.RefusedCall(
-            codes.Code.REFUSED_BY_PAYMASTER, "Whether an account that runs another's code pays its fee is not known."
-        )
+        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, _UNKNOWN_CODE)
+    weigh_operation.check_generosity(operation, authorizations=int(received.authorization is not None))
     use_quota.use(key=key, quota=models.ApiKeyUsage.Quota.SPONSORED, count=1, now=now)
     case = _Case(key=key, chain_id=chain_id, operation=operation, limits=limits, now=now)
     if asked.quote is not None or asked.token is not None:
@@ -192,6 +192,19 @@ def _why_nobody(case: _Case, refusal: operations.UnableToFindPayer) -> dict[str,
     }
 
 
+def _require_known(operation: user_operations.UserOperation, /, *, deployment: deployments.Deployment) -> None:
+    """Refuse an account whose code may read a batch otherwise than ours do, and leave out the transfer in it."""
+    (standing,) = simulation.standings(addresses=[operation.sender])
+    is_known = own_accounts.is_known(
+        standing=standing,
+        init_code=operation.init_code,
+        factory=deployment.account_factory,
+        implementations=(deployment.account_implementation, deployment.account_self_custody),
+    )
+    if not is_known:
+        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, _UNKNOWN_CODE)
+
+
 def _let_customer_pay(case: _Case, asked: sponsoring_contexts.Context) -> operations.Payer:
     found = _find_quote(case, asked)
     if case.most_wei > int(found.gas_cost_wei):
@@ -209,6 +222,7 @@ def _let_customer_pay(case: _Case, asked: sponsoring_contexts.Context) -> operat
                 "validUntil": hex(int(found.expires_at.timestamp())),
             },
         )
+    _require_known(case.operation, deployment=deployments.load(chain_id=case.chain_id))
     id_ = budgets.reserve(
         claim=case.claim,
         payer=models.Sponsorship.Payer.CUSTOMER,

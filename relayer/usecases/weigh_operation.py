@@ -13,6 +13,9 @@ from relayer.domain import codes, gas
 MAX_GAS = 10_000_000
 # How long before its end a sponsored operation is still taken.
 _LEAST_LEFT = datetime.timedelta(seconds=20)
+# What a sponsored operation may offer: above that, whoever bundles it earns at the utility's cost.
+_MOST_TIMES_THE_PRICE = 10
+_MOST_TIMES_THE_GAS, _MORE_GAS = 2, 60_000
 _LIFETIME = datetime.timedelta(days=1)
 _UTILITY_AT, _UNTIL_AT = 52 + 1, 52 + 1 + 8 + 8 + 6
 
@@ -29,9 +32,7 @@ def check_limits(operation: user_operations.UserOperation, *, authorizations: in
     total = operation.verification_gas_limit + operation.call_gas_limit + operation.pre_verification_gas
     if total > MAX_GAS:
         raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, f"The gas limits add up to more than {MAX_GAS}.")
-    encoded = user_operations.encode_get_user_op_hash(operation=operation)[36:]
-    needed = gas.pre_verification(encoded=encoded, authorizations=authorizations)
-    needed += data_fees.gas(size_bytes=len(encoded))
+    needed = _pre_verification(operation, authorizations=authorizations)
     if operation.pre_verification_gas < needed:
         raise codes.RefusedCall(
             codes.Code.BAD_PARAMETERS, f"preVerificationGas is {operation.pre_verification_gas}, needed are {needed}."
@@ -46,6 +47,32 @@ def check_limits(operation: user_operations.UserOperation, *, authorizations: in
     least = prices.base_fee_wei + settings.CHAIN_LEAST_TIP_WEI
     if operation.max_fee_per_gas < least:
         raise codes.RefusedCall(codes.Code.BAD_PARAMETERS, f"maxFeePerGas must be at least {least} now.")
+
+
+@db.durable
+def check_generosity(operation: user_operations.UserOperation, *, authorizations: int = 0) -> None:
+    """Refuse to pay for what offers its bundler far more than it costs; with our leave, anybody may bundle it.
+
+    :raises codes.RefusedCall: its preVerificationGas or its fees are beyond what they can be needed for.
+    :raises errors.Unreachable: the node does not answer.
+    """
+    needed = _pre_verification(operation, authorizations=authorizations)
+    most_gas = _MOST_TIMES_THE_GAS * needed + _MORE_GAS
+    if operation.pre_verification_gas > most_gas:
+        raise codes.RefusedCall(
+            codes.Code.REFUSED_BY_PAYMASTER, f"preVerificationGas is above {most_gas}, which is more than it needs."
+        )
+    most_wei = _MOST_TIMES_THE_PRICE * chain.recent_gas_prices().max_fee_per_gas_wei
+    if operation.max_fee_per_gas > most_wei:
+        raise codes.RefusedCall(
+            codes.Code.REFUSED_BY_PAYMASTER,
+            f"maxFeePerGas is above {most_wei}: {_MOST_TIMES_THE_PRICE} times the price.",
+        )
+
+
+def _pre_verification(operation: user_operations.UserOperation, *, authorizations: int) -> int:
+    encoded = user_operations.encode_get_user_op_hash(operation=operation)[36:]
+    return gas.pre_verification(encoded=encoded, authorizations=authorizations) + data_fees.gas(size_bytes=len(encoded))
 
 
 def check_paymaster(

@@ -147,3 +147,32 @@ def test_another_utilitys_policy_is_nothing_here(relayer: Relayer, account: appl
     assert found["error"]["data"]["reason"] == "not_sponsored"
     assert ask(account)["result"]["sponsorship"]["reason"] == "The utility pays the network fee."
     assert not models.GasBudget.objects.exists()
+
+
+@pytest.mark.parametrize("code", ["5f5f5260205ff3", "ef0100" + "11" * 20])
+def test_an_account_of_another_code_does_not_pay_by_its_batch(
+    relayer: Relayer, account: applications.Account, code: str
+) -> None:
+    """Such a one may say yes to the batch and leave out the transfer in it: the utility would pay for nothing."""
+    app = account.application
+    paying = account.operation(applications.transfer(relayer.chain, 10**8, to=TREASURY))
+    other = dataclasses.replace(paying, sender=b"\x5e" * 20, init_code=b"")
+    relayer.chain.rpc("anvil_setCode", words.checksummed(other.sender), "0x" + code)
+    context = {"token": str(relayer.stablecoin.address)}
+    error = app.ask("pm_getPaymasterData", *sponsors.asked(other, app.chain.chain_id, context))["error"]
+    assert error["message"] == "Whether an account that runs another's code pays its fee is not known."
+    assert not models.Sponsorship.objects.exists()
+    assert not models.FeeQuote.objects.filter(used_at__isnull=False).exists()
+
+
+@pytest.mark.parametrize("field", ["pre_verification_gas", "max_fee_per_gas"])
+def test_nothing_is_sponsored_that_enriches_its_bundler(
+    relayer: Relayer, account: applications.Account, field: str
+) -> None:
+    app = account.application
+    operation = account.operation()
+    greedy = dataclasses.replace(operation, **{field: 30 * getattr(operation, field)})
+    error = app.ask("pm_getPaymasterData", *sponsors.asked(greedy, app.chain.chain_id))["error"]
+    assert error["code"] == -32501
+    assert "is above" in error["message"]
+    assert not models.Sponsorship.objects.exists()
