@@ -44,5 +44,5 @@
   fault: function (log, db) {
     if (!this.done && /out.?of.?gas/i.test(String(log.getError()))) this.put(["fault", this.entity, "out of gas"]);
   },
-  result: function (ctx, db) { return { done: this.done || this.isDirect, steps: this.steps }; }
+  result: function (ctx, db) { return { done: this.done || (this.isDirect && !ctx.error), steps: this.steps }; }
 }

@@ -144,6 +144,7 @@ def _trace(
             entry_point=entry_point,
             operation=operation,
             chain_id=deployment.chain_id,
+            own_paymaster=deployment.paymaster,
             delegated=delegated,
         )
     except tracing.UnableToTrace as error:

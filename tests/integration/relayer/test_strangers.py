@@ -81,6 +81,29 @@ def test_one_that_breaks_them_is_refused(stranger: Stranger, code: str, what: st
     assert not models.UserOperation.objects.exists()
 
 
+def test_a_paymaster_sees_what_the_accounts_validation_wrote(relayer: Relayer, stranger: Stranger) -> None:
+    """Traced beside it and not after it, this paymaster would never be seen to ask for the time."""
+    chain = relayer.chain
+    entry_point = chain.deployment.entry_point
+    paymaster = os.urandom(20)
+    # The account writes 1 when the EntryPoint calls, and tells it to others.
+    stranger.set_code(f"3373{entry_point.hex()}14602257" + "5f545f5260205ff3" + "5b60015f55" + YES)
+    asks = f"60205f5f5f73{stranger.address.hex()}5afa50" + "5f5115602557" + ASKS_THE_TIME[:4] + "5b"
+    chain.rpc("anvil_setCode", words.checksummed(paymaster), "0x" + asks + "60405f525f6020525f60405260605ff3")
+    deposit = {
+        "from": words.checksummed(chain_fixture.DEPLOYER.address),
+        "to": words.checksummed(entry_point),
+        "data": "0x" + user_operations.encode_deposit_to(account=paymaster).hex(),
+        "value": hex(10**18),
+    }
+    assert chain.receipt(str(chain.rpc("eth_sendTransaction", deposit))).succeeded
+    paid = paymaster + (100_000).to_bytes(16) + (0).to_bytes(16)
+    sent = wire.write_operation(dataclasses.replace(stranger.operation(), paymaster_and_data=paid))
+    error = stranger.application.ask("eth_sendUserOperation", sent, applications.ENTRY_POINT)["error"]
+    assert (error["code"], "TIMESTAMP" in error["message"]) == (-32502, True), error
+    assert not models.UserOperation.objects.exists()
+
+
 def test_one_that_changes_its_code_is_found_out_before_it_is_sent(relayer: Relayer, stranger: Stranger) -> None:
     stranger.set_code(YES)
     stranger.send()
