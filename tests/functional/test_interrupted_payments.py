@@ -75,10 +75,12 @@ def told(person: Person) -> list[str]:
 
 
 def after_the_lease() -> datetime.datetime:
-    """Return when others may send what a killed process was sending."""
-    rows = wallet_models.Operation.objects.exclude(leased_until=None)
-    until: datetime.datetime = max(rows.values_list("leased_until", flat=True))
-    return until + datetime.timedelta(milliseconds=1)
+    """Let the leases of what a killed process was sending lapse; return an instant at which others may send it."""
+    now = clock.get_now()
+    assert wallet_models.Operation.objects.filter(leased_until__gt=now).update(
+        leased_until=now - datetime.timedelta(milliseconds=1)
+    )
+    return now
 
 
 def kill(monkeypatch: pytest.MonkeyPatch, where: object, name: str) -> None:
@@ -113,8 +115,7 @@ def test_killed_while_it_was_signed(
     assert (operation.state, operation.user_operation) == ("reserved", None)
     assert operation.leased_until is not None
     assert submit_waiting.submit_waiting(now=clock.get_now()) == 0
-    later = operation.leased_until + datetime.timedelta(milliseconds=1)
-    assert submit_waiting.submit_waiting(now=later) == 1
+    assert submit_waiting.submit_waiting(now=after_the_lease()) == 1
     town.finish()
     expect_paid_once(town, ada, bill)
 
