@@ -34,4 +34,5 @@ class JsonFormatter(logging.Formatter):
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return json.dumps(text) if any(character in text for character in ' "\n\t=') else text
+    is_plain = text.isprintable() and not any(character in text for character in ' "=')
+    return text if is_plain else json.dumps(text)

@@ -118,3 +118,11 @@ def test_a_draining_key_ends_its_bundles_and_sends_no_new_one(relayer: Relayer) 
     relayer.finish()
     second.refresh_from_db()
     assert second.state == "succeeded"
+
+
+@pytest.mark.parametrize("reason", ["a\rstep=mined", "\x1b[2J", "a\u2028b", "a\nb"])
+def test_what_an_account_says_moves_no_cursor_and_begins_no_line(caplog: pytest.LogCaptureFixture, reason: str) -> None:
+    caplog.set_level(logging.INFO, logger="openvpp.steps")
+    steps.note("refused", reason=reason)
+    assert caplog.messages == [f"step=refused reason={json.dumps(reason)}"]
+    assert caplog.messages[0].isprintable()
