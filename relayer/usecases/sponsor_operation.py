@@ -85,7 +85,8 @@ def sponsor(
         raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, _UNKNOWN_CODE)
     weigh_operation.check_generosity(operation, authorizations=int(received.authorization is not None))
     use_quota.use(key=key, quota=models.ApiKeyUsage.Quota.SPONSORED, count=1, now=now)
-    case = _Case(key=key, chain_id=chain_id, operation=operation, limits=limits, now=now)
+    methods = _methods(received, key=key, deployment=deployment)
+    case = _Case(key=key, chain_id=chain_id, operation=operation, methods=methods, limits=limits, now=now)
     if asked.quote is not None or asked.token is not None:
         payer = _let_customer_pay(case, asked)
     else:
@@ -113,6 +114,7 @@ class _Case:
     key: models.ApiKey
     chain_id: int
     operation: user_operations.UserOperation
+    methods: tuple[str, ...]
     limits: gas.GasLimits
     now: datetime.datetime
 
@@ -129,9 +131,7 @@ class _Case:
         return budgets.Claim(
             utility_id=self.key.utility_id,
             chain_id=self.chain_id,
-            request=sponsoring.Request(
-                wallet=self.sender, methods=sponsoring.methods_of(call_data=self.operation.call_data)
-            ),
+            request=sponsoring.Request(wallet=self.sender, methods=self.methods),
             most_wei=self.most_wei,
             valid_until=self.now + LIFETIME,
             api_key_id=self.key.pk,
@@ -192,17 +192,24 @@ def _why_nobody(case: _Case, refusal: operations.UnableToFindPayer) -> dict[str,
     }
 
 
-def _require_known(operation: user_operations.UserOperation, /, *, deployment: deployments.Deployment) -> None:
-    """Refuse an account whose code may read a batch otherwise than ours do, and leave out the transfer in it."""
+def _is_known(operation: user_operations.UserOperation, /, *, deployment: deployments.Deployment) -> bool:
+    """Say whether an account does what its calldata says; another's code may leave a call out, or make others."""
     (standing,) = simulation.standings(addresses=[operation.sender])
-    is_known = own_accounts.is_known(
+    return own_accounts.is_known(
         standing=standing,
         init_code=operation.init_code,
         factory=deployment.account_factory,
         implementations=(deployment.account_implementation, deployment.account_self_custody),
     )
-    if not is_known:
-        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, _UNKNOWN_CODE)
+
+
+def _methods(received: wire.Received, /, *, key: models.ApiKey, deployment: deployments.Deployment) -> tuple[str, ...]:
+    """Return what an operation calls, nothing where that is not known: then no budget for a method pays for it."""
+    told = sponsoring.methods_of(call_data=received.operation.call_data)
+    if not any(policy.method for policy in queries.get_policies(utility_id=key.utility_id)):
+        return told
+    is_told_truly = received.delegate is None and _is_known(received.operation, deployment=deployment)
+    return told if is_told_truly else ()
 
 
 def _let_customer_pay(case: _Case, asked: sponsoring_contexts.Context) -> operations.Payer:
@@ -222,7 +229,8 @@ def _let_customer_pay(case: _Case, asked: sponsoring_contexts.Context) -> operat
                 "validUntil": hex(int(found.expires_at.timestamp())),
             },
         )
-    _require_known(case.operation, deployment=deployments.load(chain_id=case.chain_id))
+    if not _is_known(case.operation, deployment=deployments.load(chain_id=case.chain_id)):
+        raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, _UNKNOWN_CODE)
     id_ = budgets.reserve(
         claim=case.claim,
         payer=models.Sponsorship.Payer.CUSTOMER,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.bindings import words
+from contracts.bindings import accounts, words
 from openvpp.core import clock
 from relayer import models
 from relayer.usecases import settle_sponsorships
@@ -78,11 +78,17 @@ def test_every_policy_that_covers_an_operation_must_have_room(relayer: Relayer, 
 
 def test_a_policy_for_a_method_pays_for_nothing_else(relayer: Relayer, account: applications.Account) -> None:
     sponsors.policy(relayer, name="One method", method="0x12345678")
-    assert "result" in ask(account)
-    other = dataclasses.replace(sponsors.draft(account), call_data=b"\x87\x65\x43\x21")
-    app = account.application
-    refused = app.ask("pm_getPaymasterData", *sponsors.asked(other, app.chain.chain_id))
-    assert refused["error"]["data"]["reason"] == "not_sponsored"
+    app, factory = account.application, relayer.chain.deployment.account_factory
+    made_by = accounts.init_code(factory=factory, owner=account.owner.address, salt=account.salt)
+    paid = dataclasses.replace(sponsors.draft(account), init_code=made_by)
+    other = dataclasses.replace(paid, call_data=b"\x87\x65\x43\x21")
+    unknown = dataclasses.replace(paid, sender=b"\x5e" * 20, init_code=b"")  # whose code may do anything by any name
+    relayer.chain.rpc("anvil_setCode", words.checksummed(unknown.sender), "0x5f5f5260205ff3")
+    found, *refused = (
+        app.ask("pm_getPaymasterData", *sponsors.asked(each, app.chain.chain_id)) for each in (paid, other, unknown)
+    )
+    assert "result" in found
+    assert [each["error"]["data"]["reason"] for each in refused] == ["not_sponsored", "not_sponsored"]
 
 
 def test_an_application_may_name_whose_policy_pays_but_escapes_no_other(
