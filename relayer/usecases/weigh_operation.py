@@ -15,6 +15,8 @@ MAX_GAS = 10_000_000
 _LEAST_LEFT = datetime.timedelta(seconds=20)
 # What a sponsored operation may offer: above that, whoever bundles it earns at the utility's cost.
 _MOST_TIMES_THE_PRICE = 10
+# What clients that take a price from elsewhere offer on a chain where gas costs next to nothing.
+_ALWAYS_FINE_WEI = 5 * 10**9
 _MOST_TIMES_THE_GAS, _MORE_GAS = 2, 60_000
 _LIFETIME = datetime.timedelta(days=1)
 _UTILITY_AT, _UNTIL_AT = 52 + 1, 52 + 1 + 8 + 8 + 6
@@ -62,7 +64,7 @@ def check_generosity(operation: user_operations.UserOperation, *, authorizations
         raise codes.RefusedCall(
             codes.Code.REFUSED_BY_PAYMASTER, f"preVerificationGas is above {most_gas}, which is more than it needs."
         )
-    most_wei = _MOST_TIMES_THE_PRICE * chain.recent_gas_prices().max_fee_per_gas_wei
+    most_wei = max(_ALWAYS_FINE_WEI, _MOST_TIMES_THE_PRICE * chain.recent_gas_prices().max_fee_per_gas_wei)
     if operation.max_fee_per_gas > most_wei:
         raise codes.RefusedCall(
             codes.Code.REFUSED_BY_PAYMASTER,
