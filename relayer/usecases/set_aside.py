@@ -49,11 +49,12 @@ def close(*, operation: models.UserOperation, reason: str, now: datetime.datetim
     :raises errors.Unreachable: the chain does not answer.
     """
     is_closed = _is_closed_on_chain(operation=operation)  # asked before the logs, which then hold all there will be
-    if _adopt(operation=operation, now=now):
-        return True
-    if is_closed:
+    is_adopted = _adopt(operation=operation, now=now)
+    if is_adopted is None:
+        return False
+    if not is_adopted and is_closed:
         _fail(operation=operation, reason=reason, now=now)
-    return is_closed
+    return is_adopted or is_closed
 
 
 def entry_point(*, chain_id: int) -> bytes:
@@ -87,8 +88,11 @@ def _is_nonce_used(*, operation: models.UserOperation, block_number: int) -> boo
     return current & ((1 << _NONCE_BITS) - 1) > sequence
 
 
-def _adopt(*, operation: models.UserOperation, now: datetime.datetime) -> bool:
-    """Look on the chain whether anybody executed the operation, and if so take that as its execution."""
+def _adopt(*, operation: models.UserOperation, now: datetime.datetime) -> bool | None:
+    """Look on the chain whether anybody executed the operation, and if so take that as its execution.
+
+    None where a node knows of the execution and not, or not any more, of its transaction: that is looked at again.
+    """
     address = words.parse_address(str(operation.entry_point))
     age_blocks = int((now - operation.created_at).total_seconds() / _SHORTEST_BLOCK_SECONDS) + _SEARCH_MARGIN_BLOCKS
     found = chain.find_execution(
@@ -100,7 +104,7 @@ def _adopt(*, operation: models.UserOperation, now: datetime.datetime) -> bool:
         return False
     (receipt,) = chain.receipts(hashes=[found])
     if receipt is None:
-        return False
+        return None
     record_block.record_stranger(
         chain_id=operation.chain_id, receipt=receipts.read(receipt=receipt, entry_point=address), now=now
     )

@@ -13,7 +13,7 @@ from contracts.bindings import user_operations, words
 from openvpp.core import clock, errors
 from relayer import models, queries
 from relayer.adapters import chain as chain_adapter
-from relayer.usecases import hold_keys, send_bundle, watch_bundles
+from relayer.usecases import hold_keys, send_bundle, set_aside, watch_bundles
 from tests import chain_fixture
 from tests.integration.relayer.conftest import DUE_UNITS, Relayer
 
@@ -203,6 +203,24 @@ def test_an_operation_that_a_stranger_brought_to_the_chain_is_adopted(relayer: R
     relayer.finish()
     assert_paid_once(relayer, operation)
     assert models.Bundle.objects.get().relayer_key is None
+
+
+def test_an_execution_whose_transaction_a_node_lacks_ends_nothing(
+    relayer: Relayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked one after another, two nodes may differ: what one has seen executed must not fail by the other's word."""
+    operation = relayer.pay(relayer.wallet())
+    models.UserOperation.objects.update(broadcast_at=clock.get_now())
+    row = models.UserOperation.objects.get()
+    relayer.chain.handle_ops(row.to_binding(), sender=chain_fixture.RELAYER.address)
+    relayer.mine(8)
+    with monkeypatch.context() as patch:
+        patch.setattr(chain_adapter, "receipts", lambda hashes: [None for _ in hashes])
+        assert not set_aside.close(operation=row, reason="A test says so.", now=clock.get_now())
+    row.refresh_from_db()
+    assert (row.state, row.failure) == (State.QUEUED, "")
+    relayer.finish()
+    assert_paid_once(relayer, operation)
 
 
 def test_a_nonce_that_somebody_else_used_is_looked_up_and_the_bundle_sent_anew_only_when_that_is_final(
