@@ -44,12 +44,14 @@ def make_quote(
     reason: str,
     now: datetime.datetime,
     methods: tuple[str, ...] = (),
+    instead_of: Mapping[str, Any] | None = None,
 ) -> models.FeeQuote:
     """Lock the network fee of one wish for FEE_QUOTE_LIFETIME.
 
     The fee is the expected gas at the expected price with FEE_MARGIN_PERCENT on top, in base units of `fee_token`,
     rounded up; nothing when the utility absorbs it. Then what the wish, which calls `methods`, may cost at most is
-    reserved from the budgets of whoever pays, for as long as the quote holds.
+    reserved from the budgets of whoever pays, for as long as the quote holds. What the sender's earlier quotes have
+    reserved, whose intent holds `instead_of`, is given back before unless they were used.
 
     :raises UnableToQuoteFee: `price_unknown`, `price_stale` or `utility_paused`.
     :raises UnableToFindPayer: it was to be absorbed, and nobody pays for it.
@@ -69,6 +71,8 @@ def make_quote(
             most_wei=most_wei,
             valid_until=expires_at,
         )
+        if instead_of is not None and queries.get_policies(utility_id=utility_id):
+            budgets.drop_unused(claim=claim, intent=instead_of, now=now)
         payer = find_payer(claim=claim, utility_pays=True, now=now)
         sponsorship_id, reason = payer.sponsorship_id, payer.reason or reason
     else:

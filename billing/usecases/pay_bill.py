@@ -96,6 +96,7 @@ def quote(
             limits=limits,
             reason=reason,
             methods=(sponsoring.BILL_PAYMENT,),
+            instead_of={"bill_id": str(bill.pk)},
             now=now,
         )
 

@@ -203,6 +203,23 @@ def drop(*, sponsorship_id: uuid.UUID, now: datetime.datetime) -> bool:
     return _count(_DROP, {"id": sponsorship_id, "now": now}) == 1
 
 
+def drop_unused(*, claim: Claim, intent: Mapping[str, Any], now: datetime.datetime) -> None:
+    """Give back what quotes of the wallet's whose intent holds this have reserved, and nobody has used.
+
+    So asking again and again takes no more of a budget than asking once.
+    """
+    rows = models.Sponsorship.objects.of_utility(claim.utility_id).filter(
+        chain_id=claim.chain_id,
+        state=models.Sponsorship.State.RESERVED,
+        user_operation_hash__isnull=True,
+        sender=claim.request.wallet,
+        quote__used_at__isnull=True,
+        quote__intent__contains=dict(intent),
+    )
+    for id_ in rows.values_list("pk", flat=True):
+        drop(sponsorship_id=id_, now=now)
+
+
 def bind(*, sponsorship_id: uuid.UUID, user_operation_hash: str, valid_until: datetime.datetime) -> bool:
     """Say for which operation a reservation is, before its signature is handed out; False when it was released."""
     rows = models.Sponsorship.objects.filter(pk=sponsorship_id, state=models.Sponsorship.State.RESERVED)

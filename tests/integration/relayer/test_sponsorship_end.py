@@ -167,3 +167,31 @@ def test_a_reservation_that_was_given_back_signs_nothing(relayer: Relayer) -> No
         sponsor()
     assert refusal.value.code == "reservation_over"
     assert models.Sponsorship.objects.get().user_operation_hash is None
+
+
+def test_asking_again_takes_no_more_of_a_budget_than_asking_once(relayer: Relayer) -> None:
+    policy = sponsors.policy(relayer, method="bill_payment", limit_count=2)
+    wallet = relayer.wallet()
+
+    def ask(bill: str) -> models.FeeQuote:
+        return operations.make_quote(
+            utility_id=relayer.utility.pk,
+            chain_id=relayer.chain.chain_id,
+            sender=wallet.address,
+            intent={"bill_id": bill},
+            mode="utility",
+            fee_token=None,
+            limits=operations.estimate(kind=gas.Kind.BILL_PAYMENT, is_deployed=False),
+            reason="",
+            methods=("bill_payment",),
+            instead_of={"bill_id": bill},
+            now=clock.get_now(),
+        )
+
+    first, second, other = ask("one"), ask("one"), ask("two")
+    found = dict(models.Sponsorship.objects.values_list("pk", "state"))
+    assert [found[each.sponsorship_id] for each in (first, second, other)] == ["released", "reserved", "reserved"]
+    assert policy.budgets.get().reserved_count == 2
+    with pytest.raises(operations.UnableToFindPayer, match="used up"):
+        ask("three")
+    assert sponsors.sums_agree()
