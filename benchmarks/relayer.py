@@ -4,9 +4,9 @@
 is the first of an account of its own, sponsored and signed, and goes in by `eth_sendUserOperation`; blocks come each
 second and have room. Ours are bundler, relay and signer, each a process of its own; PostgreSQL runs without fsync and
 is reported apart. Neither traces rules: Alto's safe mode takes nothing on this chain. An operation counts as included
-when its event is seen in a block. Then both get a few operations a second, for the median time to a receipt, and once
-`--long` operations, where waiting for blocks weighs less; `--alone` as many more are for ours only. The last line is
-`RESULT` and JSON: medians over the rounds, ours divided by Alto's where the name says ratio.
+when its event is seen in a block. Before the rounds both get a few operations a second, for the median time to a
+receipt, and after them once `--long` operations, where waiting for blocks weighs less; `--alone` as many more are for
+ours only. The last line is `RESULT` and JSON: medians over the rounds, ours divided by Alto's where it says ratio.
 """
 
 import argparse
@@ -97,6 +97,7 @@ def _measure(
         console.print(f"{target.name}, {TRICKLE_PER_S:g} a second: receipt after {found} s")
         return found
 
+    receipts = {target.name: trickled(target) for target in (ours, peer)}
     rounds: dict[str, list[load.Load]] = {"ours": [], "Alto": []}
     postgres = -_postgres_cpu_s()
     for number in range(asked.rounds):
@@ -106,7 +107,7 @@ def _measure(
     found = {
         target.name: Found(
             rounds=rounds[target.name],
-            receipt_median_s=trickled(target),
+            receipt_median_s=receipts[target.name],
             long=loaded(target, asked.long) if asked.long else None,
         )
         for target in (ours, peer)

@@ -12,6 +12,7 @@ from contracts.bindings import user_operations, words
 from tests.drills import ground as grounds
 from tests.drills import load, proxy
 
+REDIS_GONE_S = 60
 OPERATIONS = 60
 FINISHED_WITHIN_S = 60.0
 _HANDLE_OPS = "0x" + user_operations.encode_handle_ops(operations=[], beneficiary=bytes(20))[:4].hex()
@@ -413,13 +414,13 @@ def postgres_restart(field: Field) -> None:
 
 
 def redis_gone(field: Field) -> None:
-    """Redis is gone for ten seconds."""
+    """Redis is gone for a minute."""
     ground = field.ground
     ground.redis.kill()
     try:
         with field.relays():
             loading = field.town.start(field.made)
-            time.sleep(8)
+            time.sleep(REDIS_GONE_S)
             ground.redis.start()
             grounds.wait_for_service(ground.redis_service)
             loading.join()
