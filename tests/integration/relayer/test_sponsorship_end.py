@@ -189,7 +189,7 @@ def test_asking_again_takes_no_more_of_a_budget_than_asking_once(relayer: Relaye
         )
 
     first, second, other = ask("one"), ask("one"), ask("two")
-    found = dict(models.Sponsorship.objects.values_list("pk", "state"))
+    found: dict[object, str] = dict(models.Sponsorship.objects.values_list("pk", "state"))
     assert [found[each.sponsorship_id] for each in (first, second, other)] == ["released", "reserved", "reserved"]
     assert policy.budgets.get().reserved_count == 2
     with pytest.raises(operations.UnableToFindPayer, match="used up"):
