@@ -224,6 +224,11 @@ class Pool:
                 return answer
         raise refusal or errors.Unreachable(f"No node of chain {settings.CHAIN_ID} takes it now.")
 
+    @property
+    def quorum(self) -> int:
+        """Return how many nodes must say the same."""
+        return self._quorum
+
     def chain_id(self) -> int:
         """Return the chain that the nodes are on: the one in the settings if any is, else another.
 

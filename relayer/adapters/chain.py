@@ -231,6 +231,17 @@ def receipts(*, hashes: Sequence[str]) -> list[Mapping[str, Any] | None]:
     return [_expect(answer) for answer in answers]
 
 
+def receipt_of_each(*, transaction_hash: str) -> list[Mapping[str, Any] | None]:
+    """Return a transaction's receipt as each node of a quorum has it; nothing where one node's word is enough.
+
+    :raises errors.Unreachable: too few nodes answer.
+    """
+    if rpc.node().quorum == 1:
+        return []
+    answers = rpc.node().agree([("eth_getTransactionReceipt", (transaction_hash,))])
+    return [_expect(answer) for (answer,) in answers]
+
+
 def have_none(*, hashes: Sequence[str]) -> bool:
     """Say whether none of the nodes, the slow ones included, has any of these transactions in a block.
 

@@ -83,14 +83,35 @@ def record_lost(*, bundle_id: int, now: datetime.datetime) -> None:
 
 
 @db.transaction
-def settle(*, bundle_id: int, now: datetime.datetime) -> None:
-    """Make a bundle and its operations final, in one go."""
-    bundle = models.Bundle.objects.select_for_update().only("state").get(pk=bundle_id)
+def settle(*, bundle_id: int, agreed: receipts.BundleReceipt | None, now: datetime.datetime) -> None:
+    """Make a bundle and its operations final, in one go.
+
+    Where a quorum has `agreed` on other than what is written, that is written instead, and looked at once more.
+    """
+    bundle = models.Bundle.objects.select_for_update().defer("call_data").get(pk=bundle_id)
     if bundle.state != models.Bundle.State.MINED:
+        return
+    if agreed is not None and not _is_written(bundle=bundle, receipt=agreed):
+        logger.error("bundle %s was written as one node alone had it; it is written anew", bundle.pk)
+        _write(bundle=bundle, receipt=agreed, now=now)
         return
     change_state.settle(bundle_id=bundle_id, now=now)
     bundle.state = models.Bundle.State.FINAL
     bundle.save(update_fields=["state"])
+
+
+def _is_written(*, bundle: models.Bundle, receipt: receipts.BundleReceipt) -> bool:
+    executed = {operation.user_operation_hash: operation for operation in receipt.operations}
+    rows = list(models.UserOperation.objects.filter(bundle=bundle).select_related("receipt"))
+    return bundle.block_hash == receipt.block_hash and all(
+        (found := executed.get(str(row.hash))) is not None and _says_the_same(row=row, receipt=found) for row in rows
+    )
+
+
+def _says_the_same(*, row: models.UserOperation, receipt: receipts.Receipt) -> bool:
+    written = getattr(row, "receipt", None)  # before the other one is made, which takes its place in the row
+    expected = _receipt(row=row, receipt=receipt)
+    return written is not None and all(getattr(written, each) == getattr(expected, each) for each in _RECEIPT_FIELDS)
 
 
 def _write(*, bundle: models.Bundle, receipt: receipts.BundleReceipt, now: datetime.datetime) -> None:

@@ -16,7 +16,7 @@ from openvpp.core import db, errors
 from relayer import models
 from relayer.adapters import chain, rpc
 from relayer.domain import fees, receipts, refusals
-from relayer.usecases import fill_gaps, hold_keys, offer_fees, record_block, send_bundle, set_aside
+from relayer.usecases import agree_receipt, fill_gaps, hold_keys, offer_fees, record_block, send_bundle, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,16 @@ def _watch_mined(*, bundle: models.Bundle, view: _View, now: datetime.datetime) 
         else:
             record_block.record_mined(bundle_id=bundle.pk, receipt=landed, now=now)
     elif view.head.number >= number + settings.CHAIN_CONFIRMATIONS:
-        record_block.settle(bundle_id=bundle.pk, now=now)
+        _settle(bundle=bundle, now=now)
+
+
+def _settle(*, bundle: models.Bundle, now: datetime.datetime) -> None:
+    try:
+        agreed = agree_receipt.find_agreed(bundle=bundle)
+    except (agree_receipt.UnableToAgree, rpc.NoQuorum) as error:
+        logger.warning("bundle %s is not final yet: %s", bundle.pk, error)
+        return
+    record_block.settle(bundle_id=bundle.pk, agreed=agreed, now=now)
 
 
 def _watch_pending(*, bundle: models.Bundle, view: _View, holder: str, now: datetime.datetime) -> None:
