@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from contracts.bindings import accounts, words
-from custody import operations as custody
 from openvpp.core import clock, db, jobs
+from relayer import operations as relayer
 from tests.factories import wallets
 from tests.functional.conftest import DUE_UNITS, Person, Town
 from tests.integration.oauth import flow
@@ -120,7 +120,7 @@ def test_the_signer_refuses_from_the_same_commit_on_and_three_blocks_later_the_k
     began = int(str(town.chain.rpc("eth_blockNumber")), 16)
     assert app.revoke(tokens["refresh_token"]).status_code == 200
     # Even a web that asks no question gets no signature any more.
-    with pytest.raises(custody.UnableToSign) as refusal:
+    with pytest.raises(relayer.UnableToSponsor) as refusal:
         submission.prepare(operation=waiting, expires_at=expires_at)
     assert refusal.value.code == "key_disabled"
 

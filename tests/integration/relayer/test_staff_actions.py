@@ -44,7 +44,7 @@ def test_an_operation_that_was_set_aside_waits_no_longer(person: customer_models
     ("changes", "code"),
     [
         ({}, "not_waiting"),
-        ({"leased_by": "relay-1:x", "leased_until": clock.get_now() + MINUTE}, "on_its_way"),
+        ({"leased_by": "relay-1:x", "leased_until": clock.get_now() + 60 * MINUTE}, "on_its_way"),
         ({"state": "bundled"}, "on_its_way"),
         ({"state": "failed"}, "over"),
     ],
@@ -75,7 +75,7 @@ def test_a_dropped_operation_fails_with_the_reason_and_is_told_like_any_failure(
     [
         ({"broadcast_at": clock.get_now()}, "broadcast"),
         ({"state": "bundled", "broadcast_at": clock.get_now()}, "broadcast"),
-        ({"leased_by": "relay-1:x", "leased_until": clock.get_now() + MINUTE}, "being_sent"),
+        ({"leased_by": "relay-1:x", "leased_until": clock.get_now() + 60 * MINUTE}, "being_sent"),
         ({"state": "succeeded"}, "over"),
     ],
 )
