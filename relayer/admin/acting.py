@@ -58,8 +58,9 @@ _OF_OPERATION = {
     "drop": Action(
         title="Drop this operation",
         verb="Drop it",
-        will="The operation fails with your reason, and whoever asked for it is told. No node has seen it, so it can "
-        "never land. This cannot be undone; it can be signed anew.",
+        will="The operation fails here with your reason, and whoever asked for it is told. We have sent it to no node; "
+        "an application that signed it may still bring it to the chain itself. This cannot be undone; it can be signed "
+        "anew.",
         done="Dropped.",
         act=drop_operation.drop,
         key="user_operation_hash",
