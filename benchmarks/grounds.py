@@ -26,7 +26,7 @@ class Used:
     rss_mb: float
 
 
-class node:  # noqa: N801 - used as a function
+class Node:
     """A chain with the contracts on it and the clock of the world."""
 
     def __init__(self, directory: pathlib.Path) -> None:
@@ -44,7 +44,7 @@ class node:  # noqa: N801 - used as a function
         self._process.wait(10)
 
 
-class processes:  # noqa: N801 - used as a function
+class Processes:
     """Signer, relay and bundler, each as it runs by itself."""
 
     def __init__(self, directory: pathlib.Path) -> None:

@@ -72,7 +72,7 @@ def run(*, rows: int, operations: int, rounds: int, console: Console) -> dict[st
     os.environ.pop("OPENVPP_TEST_BLOCK_TIME_S", None)
     services_fixture.start()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-bench-"))
-    with grounds.node(directory) as chain:
+    with grounds.Node(directory) as chain:
         deployments.write(chain.deployment, directory=directory, code_hashes={})
         grounds.configure(directory=directory, chain=chain)
         django.setup()
@@ -81,7 +81,7 @@ def run(*, rows: int, operations: int, rounds: int, console: Console) -> dict[st
 
         management.call_command("migrate", verbosity=0)
         small = str(connection.settings_dict["NAME"])
-        with _signer(directory):
+        with _Signer(directory):
             utility_id = grounds.provision(directory=directory, chain=chain)
             token = grounds.make_token(utility_id)
             console.print(f"writing {rows} operations")
@@ -208,7 +208,7 @@ def _use(name: str) -> None:
     connection.settings_dict["NAME"] = name
 
 
-class _signer:  # noqa: N801 - used as a function
+class _Signer:
     """The signer, as it runs by itself."""
 
     def __init__(self, directory: pathlib.Path) -> None:

@@ -57,14 +57,14 @@ def run(*, asked: Asked, console: Console) -> dict[str, object]:
     """Measure both, alternating."""
     services_fixture.start()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-bench-"))
-    with grounds.node(directory) as chain:
+    with grounds.Node(directory) as chain:
         deployments.write(chain.deployment, directory=directory, code_hashes={})
         grounds.configure(directory=directory, chain=chain)
         from django.core import management  # noqa: PLC0415 - after the environment is set
 
         django.setup()
         management.call_command("migrate", verbosity=0)
-        with grounds.processes(directory) as processes, bundlers.running(chain, directory) as alto:
+        with grounds.Processes(directory) as processes, bundlers.running(chain, directory) as alto:
             utility_id = grounds.provision(directory=directory, chain=chain)
             ours = load.Target(
                 name="ours",

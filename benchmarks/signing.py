@@ -65,7 +65,7 @@ def run(*, payments: int, rate: float, is_durable: bool, console: Console) -> di
     if is_durable:
         _start_durable(directory)
     services_fixture.start()
-    with grounds.node(directory) as chain:
+    with grounds.Node(directory) as chain:
         deployments.write(chain.deployment, directory=directory, code_hashes={})
         grounds.configure(directory=directory, chain=chain)
         port = layout.free_port()

@@ -37,7 +37,7 @@ def run(*, count: int, at_once: int, console: Console) -> dict[str, object]:
     """Measure one load."""
     services_fixture.start()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-bench-"))
-    with grounds.node(directory) as chain:
+    with grounds.Node(directory) as chain:
         deployments.write(chain.deployment, directory=directory, code_hashes={})
         grounds.configure(directory=directory, chain=chain)
         os.environ["RELAYER_TRACES"] = "on"
@@ -45,7 +45,7 @@ def run(*, count: int, at_once: int, console: Console) -> dict[str, object]:
 
         django.setup()
         management.call_command("migrate", verbosity=0)
-        with grounds.processes(directory) as processes:
+        with grounds.Processes(directory) as processes:
             utility_id = grounds.provision(directory=directory, chain=chain)
             target = load.Target(
                 name="ours",
