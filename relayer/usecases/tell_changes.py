@@ -7,6 +7,7 @@ a step is one transaction of its taker's writing and of the news' end, and the s
 import datetime
 import logging
 
+from django import db as django_db
 from django.db.models import Exists, F, OuterRef, Q
 
 from openvpp.core import db, upcalls
@@ -44,11 +45,11 @@ def _tell_next(*, now: datetime.datetime) -> int | None:
                 now=now,
             )
             news.delete()
-    except Exception:
+    except Exception as error:
         if news is None:
             raise
         logger.exception("nobody took word of %s: %s", news.user_operation_id, news.state)
-        _put_off(news=news, now=now)
+        _put_off(news=news, is_passing=isinstance(error, django_db.OperationalError), now=now)
         return 0
     return 1
 
@@ -61,10 +62,13 @@ def _lock_next(*, now: datetime.datetime) -> models.OperationNews | None:
 
 
 @db.transaction
-def _put_off(*, news: models.OperationNews, now: datetime.datetime) -> None:
-    """Tell an end again later, however often; a step on the way is not worth that others wait for it."""
+def _put_off(*, news: models.OperationNews, is_passing: bool, now: datetime.datetime) -> None:
+    """Tell an end again later, however often, and anything that met a database in trouble.
+
+    A step on the way that its taker has a mistake with is not worth that the end waits for it.
+    """
     row = models.OperationNews.objects.filter(pk=news.pk)
-    if news.state in _FINAL:
+    if news.state in _FINAL or is_passing:
         row.update(not_before=now + AGAIN_AFTER, attempts=F("attempts") + 1)
     else:
         row.delete()

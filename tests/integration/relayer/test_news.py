@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from openvpp.core import clock, waking
 from relayer import models
@@ -56,6 +56,30 @@ def test_three_who_tell_at_once_tell_each_step_once_and_in_order(relayer: Relaye
             "mined",
             "succeeded",
         ]
+
+
+def take_down_after_a_lock(*, user_operation_hash: str, state: str, **_: object) -> None:
+    """A taker that finds its row locked the first time."""
+    if not TRIED:
+        TRIED.append(state)
+        raise OperationalError("lock timeout")
+    take_down(user_operation_hash=user_operation_hash, state=state)
+
+
+TRIED: list[str] = []
+
+
+def test_a_step_on_the_way_that_meets_a_lock_is_told_again(relayer: Relayer, settings: Any) -> None:
+    operation = relayer.pay(relayer.wallet())
+    settings.UPCALLS = settings.UPCALLS | {"user_operation.changed": [f"{__name__}.take_down_after_a_lock"]}
+    for state in ("bundled", "mined"):
+        models.OperationNews.objects.create(user_operation=operation, state=state, made_at=clock.get_now())
+    TOLD.clear()
+    TRIED.clear()
+    now = clock.get_now()
+    assert tell_changes.tell_changes(now=now) == 0
+    assert tell_changes.tell_changes(now=now + tell_changes.AGAIN_AFTER) == 2
+    assert [state for _, state in TOLD] == ["bundled", "mined"]
 
 
 def test_an_operation_that_comes_in_wakes_the_relay(relayer: Relayer) -> None:
