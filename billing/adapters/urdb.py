@@ -8,82 +8,11 @@ import decimal
 import json
 from collections.abc import Mapping
 
-from billing.adapters import urdb_values
+from billing.adapters import urdb_fields, urdb_values
 from billing.domain import tariffs
 
 MAX_BYTES = 1_000_000
 
-_INFORMATION = frozenset(
-    {
-        "approved",
-        "basicinformationcomments",
-        "country",
-        "demandcomments",
-        "demandunits",
-        "description",
-        "eiaid",
-        "energycomments",
-        "is_default",
-        "peakkwcapacityhistory",
-        "peakkwcapacitymax",
-        "peakkwcapacitymin",
-        "peakkwhusagehistory",
-        "peakkwhusagemax",
-        "peakkwhusagemin",
-        "phasewiring",
-        "revisions",
-        "servicetype",
-        "sourceparent",
-        "supersedes",
-        "uri",
-        "version",
-        "voltagecategory",
-        "voltagemaximum",
-        "voltageminimum",
-    }
-)
-_FREE_TEXT = frozenset({"demandattrs", "energyattrs", "fixedattrs"})
-_NOT_PRICED = frozenset({"demandratchetpercentage"})
-_PRICED = frozenset(
-    {
-        "annualmincharge",
-        "coincidentrateunit",
-        "coincidentratestructure",
-        "coincidentschedule",
-        "demandrateunit",
-        "demandratestructure",
-        "demandreactivepowercharge",
-        "demandweekdayschedule",
-        "demandweekendschedule",
-        "demandwindow",
-        "dgrules",
-        "enddate",
-        "energyratestructure",
-        "energyweekdayschedule",
-        "energyweekendschedule",
-        "fixedchargeeaaddl",
-        "fixedchargefirstmeter",
-        "fixedchargeunits",
-        "fixedmonthlycharge",
-        "flatdemandmonths",
-        "flatdemandstructure",
-        "flatdemandunit",
-        "fueladjustmentsmonthly",
-        "label",
-        "lookbackmonths",
-        "lookbackpercent",
-        "lookbackrange",
-        "mincharge",
-        "minchargeunits",
-        "minmonthlycharge",
-        "name",
-        "sector",
-        "source",
-        "startdate",
-        "utility",
-        "usenetmetering",
-    }
-)
 _METERING = {
     "Net Metering": tariffs.Metering.NET_METERING,
     "Net Billing Instantaneous": tariffs.Metering.NET_BILLING,
@@ -91,22 +20,6 @@ _METERING = {
     "Buy All Sell All": tariffs.Metering.BUY_ALL_SELL_ALL,
 }
 _PER = {"$/day": tariffs.ChargePer.DAY, "$/month": tariffs.ChargePer.MONTH, "$/year": tariffs.ChargePer.YEAR}
-_CHARGES = frozenset(
-    {
-        "annualmincharge",
-        "demandreactivepowercharge",
-        "fixedchargeeaaddl",
-        "fixedchargefirstmeter",
-        "fixedmonthlycharge",
-        "fueladjustmentsmonthly",
-        "mincharge",
-        "minmonthlycharge",
-    }
-)
-_STRUCTURES = ("energyratestructure", "flatdemandstructure", "demandratestructure", "coincidentratestructure")
-_PRICES = frozenset({"rate", "adj", "sell"})
-_ENERGY_TIER_FIELDS = frozenset({"max", "rate", "unit", "adj", "sell"})
-_DEMAND_TIER_FIELDS = frozenset({"max", "rate", "unit", "adj"})
 
 
 UnableToReadTariff = urdb_values.UnableToReadTariff
@@ -142,7 +55,9 @@ def to_tariff(*, rate: Mapping[str, object], currency: str = "USD") -> tariffs.T
 
     :raises UnableToReadTariff: a field is unknown, missing or beyond what is priced, or there is no price at all.
     """
-    unknown = sorted(set(rate) - _INFORMATION - _FREE_TEXT - _NOT_PRICED - _PRICED)
+    unknown = sorted(
+        set(rate) - urdb_fields.INFORMATION - urdb_fields.FREE_TEXT - urdb_fields.NOT_PRICED - urdb_fields.PRICED
+    )
     if unknown:
         raise UnableToReadTariff(f"Unknown field: {', '.join(unknown)}.")
     try:
@@ -152,7 +67,7 @@ def to_tariff(*, rate: Mapping[str, object], currency: str = "USD") -> tariffs.T
     if not _names_a_price(rate):
         raise UnableToReadTariff(
             "The rate names no price, so it is not rated as free. Missing is at least one of: "
-            f"{', '.join(sorted(_CHARGES))}, or a `rate` in {', '.join(_STRUCTURES)}. "
+            f"{', '.join(sorted(urdb_fields.CHARGES))}, or a `rate` in {', '.join(urdb_fields.STRUCTURES)}. "
             "If it is explicitly free, say so: a `fixedchargefirstmeter` of 0."
         )
     return found
@@ -160,21 +75,21 @@ def to_tariff(*, rate: Mapping[str, object], currency: str = "USD") -> tariffs.T
 
 def _names_a_price(rate: Mapping[str, object]) -> bool:
     """Say whether any price stands in a rate, be it zero; a tier without one is none."""
-    if any(rate.get(field) is not None for field in _CHARGES):
+    if any(rate.get(field) is not None for field in urdb_fields.CHARGES):
         return True
     return any(
-        isinstance(tier, Mapping) and not _PRICES.isdisjoint(tier)
-        for field in _STRUCTURES
+        isinstance(tier, Mapping) and not urdb_fields.PRICES.isdisjoint(tier)
+        for field in urdb_fields.STRUCTURES
         for tiers in urdb_values.items(rate.get(field, ()), field)
         for tier in urdb_values.items(tiers, field)
     )
 
 
 def _build(*, rate: Mapping[str, object], currency: str) -> tariffs.Tariff:
-    warnings = [f"`{field}` is free text and is not priced." for field in sorted(_FREE_TEXT & set(rate))]
+    warnings = [f"`{field}` is free text and is not priced." for field in sorted(urdb_fields.FREE_TEXT & set(rate))]
     warnings += [
         f"`{field}` is not priced."
-        for field in sorted(_NOT_PRICED & set(rate))
+        for field in sorted(urdb_fields.NOT_PRICED & set(rate))
         if urdb_values.is_something(rate[field])
     ]
     # Sheets older than `dgrules` say with `usenetmetering` whether a month is netted; SAM takes silence for yes.
@@ -222,7 +137,7 @@ def _energy(rate: Mapping[str, object]) -> tariffs.EnergyCharge | None:
 
 
 def _energy_tier(value: object, where: str) -> tariffs.EnergyTier:
-    tier = _tier(value, where, _ENERGY_TIER_FIELDS)
+    tier = _tier(value, where, urdb_fields.ENERGY_TIER)
     unit = tier.get("unit", tariffs.EnergyUnit.KWH.value)
     try:
         known = tariffs.EnergyUnit(str(unit))
@@ -278,7 +193,7 @@ def _demand_tiers(rate: Mapping[str, object], field: str) -> tuple[tuple[tariffs
         steps: list[tariffs.DemandTier] = []
         for t, value in enumerate(urdb_values.items(tiers, f"{field}[{p}]")):
             where = f"{field}[{p}][{t}]"
-            tier = _tier(value, where, _DEMAND_TIER_FIELDS)
+            tier = _tier(value, where, urdb_fields.DEMAND_TIER)
             steps.append(
                 tariffs.DemandTier(
                     upper_micro=_upper(tier, where),
