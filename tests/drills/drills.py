@@ -12,7 +12,9 @@ from contracts.bindings import user_operations, words
 from tests.drills import ground as grounds
 from tests.drills import load, proxy
 
+# These are the faults themselves: how long each is away.
 REDIS_GONE_S = 60
+POSTGRES_GONE_S = 1
 OPERATIONS = 60
 FINISHED_WITHIN_S = 60.0
 _HANDLE_OPS = "0x" + user_operations.encode_handle_ops(operations=[], beneficiary=bytes(20))[:4].hex()
@@ -67,9 +69,20 @@ class Field:
 
         wait_for(is_over, quietly=True)
 
-    def wait_for_rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
-        """Wait until a query of the database finds something."""
-        return wait_for(lambda: self.ground.rows(query, *values)) or []
+    def newest_bundle(self) -> int:
+        """Return the id of the newest bundle of all."""
+        return int(str(self.ground.rows("SELECT coalesce(max(id), 0) FROM relayer_bundle")[0][0]))
+
+    def wait_for_bundle(self, condition: str = "true", *, newer_than: int | None = None) -> None:
+        """Wait until there is a bundle of this drill, in that condition."""
+        since = self.first_bundle if newer_than is None else newer_than
+        query = f"SELECT 1 FROM relayer_bundle WHERE id > %s AND {condition}"
+        wait_for(lambda: self.ground.rows(query, since))
+
+    def wait_for_block(self) -> None:
+        """Wait until the chain is a block further."""
+        head = self.town.head()
+        wait_for(lambda: self.town.head() > head)
 
 
 def wait_for[T](look: Callable[[], T], *, within_s: float = FINISHED_WITHIN_S, quietly: bool = False) -> T | None:
@@ -83,6 +96,11 @@ def wait_for[T](look: Callable[[], T], *, within_s: float = FINISHED_WITHIN_S, q
             raise RuntimeError(message)
         time.sleep(_LOOK_S)
     return found
+
+
+def met(is_so: bool) -> None:
+    """Refuse to count a drill whose fault nobody met."""
+    assert is_so, "the fault was not met: the drill shows nothing"
 
 
 def kill_after_claim(field: Field) -> None:
@@ -145,6 +163,7 @@ def kill_while_settling(field: Field) -> None:
             time.sleep(_LOOK_S)
         loading.join()
         field.finish()
+        kill.expect()
         field.note = f"killed {kill.count} times"
 
 
@@ -153,7 +172,7 @@ def two_relays(field: Field) -> None:
     with field.relays(2) as relays:
         loading = field.town.start(field.made)
         for relay in relays:
-            time.sleep(1.5)
+            field.wait_for_bundle(newer_than=field.newest_bundle())
             relay.kill()
             relay.start()
         loading.join()
@@ -174,6 +193,7 @@ def dropped_transaction(field: Field) -> None:
     field.ground.first.on_send = on_send
     with field.relays():
         _play(field)
+    met(max(seen.values(), default=0) > 2)
     field.note = f"{len(seen)} transactions"
 
 
@@ -197,23 +217,25 @@ def sent_with_an_error(field: Field) -> None:
     field.ground.first.on_send = on_send
     with field.relays():
         _play(field)
+    met(count >= kinds)
     field.note = f"{count} times"
 
 
 def reorganisations(field: Field) -> None:
     """Reorganisations of depth 1, 2, 3, 4 and 5, what they held dropped."""
+    query = "SELECT count(*) FROM relayer_useroperationtransition WHERE detail LIKE '%%left the chain%%'"
+    before = int(str(field.ground.rows(query)[0][0]))
     with field.relays(CHAIN_CONFIRMATIONS="6"):
         loading = field.town.start(field.made)
         for depth in (1, 2, 3, 4, 5):
-            field.wait_for_rows("SELECT 1 FROM relayer_bundle WHERE state = 'mined'")
+            field.wait_for_bundle("state = 'mined'")
             field.ground.chain.rpc("anvil_reorg", depth, [])
-            time.sleep(1.2)
+            field.wait_for_block()
         loading.join()
         field.finish()
-    stepped = field.ground.rows(
-        "SELECT count(*) FROM relayer_useroperationtransition WHERE detail LIKE '%%left the chain%%'"
-    )
-    field.note = f"{stepped[0][0]} steps back"
+    stepped = int(str(field.ground.rows(query)[0][0])) - before
+    met(stepped > 0)
+    field.note = f"{stepped} steps back"
 
 
 def fee_spike(field: Field) -> None:
@@ -222,28 +244,36 @@ def fee_spike(field: Field) -> None:
     chain = field.ground.chain
     with field.relays(CHAIN_MOST_FEE_WEI=str(cap)):
         loading = field.town.start(field.made)
-        field.wait_for_rows("SELECT 1 FROM relayer_bundle")
+        field.wait_for_bundle()
         ends = time.monotonic() + 6
         before = field.town.head()
         while time.monotonic() < ends:
             chain.rpc("anvil_setNextBlockBaseFeePerGas", hex(spike))
             time.sleep(0.2)
         chain.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
-        dearest = field.ground.rows("SELECT max(max_fee_per_gas_wei) FROM relayer_bundletransaction")
         loading.join()
         field.finish()
-    field.note = f"{field.town.head() - before} blocks, dearest offer {int(str(dearest[0][0])) / 1e9:.1f} gwei"
+    after = field.town.head()
+    fees = [int(chain.rpc("eth_getBlockByNumber", hex(n), False)["baseFeePerGas"], 16) for n in range(before, after)]  # type: ignore[index] # a node's JSON
+    offered = field.ground.rows(
+        "SELECT max(max_fee_per_gas_wei) FROM relayer_bundletransaction WHERE bundle_id > %s", field.first_bundle
+    )
+    dearest = int(str(offered[0][0]))
+    met(max(fees) > cap)
+    assert dearest <= cap, f"{dearest} wei were offered over the cap"
+    field.note = f"up to {max(fees) / 1e9:.0f} gwei, {dearest / 1e9:.3f} offered at most"
 
 
 def node_times_out(field: Field) -> None:
     """One of two nodes stops answering."""
     with field.relays(CHAIN_RPC_URL=field.ground.both):
         loading = field.town.start(field.made)
-        field.wait_for_rows("SELECT 1 FROM relayer_bundle")
+        field.wait_for_bundle()
         field.ground.first.fault = proxy.time_out
         loading.join()
         field.finish()
         sent = field.ground.second.sent
+    met(sent > 0)
     field.note = f"{sent} sent by the other"
 
 
@@ -260,6 +290,7 @@ def nodes_busy(field: Field) -> None:
     field.ground.first.fault = field.ground.second.fault = busy
     with field.relays(CHAIN_RPC_URL=field.ground.both):
         _play(field)
+    met(turn >= 6)
     field.note = f"{turn // 6} refusals"
 
 
@@ -269,9 +300,10 @@ def wrong_chain(field: Field) -> None:
     ground.first.upstream = ground.other_chain_url
     with field.relays(CHAIN_RPC_URL=ground.both):
         loading = field.town.start(field.made)
-        field.wait_for_rows("SELECT 1 FROM relayer_bundle")
+        field.wait_for_bundle()
+        met(ground.second.sent > 0 and ground.first.sent == 0)
         ground.first.heal()
-        time.sleep(3)
+        wait_for(lambda: ground.first.sent)
         ground.second.upstream = ground.other_chain_url
         loading.join()
         field.finish()
@@ -282,10 +314,12 @@ def stale_head(field: Field) -> None:
     ground = field.ground
     with field.relays(CHAIN_RPC_URL=ground.both):
         loading = field.town.start(field.made)
-        field.wait_for_rows("SELECT 1 FROM relayer_bundle")
+        field.wait_for_bundle()
         ground.first.frozen_at = field.town.head()
+        sent = ground.second.sent
         loading.join()
         field.finish()
+        met(ground.second.sent > sent)
 
 
 def quorum_differs(field: Field) -> None:
@@ -293,7 +327,7 @@ def quorum_differs(field: Field) -> None:
     ground = field.ground
     with field.relays(CHAIN_RPC_URL=ground.both, CHAIN_QUORUM="2"):
         loading = field.town.start(field.made)
-        field.wait_for_rows("SELECT 1 FROM relayer_bundle WHERE id > %s", field.first_bundle)
+        field.wait_for_bundle()
         ground.second.frozen_at = head = field.town.head()
         wait_for(lambda: field.town.head() > head + grounds.CONFIRMATIONS + 2)
         final = "SELECT count(*) FROM relayer_bundle WHERE state = 'final' AND block_number > %s"
@@ -312,6 +346,7 @@ def private_node_drops(field: Field) -> None:
         loading = field.town.start(field.made)
         loading.join()
         field.finish()
+        met(ground.second.sent > 0 and ground.first.sent > 0)
         field.note = f"{ground.second.sent} times to it, {ground.first.sent} to all"
 
 
@@ -332,7 +367,8 @@ def stolen_nonce(field: Field) -> None:
     field.ground.first.on_send = on_send
     with field.relays():
         _play(field)
-    lost = field.ground.rows("SELECT count(*) FROM relayer_bundle WHERE state = 'lost'")
+    lost = field.ground.rows("SELECT count(*) FROM relayer_bundle WHERE state = 'lost' AND id > %s", field.first_bundle)
+    met(len(stolen) == 2)
     field.note = f"{len(stolen)} nonces, {lost[0][0]} bundles lost theirs"
 
 
@@ -358,7 +394,7 @@ def empty_key(field: Field) -> None:
     first, *_ = field.town.keys()
     with field.relays():
         loading = field.town.start(field.made)
-        field.wait_for_rows("SELECT 1 FROM relayer_bundle")
+        field.wait_for_bundle()
         chain.rpc("anvil_setBalance", first, hex(10**12))
         loading.join()
         field.finish(meanwhile=field.town.refill)
@@ -368,9 +404,11 @@ def empty_key(field: Field) -> None:
         bytes.fromhex(first[2:]),
         field.first_bundle,
     )
+    met(others[0][0] != 0)
     refills = field.ground.rows(
         "SELECT count(*) FROM relayer_refill WHERE state = 'done' AND lower(receiver) = %s", first.lower()
     )
+    met(refills[0][0] != 0)
     field.note = f"{others[0][0]} bundles by the other, {refills[0][0]} refill"
 
 
@@ -388,7 +426,7 @@ def nonce_taken_back(field: Field) -> None:
             block = field.town.head()
             wait_for(lambda block=block: field.town.head() >= block + 3)  # type: ignore[misc] # bound now
             chain.rpc("anvil_reorg", 4, [])
-            time.sleep(1.2)
+            field.wait_for_block()
         loading.join()
         field.finish()
     filled = field.ground.rows(
@@ -396,6 +434,7 @@ def nonce_taken_back(field: Field) -> None:
         "(SELECT 1 FROM relayer_useroperation o WHERE o.bundle_id = b.id) AND state = 'final'",
         field.first_bundle,
     )
+    met(filled[0][0] != 0)
     field.note = f"{filled[0][0]} nonces used for nothing"
 
 
@@ -404,9 +443,9 @@ def postgres_restart(field: Field) -> None:
     ground = field.ground
     with field.relays():
         loading = field.town.start(field.made)
-        field.wait_for_rows("SELECT 1 FROM relayer_bundle")
+        field.wait_for_bundle()
         ground.postgres.kill()
-        time.sleep(1)
+        time.sleep(POSTGRES_GONE_S)
         ground.postgres.start()
         grounds.wait_for_service(ground.postgres_service)
         loading.join()
@@ -462,8 +501,8 @@ DRILLS: dict[str, Callable[[Field], None]] = {
 def play(name: str, town: load.Town) -> Outcome:
     """Play one drill and judge it."""
     started = time.monotonic()
-    newest = town.ground.rows("SELECT coalesce(max(id), 0) FROM relayer_bundle")
-    field = Field(town=town, made=town.take(OPERATIONS), before=town.begin(), first_bundle=int(str(newest[0][0])))
+    field = Field(town=town, made=town.take(OPERATIONS), before=town.begin())
+    field.first_bundle = field.newest_bundle()
     DRILLS[name](field)
     verdict = town.judge(field.made, before=field.before, expected_failures=field.expected_failures)
     return Outcome(name=name, verdict=verdict, seconds=time.monotonic() - started, note=field.note)

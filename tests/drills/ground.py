@@ -129,7 +129,7 @@ def prepared(directory: pathlib.Path) -> Iterator[Ground]:
     """Start everything but relays; end it afterwards."""
     with contextlib.ExitStack() as stack:
         postgres_service = embedded.Postgres(
-            directory=directory / "postgres", port=layout.free_port(), password="drills", durable=False
+            directory=directory / "postgres", port=layout.free_port(), password="drills"
         )
         template_database.prepare(postgres_service, running=services_fixture._serve)
         postgres = _service(stack, "postgres", postgres_service, directory)
