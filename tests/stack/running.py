@@ -1,4 +1,4 @@
-"""A whole stack of its own for functional tests: as `make run` starts it, in a directory of the test's."""
+"""A whole stack as `make run` starts it, in a directory of the tests'."""
 
 import json
 import os
@@ -9,17 +9,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import psutil
-import pytest
 
-from openvpp.stack import layout
-
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY_WITHIN_S = 400
 STOPS_WITHIN_S = 90
+PROCESSES = ("provider", "signer", "web", "worker", "beat", "relay", "tell")
 # A stack brings its own services and settings: none of the test run's may reach it.
 OWN = ("DATABASE_URL", "REDIS_URL", "CHAIN_RPC_URL", "DJANGO_SETTINGS_MODULE", "PORT", "FORCE_COLOR")
 
@@ -130,14 +127,3 @@ class Stack:
                 self._supervisor.kill()
         for process in self.processes():
             process.kill()
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack that is ready."""
-    made = Stack(var=tmp_path_factory.mktemp("stack") / "var", port=layout.free_port())
-    try:
-        made.start()
-        yield made
-    finally:
-        made.end()
