@@ -26,7 +26,7 @@ def prepare(postgres: embedded.Postgres, *, running: Callable[[embedded.Postgres
     `running` starts a server and returns what stops it.
     """
     _CACHE.mkdir(exist_ok=True)
-    kept = _CACHE / _key()
+    kept = _CACHE / f"{_key()}-{'durable' if postgres.durable else 'fast'}"  # whose sign-in differs
     with (_CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
