@@ -120,17 +120,18 @@ def accept_token(
     pays_fees: bool,
     fee_cap_units: int,
 ) -> models.AcceptedToken:
-    """Take a token for bills, for fees, or for both; asking again changes the terms of the same token.
+    """Take a token for bills, for fees, or for both; one that is taken keeps its terms, which two people change.
 
     `fee_cap_units` is the most network fee per payment that customers' grants allow in it, in base units.
     """
     token: models.AcceptedToken
+    named = {"symbol": symbol, "decimals": decimals}
     token, _ = models.AcceptedToken.objects.update_or_create(
         utility_id=utility_id,
         address=address,
-        defaults={
-            "symbol": symbol,
-            "decimals": decimals,
+        defaults=named,
+        create_defaults={
+            **named,
             "pays_bills": pays_bills,
             "pays_fees": pays_fees,
             "fee_cap_units": fee_cap_units,

@@ -1,4 +1,8 @@
-"""What the database itself holds: policies and checks are only added to, and a change keeps what was asked."""
+"""What the database itself holds.
+
+Policies and checks are only added to, a change keeps what was asked, and terms that guard money, the rule for a screener
+that is down, policies and the lifting of a freeze come of a change that two people made.
+"""
 
 from django.db import migrations
 
@@ -67,8 +71,75 @@ BEGIN
 END $$;
 CREATE TRIGGER controls_freeze_kept BEFORE UPDATE OR DELETE ON controls_freeze
     FOR EACH ROW EXECUTE FUNCTION controls_keep_freeze();
+
+-- Terms are those of the latest change that two people made of them; what nobody changed yet is as it was entered.
+CREATE FUNCTION controls_require_terms(wanted text, about text, terms jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM controls_changerequest c
+        WHERE c.kind = wanted AND c.subject = about AND c.state = 'applied'
+            AND lower(c.after::text)::jsonb @> lower(terms::text)::jsonb
+            AND c.decided_at = (
+                SELECT max(decided_at) FROM controls_changerequest
+                    WHERE kind = wanted AND subject = about AND state = 'applied'
+            );
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no applied % stands behind these terms', wanted
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'needs_applied_change';
+    END IF;
+END $$;
+CREATE FUNCTION controls_utility_needs_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM controls_require_terms('utility_terms', NEW.id::text, jsonb_build_object(
+        'treasury_address', '0x' || encode(NEW.treasury_address, 'hex'),
+        'default_fee_mode', NEW.default_fee_mode,
+        'offers_fee_in_ovpp', NEW.offers_fee_in_ovpp,
+        'offers_fee_in_stablecoin', NEW.offers_fee_in_stablecoin,
+        'absorbs_fee', NEW.absorbs_fee,
+        'default_payment_limit_cents', NEW.default_payment_limit_cents,
+        'default_period_limit_cents', NEW.default_period_limit_cents,
+        'default_grant_days', NEW.default_grant_days,
+        'max_payment_limit_cents', NEW.max_payment_limit_cents,
+        'max_period_limit_cents', NEW.max_period_limit_cents,
+        'max_grant_days', NEW.max_grant_days,
+        'step_up_above_cents', NEW.step_up_above_cents
+    ));
+    RETURN NEW;
+END $$;
+CREATE TRIGGER customers_utility_needs_change BEFORE UPDATE ON customers_utility FOR EACH ROW WHEN (
+    (OLD.treasury_address, OLD.default_fee_mode, OLD.offers_fee_in_ovpp, OLD.offers_fee_in_stablecoin,
+        OLD.absorbs_fee, OLD.default_payment_limit_cents, OLD.default_period_limit_cents, OLD.default_grant_days,
+        OLD.max_payment_limit_cents, OLD.max_period_limit_cents, OLD.max_grant_days, OLD.step_up_above_cents)
+    IS DISTINCT FROM
+    (NEW.treasury_address, NEW.default_fee_mode, NEW.offers_fee_in_ovpp, NEW.offers_fee_in_stablecoin,
+        NEW.absorbs_fee, NEW.default_payment_limit_cents, NEW.default_period_limit_cents, NEW.default_grant_days,
+        NEW.max_payment_limit_cents, NEW.max_period_limit_cents, NEW.max_grant_days, NEW.step_up_above_cents)
+) EXECUTE FUNCTION controls_utility_needs_change();
+CREATE FUNCTION controls_token_needs_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM controls_require_terms('accepted_token', NEW.id::text, jsonb_build_object(
+        'pays_bills', NEW.pays_bills, 'pays_fees', NEW.pays_fees, 'fee_cap_units', trunc(NEW.fee_cap_units)::text
+    ));
+    RETURN NEW;
+END $$;
+CREATE TRIGGER customers_acceptedtoken_needs_change BEFORE UPDATE ON customers_acceptedtoken FOR EACH ROW WHEN (
+    (OLD.pays_bills, OLD.pays_fees, OLD.fee_cap_units) IS DISTINCT FROM
+    (NEW.pays_bills, NEW.pays_fees, NEW.fee_cap_units)
+) EXECUTE FUNCTION controls_token_needs_change();
+CREATE FUNCTION controls_screening_needs_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM controls_require_terms(
+        'screening', NEW.utility_id::text, jsonb_build_object('when_down', NEW.when_down)
+    );
+    RETURN NEW;
+END $$;
+CREATE TRIGGER controls_screeningrule_needs_change BEFORE INSERT OR UPDATE ON controls_screeningrule
+    FOR EACH ROW EXECUTE FUNCTION controls_screening_needs_change();
 """
 DROP = """
+DROP FUNCTION controls_screening_needs_change() CASCADE;
+DROP FUNCTION controls_token_needs_change() CASCADE;
+DROP FUNCTION controls_utility_needs_change() CASCADE;
+DROP FUNCTION controls_require_terms(text, text, jsonb);
 DROP FUNCTION controls_refuse_change() CASCADE;
 DROP FUNCTION controls_keep_change_request() CASCADE;
 DROP FUNCTION controls_policy_needs_change() CASCADE;

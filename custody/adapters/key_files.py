@@ -28,29 +28,30 @@ def load_ring_from_environment() -> sealing.Ring:
     """Return the ring of the key-encryption key and, while keys are being wrapped anew, of the one before.
 
     The key is in `KEK_FILE`, or is a key of AWS KMS (`KEK_KMS_KEY`) or of a hardware module (`KEK_PKCS11_LABEL`); the
-    one before is in `KEK_PREVIOUS_FILE`.
+    one before likewise, in `KEK_PREVIOUS_FILE`, `KEK_PREVIOUS_KMS_KEY` or `KEK_PREVIOUS_PKCS11_LABEL`.
 
     :raises UnableToReadKeyFile: with what to do about it.
     """
-    path, previous = os.environ.get("KEK_FILE"), os.environ.get("KEK_PREVIOUS_FILE")
-    elsewhere = _wrapper_elsewhere()
-    if elsewhere is None and not path:
+    current = _wrapper("KEK_")
+    if current is None:
         raise UnableToReadKeyFile("Set KEK_FILE to the file of the key-encryption key (64 hexadecimal digits).")
-    current = elsewhere if elsewhere is not None else _read(str(path))
-    older = (_read(previous),) if previous else ()
+    previous = _wrapper("KEK_PREVIOUS_")
+    older = () if previous is None else (previous,)
     return sealing.Ring(current=current, older=older, open_reference=backends.open_reference)
 
 
-def _wrapper_elsewhere() -> sealing.Wrapper | None:
-    if key_id := os.environ.get("KEK_KMS_KEY"):
+def _wrapper(prefix: str) -> sealing.Wrapper | None:
+    """Return the key-encryption key that the environment names so, if it names one."""
+    if key_id := os.environ.get(f"{prefix}KMS_KEY"):
         from custody.adapters import kms  # noqa: PLC0415 - only where it is used
 
         return kms.Wrapper(key_id=key_id)
-    if label := os.environ.get("KEK_PKCS11_LABEL"):
+    if label := os.environ.get(f"{prefix}PKCS11_LABEL"):
         from custody.adapters import hardware  # noqa: PLC0415 - loads a vendor's library
 
         return hardware.Wrapper(label=label)
-    return None
+    path = os.environ.get(f"{prefix}FILE")
+    return _read(path) if path else None
 
 
 def _read(path: str) -> sealing.KeyEncryptionKey:

@@ -23,7 +23,15 @@ from openvpp.core import clock, errors, http
 SCHEME = "kms:"
 TIMEOUT_SECONDS = 3.0
 _TYPE = "application/x-amz-json-1.1"
-_PASSING = frozenset({"ThrottlingException", "KMSInternalException", "DependencyTimeoutException", "LimitExceeded"})
+_PASSING = frozenset(
+    {
+        "ThrottlingException",
+        "KMSInternalException",
+        "DependencyTimeoutException",
+        "KeyUnavailableException",
+        "ExpiredTokenException",
+    }
+)
 
 
 class UnableToUseKms(errors.Unreachable):

@@ -1,4 +1,4 @@
-"""The signature log and the consents are only added to."""
+"""The signature log and the consents are only added to, and a key that was disabled stays so."""
 
 from django.db import migrations
 
@@ -20,12 +20,21 @@ BEGIN
 END $$;
 CREATE TRIGGER custody_consent_counts_from_now BEFORE INSERT ON custody_consent
     FOR EACH ROW WHEN (NEW.terms ->> 'type' = 'ovpp_closing') EXECUTE FUNCTION custody_record_closing_now();
+CREATE FUNCTION custody_keep_disabled() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a key that was disabled stays so'
+        USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'disabled_key_stays_disabled';
+END $$;
+CREATE TRIGGER custody_sealedkey_stays_disabled BEFORE UPDATE ON custody_sealedkey
+    FOR EACH ROW WHEN (OLD.disabled_at IS NOT NULL AND OLD.disabled_at IS DISTINCT FROM NEW.disabled_at)
+    EXECUTE FUNCTION custody_keep_disabled();
 CREATE TRIGGER custody_signaturelog_append_only BEFORE UPDATE OR DELETE ON custody_signaturelog
     FOR EACH ROW EXECUTE FUNCTION custody_refuse_change();
 """
 DROP = """
 DROP FUNCTION custody_refuse_change() CASCADE;
 DROP FUNCTION custody_record_closing_now() CASCADE;
+DROP FUNCTION custody_keep_disabled() CASCADE;
 """
 
 

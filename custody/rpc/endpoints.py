@@ -59,6 +59,9 @@ class Application:
             status, body = self._answer(environ)
         except errors.UnableTo as error:
             status, body = error.status, {"code": error.code, "detail": error.detail}
+        except errors.Unreachable as error:
+            logger.warning("a key's backend is unreachable: %s", error)
+            status, body = 503, {"code": "unreachable", "detail": str(error)}
         except django_db.OperationalError:
             logger.exception("database unreachable")
             status, body = 503, {"code": "unreachable", "detail": "The database is not reachable."}

@@ -48,16 +48,23 @@ HOMES = (
 
 @db.transaction
 def seed_utility(*, deployment: deployments.Deployment) -> customer_models.Utility:
-    """Make the utility and say which tokens it takes; a chain that was set up anew brings new addresses."""
+    """Make the utility and say which tokens it takes; a chain that was set up anew brings new ones.
+
+    Terms that two people change stay as they are.
+    """
     utility: customer_models.Utility
+    about = {
+        "name": "Harbor Light & Power",
+        "time_zone": "America/New_York",
+        "currency": "USD",
+        "territory": "Harbor Bay and the islands",
+        "chain_id": deployment.chain_id,
+    }
     utility, _ = customer_models.Utility.objects.update_or_create(
         slug=SLUG,
-        defaults={
-            "name": "Harbor Light & Power",
-            "time_zone": "America/New_York",
-            "currency": "USD",
-            "territory": "Harbor Bay and the islands",
-            "chain_id": deployment.chain_id,
+        defaults=about,
+        create_defaults={
+            **about,
             "treasury_address": words.checksummed(coins.treasury_address()),
             "default_fee_mode": customer_models.FeeMode.UTILITY,
         },

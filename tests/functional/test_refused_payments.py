@@ -17,6 +17,7 @@ from customers import models as customer_models
 from openvpp.core import clock, db
 from openvpp.core import models as core_models
 from relayer import models as relayer_models
+from tests.factories import controls as terms
 from tests.functional.conftest import DUE_UNITS, TREASURY, Person, Town
 from wallets import models as wallet_models
 from wallets import operations as wallet_operations
@@ -249,7 +250,7 @@ def test_an_expired_quote(town: Town, ada: Person) -> None:
 def test_a_utility_that_is_paid_at_another_address_by_now(town: Town, ada: Person) -> None:
     bill = town.bill(ada)
     quote = quote_for(ada, bill)
-    customer_models.Utility.objects.update(treasury_address=words.checksummed(b"\x77" * 20))
+    terms.change_terms(town.utility, treasury_address=words.checksummed(b"\x77" * 20))
     expect_refusal(town, ada, lambda: pay(ada, bill, quote), status=409, code="quote_outdated")
     anew = quote_for(ada, bill)
     problem = expect_refusal(town, ada, lambda: pay(ada, bill, anew), status=403, code="grant_does_not_cover")
@@ -377,13 +378,13 @@ def test_quotes_that_are_not_given(town: Town, ada: Person) -> None:
     status, problem = ask(token="OVPP")
     assert (status, problem["code"], problem["accepted_tokens"]) == (409, "token_not_accepted", ["USDX"])
     assert ask(fee_mode="barter")[0] == 400
-    customer_models.Utility.objects.update(offers_fee_in_stablecoin=False)
+    terms.change_terms(town.utility, offers_fee_in_stablecoin=False)
     status, problem = ask(fee_mode="stablecoin")
     assert (status, problem["code"], problem["offered_fee_modes"]) == (409, "fee_mode_not_offered", ["utility", "ovpp"])
-    customer_models.AcceptedToken.objects.filter(symbol="OVPP").update(pays_fees=False)
+    terms.change_token(customer_models.AcceptedToken.objects.get(symbol="OVPP"), pays_fees=False)
     status, problem = ask(fee_mode="ovpp")
     assert (status, problem["code"]) == (409, "fee_token_not_accepted")
-    customer_models.AcceptedToken.objects.update(pays_fees=True)
+    terms.change_token(customer_models.AcceptedToken.objects.get(symbol="OVPP"), pays_fees=True)
     relayer_models.TokenPrice.objects.update(observed_at=clock.get_now() - datetime.timedelta(hours=1))
     status, problem = ask(fee_mode="ovpp")
     assert (status, problem["code"]) == (503, "price_stale")

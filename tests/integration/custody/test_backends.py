@@ -1,5 +1,7 @@
 """Each backend signs for the right address with a low s; what wraps keys elsewhere keeps a seal to its row."""
 
+import io
+import json
 import os
 import pathlib
 import secrets
@@ -8,11 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core import management
 
 from contracts.bindings import user_operations
-from custody import models
-from custody.adapters import backends, kms
+from custody import models, queries
+from custody.adapters import backends, key_files, kms
 from custody.domain import intents, keys, sealing
+from custody.rpc import endpoints
 from custody.usecases import create_key, sign
 from openvpp.core import clock, errors
 from tests.fakes import kms as fake_kms
@@ -148,6 +152,86 @@ def test_kms_that_does_not_answer_or_know_us_signs_nothing(
     monkeypatch.setenv("KMS_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(errors.Unreachable):
         key.sign(digest=bytes(32))
+
+
+MOVES = [("kms", "kms"), ("kms", "file"), ("file", "kms"), ("pkcs11", "kms"), ("kms", "pkcs11")]
+VARIABLES = {"kms": "KMS_KEY", "file": "FILE", "pkcs11": "PKCS11_LABEL"}
+
+
+@pytest.fixture(params=MOVES, ids="-".join)
+def move(
+    in_kms: fake_kms.Kms, request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[str, str]]:
+    """Two key-encryption keys, by the end of their variable's name and its value."""
+    if "pkcs11" in request.param:
+        for name, value in request.getfixturevalue("softhsm").items():
+            monkeypatch.setenv(name, value)
+    named = []
+    for number, kind in enumerate(request.param):
+        path = tmp_path / str(number)
+        path.write_text(os.urandom(sealing.SECRET_BYTES).hex())
+        path.chmod(0o600)
+        value = {"kms": in_kms.add_wrapping_key, "file": path.as_posix, "pkcs11": secrets.token_hex}
+        named.append((VARIABLES[kind], value[kind]()))
+    monkeypatch.delenv("KEK_FILE", raising=False)
+    return named
+
+
+@pytest.mark.django_db(transaction=True)
+def test_data_keys_move_from_any_key_encryption_key_to_any_other(
+    move: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (before, old), (after, new) = move
+    monkeypatch.setenv(f"KEK_{before}", old)
+    policy = {"chain_id": 31337, "entry_point": "0x" + test_signer.ENTRY_POINT.hex(), "max_cost_wei": 10**18}
+    first = key_files.load_ring_from_environment()
+    key = create_key.create_key(purpose="relayer", subject="relayer:1", policy=policy, ring=first, now=clock.get_now())
+    monkeypatch.delenv(f"KEK_{before}")
+    monkeypatch.setenv(f"KEK_PREVIOUS_{before}", old)
+    monkeypatch.setenv(f"KEK_{after}", new)
+    said = io.StringIO()
+    management.call_command("rewrap_keys", stdout=said)
+    assert said.getvalue() == "1 keys wrapped anew\n"
+    monkeypatch.delenv(f"KEK_PREVIOUS_{before}")
+    alone = key_files.load_ring_from_environment()
+    intent = intents.Transaction(transaction=test_signer.bundle(key))
+    signature = sign.sign(key_id=key.pk, intent=intent, ring=alone, now=clock.get_now())
+    assert keys.recover(digest=intent.digest(), signature=signature) == key.address
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_switched_off_key_of_kms_that_wraps_signs_nothing_and_one_away_is_tried_again(
+    in_kms: fake_kms.Kms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key_id = in_kms.add_wrapping_key()
+    own = sealing.Ring(current=kms.Wrapper(key_id=key_id))
+    policy = {"chain_id": 31337, "entry_point": "0x" + test_signer.ENTRY_POINT.hex(), "max_cost_wei": 10**18}
+    key = create_key.create_key(purpose="relayer", subject="relayer:1", policy=policy, ring=own, now=clock.get_now())
+    wish = {"key_id": key.pk, "intent": intents.Transaction(transaction=test_signer.bundle(key)).to_json()}
+    application = endpoints.Application(ring=own, token="t" * 20)
+    assert ask(application, wish)[0] == 200
+    in_kms.disabled.add(key_id)
+    status, body = ask(application, wish)
+    assert (status, body["code"]) == (403, "DisabledException")
+    in_kms.disabled.clear()
+    monkeypatch.setenv("KMS_ENDPOINT", "http://127.0.0.1:9")
+    status, body = ask(application, wish)
+    assert (status, body["code"]) == (503, "unreachable")
+    assert models.SignatureLog.objects.count() == 1
+    assert queries.get_key(key_id=key.pk).address == key.address
+
+
+def ask(application: endpoints.Application, wish: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    content, said = json.dumps(wish).encode(), []
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/v1/signatures",
+        "HTTP_AUTHORIZATION": "Bearer " + "t" * 20,
+        "CONTENT_LENGTH": str(len(content)),
+        "wsgi.input": io.BytesIO(content),
+    }
+    (answer,) = application(environ, lambda status, _headers: said.append(int(status[:3])))
+    return said[0], json.loads(answer)
 
 
 @pytest.fixture(params=["kms", "pkcs11"])

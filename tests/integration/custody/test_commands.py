@@ -1,18 +1,23 @@
 """The commands of whoever runs the signer."""
 
+import contextlib
 import io
 import os
 import pathlib
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django import db as django_db
 from django.core import management
 from django.core.management import base
 
 from custody import models
 from custody.adapters import key_files
-from custody.domain import sealing
-from custody.usecases import create_key
+from custody.domain import intents, sealing
+from custody.usecases import create_key, sign
 from openvpp.core import clock
+from tests.integration.custody import test_signer
 
 POLICY = {"chain_id": 31337, "entry_point": "0x" + "43" * 20, "max_cost_wei": 1}
 
@@ -61,3 +66,43 @@ def test_a_key_file_that_others_may_read_is_refused(
     monkeypatch.delenv("KEK_FILE")
     with pytest.raises(base.CommandError, match="Set KEK_FILE"):
         management.call_command(*command)
+
+
+@contextlib.contextmanager
+def past_the_triggers() -> Iterator[Any]:
+    with django_db.connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        yield cursor
+        cursor.execute("SET session_replication_role = DEFAULT")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_check_signatures_sees_an_entry_changed_taken_out_or_cut_off(tmp_path: pathlib.Path) -> None:
+    ring = key_files.load_ring(path=key_file(tmp_path, "kek"))
+    policy = {"chain_id": 31337, "entry_point": "0x" + test_signer.ENTRY_POINT.hex(), "max_cost_wei": 10**18}
+    for number in range(2):
+        key = create_key.create_key(
+            purpose="relayer", subject=f"relayer:{number}", policy=policy, ring=ring, now=clock.get_now()
+        )
+        for nonce in range(3):
+            intent = intents.Transaction(transaction=test_signer.bundle(key, nonce=nonce))
+            sign.sign(key_id=key.pk, intent=intent, ring=ring, now=clock.get_now())
+    said = io.StringIO()
+    management.call_command("check_signatures", stdout=said)
+    assert [line.count('"sequence": 3') for line in said.getvalue().splitlines()] == [1, 1]
+    seen = tmp_path / "seen"
+    seen.write_text(said.getvalue())
+    management.call_command("check_signatures", "--seen", str(seen), stdout=io.StringIO())
+
+    with past_the_triggers() as cursor:
+        cursor.execute("DELETE FROM custody_signaturelog WHERE key_id = %s AND sequence = 3", [key.pk])
+    management.call_command("check_signatures", stdout=io.StringIO())
+    with pytest.raises(base.CommandError, match=f"{key.address}: entry 3 is gone"):
+        management.call_command("check_signatures", "--seen", str(seen))
+    with past_the_triggers() as cursor:
+        cursor.execute("DELETE FROM custody_signaturelog WHERE key_id = %s AND sequence = 1", [key.pk])
+    with pytest.raises(base.CommandError, match=f"{key.address}: entry 1 does not follow"):
+        management.call_command("check_signatures")
+    seen.write_text("nothing of the kind")
+    with pytest.raises(base.CommandError, match="is not what this command prints"):
+        management.call_command("check_signatures", "--seen", str(seen))

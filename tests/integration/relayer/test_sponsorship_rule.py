@@ -10,6 +10,7 @@ from contracts.bindings import accounts, words
 from openvpp.core import clock
 from relayer import models
 from relayer.usecases import settle_sponsorships
+from tests.factories import controls as terms
 from tests.integration.relayer import application as applications
 from tests.integration.relayer import sponsors
 from tests.integration.relayer.conftest import TREASURY, Relayer
@@ -112,8 +113,7 @@ def test_an_application_may_name_whose_policy_pays_but_escapes_no_other(
 
 
 def test_the_fee_is_offered_in_the_token_that_is_held(relayer: Relayer, app: applications.Application) -> None:
-    relayer.utility.absorbs_fee = False
-    relayer.utility.save()
+    terms.change_terms(relayer.utility, absorbs_fee=False)
     poor = applications.open_account(app, units=0)
     fee = ask(poor)["error"]["data"]["fee"]
     assert (fee["symbol"], fee["held"], fee["marginPercent"]) == ("devUSD", "0x0", 20)
