@@ -1,6 +1,7 @@
 """Staff see and act on their own utility's operations; keys, bundles and prices are the operator's."""
 
 import datetime
+import zoneinfo
 from typing import Any
 
 import pytest
@@ -217,6 +218,7 @@ def test_the_list_is_filtered_and_searched() -> None:
     now, bundle = clock.get_now(), rows.make_bundle(key=rows.make_key())
     old = rows.make_operation(state="failed", created_at=now - datetime.timedelta(days=3), validation="fast")
     new = rows.make_operation(bundle=bundle, state="bundled")
+    today = now.astimezone(zoneinfo.ZoneInfo(new.utility.time_zone)).date()
 
     def found(**asked: str) -> list[str]:
         answer = operator().get(reverse(LIST), asked)
@@ -224,8 +226,8 @@ def test_the_list_is_filtered_and_searched() -> None:
 
     assert found() == [new.hash, old.hash]
     assert found(state="failed") == found(validation="fast") == [old.hash]
-    assert found(utility=str(new.utility_id)) == found(since=now.date().isoformat()) == [new.hash]
-    assert found(until=(now - datetime.timedelta(days=2)).date().isoformat()) == [old.hash]
+    assert found(utility=str(new.utility_id)) == found(since=today.isoformat()) == [new.hash]
+    assert found(until=(today - datetime.timedelta(days=2)).isoformat()) == [old.hash]
     assert found(asked_by="own") == [new.hash, old.hash]
     assert found(asked_by="applications") == []
     assert found(q=str(old.hash)) == found(q=str(old.sender)) == [old.hash]

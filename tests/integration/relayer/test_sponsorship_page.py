@@ -3,6 +3,7 @@
 import csv
 import datetime
 import io
+import zoneinfo
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def test_a_manager_sees_how_long_the_budget_lasts() -> None:
     assert "width:70.00%" in page
     assert "width:10.00%" in page
     # A tenth of a coin a day of late, and two tenths left.
-    until = clock.get_now() + datetime.timedelta(days=2)
+    until = clock.get_now().astimezone(zoneinfo.ZoneInfo(utility.time_zone)) + datetime.timedelta(days=2)
     assert f"it lasts until {until.day} {until:%b %Y}" in page
     assert "Ask for a change" not in page  # administrators do
     assert "Ask for a change" in sign_in(utility, "administrator").get(PAGE).content.decode()

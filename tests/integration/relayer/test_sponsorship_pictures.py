@@ -92,7 +92,7 @@ def fill(utility: customer_models.Utility) -> None:
         settled_wei=COIN // 200,
     )
     for number in range(30):
-        at = now - datetime.timedelta(days=number, hours=1)
+        at = now - datetime.timedelta(days=number)
         fee_wei = (14 + (number * 7) % 9) * COIN // 4_000
         quote = models.FeeQuote.objects.create(
             chain_id=31337,
