@@ -52,10 +52,13 @@ INSTALLED_APPS = [
     "sharing",
 ]
 
-# What relay, bundler and signer load: a third of the memory. Whoever stands above hears of their work from rows.
-if environment.text("OPENVPP_IS_LEAN", ""):
+# What relay, bundler, signer and revoker load: a third of the memory, and of the time until they are up. Whoever stands
+# above hears of their work from rows.
+if highest := environment.text("OPENVPP_LEAN_UP_TO", ""):
     INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "openvpp.core"]
     INSTALLED_APPS += ["customers", "controls", "custody", "relayer"]
+    if highest == "wallets":
+        INSTALLED_APPS += ["oauth2_provider", "wallets"]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -102,7 +105,7 @@ DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5 if environment.text("DA
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = environment.text("REDIS_URL")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {"default": {"BACKEND": "openvpp.core.cache.RedisCache", "LOCATION": REDIS_URL}}
 # The layer waits 5 s for each message, which is as long as the client would wait for any answer.
 CHANNEL_HOST = {"address": REDIS_URL, "socket_timeout": 15, "socket_connect_timeout": 2}
 CHANNEL_LAYERS = {
@@ -142,12 +145,16 @@ if "allauth" in INSTALLED_APPS:
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "optional"
+# Mandatory: only a message to the address itself lets signing up answer alike whether or not it has an account.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_PREVENT_ENUMERATION = True
 HEADLESS_ONLY = False
 HEADLESS_CLIENTS = ("app", "browser")
 HEADLESS_TOKEN_STRATEGY = "customers.api.app_sessions.Strategy"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ADAPTER = "customers.adapters.second_factors.Adapter"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"

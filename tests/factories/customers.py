@@ -7,6 +7,7 @@ import secrets
 from typing import Any
 
 import factory
+from allauth.account import models as account_models
 from eth_utils import address as eth_address
 from factory import django as factory_django
 
@@ -53,6 +54,12 @@ class User(factory_django.DjangoModelFactory[models.User]):
     email = factory.Sequence(lambda n: f"person{n}@example.com")
     name = factory.Sequence(lambda n: f"Person {n}")
     password = factory_django.Password("correct horse battery")
+
+    @factory.post_generation
+    def known_address(self, create: bool, extracted: object, **_: object) -> None:
+        """Have the address be theirs beyond doubt."""
+        if create:
+            account_models.EmailAddress.objects.create(user=self, email=self.email, verified=True, primary=True)
 
 
 class StaffUser(User):

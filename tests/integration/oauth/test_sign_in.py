@@ -1,12 +1,13 @@
 """Signing up and in: the mobile app by JSON, a person by the pages, and from either to the consent page."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from django import test
 from django.contrib.sessions import models as session_models
-from django.core import cache
+from django.core import cache, mail
 
 from customers import models as customer_models
 from tests.factories import customers, wallets
@@ -31,10 +32,28 @@ def call(path: str, body: dict[str, Any] | None = None, token: str = "", method:
     )
 
 
+def code_of(message: Any) -> str:
+    found = re.search(r"^[0-9A-Z]{4}-[0-9A-Z]{4}$", message.body, re.MULTILINE)
+    assert found, message.body
+    return found[0]
+
+
+def sign_up_by_page(email: str) -> str:
+    """Return what the browser shows after that, without what differs from form to form."""
+    browser = test.Client()
+    answer = browser.post("/accounts/signup/", {"email": email, "password1": PASSWORD}, follow=True)
+    assert answer.status_code == 200
+    return re.sub(r'value="[0-9A-Za-z]{64}"', "", answer.content.decode())
+
+
 def test_the_app_signs_a_person_up_and_opens_consent_with_their_session(app: flow.MobileApp) -> None:
     answer = call("signup", {"email": "New@Example.com", "password": PASSWORD})
-    assert answer.status_code == 200
+    assert answer.status_code == 401
     token = answer.json()["meta"]["session_token"]
+    assert call("email/verify", {"key": "XXXX-XXXX"}, token).status_code == 400
+    verified = call("email/verify", {"key": code_of(mail.outbox[-1])}, token)
+    assert (verified.status_code, verified.json()["meta"]["is_authenticated"]) == (200, True)
+    token = verified.json()["meta"].get("session_token", token)
     person = customer_models.User.objects.get(email="new@example.com")
     customers.Customer.create(user=person, utility=app.application.utility)
     phone = flow.MobileApp(application=app.application, user=None)
@@ -98,20 +117,30 @@ def test_a_stranger_with_a_bad_request_is_not_sent_to_sign_in() -> None:
 
 def test_neither_sign_up_nor_sign_in_nor_reset_tells_whether_an_account_exists(app: flow.MobileApp) -> None:
     known, unknown = app.user.email, "nobody@example.com"
+    signed_up = [call("signup", {"email": email, "password": PASSWORD}) for email in (known, unknown)]
+    assert [answer.status_code for answer in signed_up] == [401, 401]
+    assert signed_up[0].json()["data"] == signed_up[1].json()["data"]
+    to_known, to_unknown = mail.outbox
+    assert (to_known.to, "already exists" in str(to_known.body)) == ([known], True)
+    assert (to_unknown.to, len(code_of(to_unknown))) == ([unknown], 9)
+    cache.cache.clear()
+    pages = [sign_up_by_page(email) for email in (known, "another@example.com")]
+    assert pages[0].replace(known, "") == pages[1].replace("another@example.com", "")
     wrong = [call("login", {"email": email, "password": "wrong password"}) for email in (known, unknown)]
     assert [answer.status_code for answer in wrong] == [400, 400]
     assert wrong[0].json()["errors"] == wrong[1].json()["errors"]
     resets = [call("password/request", {"email": email}) for email in (known, unknown)]
     assert resets[0].status_code == resets[1].status_code
+    assert resets[0].content == resets[1].content
 
 
-def test_guessing_a_password_is_stopped(app: flow.MobileApp) -> None:
-    told = [
-        call("login", {"email": app.user.email, "password": f"guess number {n}"}).json()["errors"][0]["code"]
-        for n in range(7)
-    ]
-    assert told[0] == "email_password_mismatch"
-    assert told[-1] == "too_many_login_attempts"
+def test_guessing_a_password_is_stopped_alike_for_an_account_that_does_not_exist(app: flow.MobileApp) -> None:
+    told = []
+    for email in ("nobody@example.com", app.user.email):
+        cache.cache.clear()  # guesses are counted by network too
+        tries = [call("login", {"email": email, "password": f"guess number {n}"}) for n in range(7)]
+        told.append([answer.json()["errors"][0]["code"] for answer in tries])
+    assert told == [["email_password_mismatch"] * 5 + ["too_many_login_attempts"] * 2] * 2
     right = call("login", {"email": app.user.email, "password": PASSWORD})
     assert right.status_code == 400
 
