@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -51,11 +52,19 @@ def load(chain_id: int) -> Deployment:
     :raises UnableToLoadDeployment: if nothing is recorded, or something that is no deployment.
     """
     for directory in directories():
-        path = directory / f"{chain_id}.json"
-        if path.exists():
-            return read(path)
+        path = f"{directory}/{chain_id}.json"
+        try:
+            changed_at_ns = os.stat(path).st_mtime_ns  # noqa: PTH116 - asked for at every operation
+        except OSError:
+            continue
+        return _read_once(path, changed_at_ns)
     message = f"no contracts are recorded for chain {chain_id}: run `python -m contracts.deploy`"
     raise UnableToLoadDeployment(message)
+
+
+@functools.lru_cache(maxsize=16)
+def _read_once(path: str, _changed_at_ns: int, /) -> Deployment:
+    return read(pathlib.Path(path))
 
 
 def directories() -> tuple[pathlib.Path, ...]:

@@ -146,17 +146,16 @@ class QuotePayment(views.APIView):
         ],
     )
     def post(self, request: drf_request.Request, bill_id: uuid.UUID) -> response.Response:
-        asked = self.Input(data=request.data)
-        asked.is_valid(raise_exception=True)
+        asked = api.read(self.Input, request.data)
         quote = pay_bill.quote(
             user=scopes.get_person(request),
             bill_id=bill_id,
-            token_symbol=asked.validated_data["token"],
-            fee_mode=asked.validated_data.get("fee_mode"),
+            token_symbol=asked["token"],
+            fee_mode=asked.get("fee_mode"),
             grant=wallet_queries.get_active_grant(request.auth),
             now=clock.get_now(),
         )
-        return response.Response(self.Output(quote).data, status=201)
+        return response.Response(api.show(self.Output, quote), status=201)
 
 
 class PaymentOutput(serializers.Serializer[models.Payment]):
@@ -301,29 +300,28 @@ class PayBill(views.APIView):
         ],
     )
     def post(self, request: drf_request.Request, bill_id: uuid.UUID) -> response.Response:
-        asked = self.Input(data=request.data)
-        asked.is_valid(raise_exception=True)
+        asked = api.read(self.Input, request.data)
         person = scopes.get_person(request)
 
         def act() -> tuple[int, Any]:
             payment = pay_bill.start(
                 user=person,
                 bill_id=bill_id,
-                quote_id=asked.validated_data["quote_id"],
-                amount_units=int(asked.validated_data["amount_units"]),
+                quote_id=asked["quote_id"],
+                amount_units=int(asked["amount_units"]),
                 grant=wallet_queries.get_active_grant(request.auth),
                 now=clock.get_now(),
             )
-            return 202, PaymentOutput(payment).data
+            return 202, api.show(PaymentOutput, payment)
 
         def resume() -> tuple[int, Any] | None:
             payment = queries.find_payment_of_quote(
                 user=person,
                 bill_id=bill_id,
-                quote_id=asked.validated_data["quote_id"],
-                amount_units=int(asked.validated_data["amount_units"]),
+                quote_id=asked["quote_id"],
+                amount_units=int(asked["amount_units"]),
             )
-            return None if payment is None else (202, PaymentOutput(payment).data)
+            return None if payment is None else (202, api.show(PaymentOutput, payment))
 
         return api.act_once(request, act, resume)
 
@@ -368,7 +366,7 @@ class ShowPayment(views.APIView):
     )
     def get(self, request: drf_request.Request, payment_id: uuid.UUID) -> response.Response:
         payment = queries.get_payment(user=scopes.get_person(request), payment_id=payment_id)
-        return response.Response(PaymentOutput(payment).data)
+        return response.Response(api.show(PaymentOutput, payment))
 
 
 def _whole(*, units: int, token: customer_models.AcceptedToken | None) -> str:

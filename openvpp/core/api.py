@@ -1,11 +1,12 @@
 """What every REST endpoint shares: problem documents (RFC 9457) and requests that act once."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from django import http
 from django.core import exceptions as django_exceptions
-from rest_framework import exceptions, response, views
+from rest_framework import exceptions, response, serializers, views
 from rest_framework import request as drf_request
 
 from openvpp.core import clock, errors, idempotency
@@ -42,6 +43,25 @@ def act_once(
         resume=resume,
     )
     return response.Response(body, status=status)
+
+
+def show(kind: type[serializers.BaseSerializer[Any]], value: Any) -> Any:
+    """Return what a serializer makes of a value; to make the serializer anew costs ten times as much as to ask it."""
+    return _kept(kind).to_representation(value)
+
+
+def read(kind: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    """Return the valid input.
+
+    :raises serializers.ValidationError: some fields are wrong.
+    """
+    valid: dict[str, Any] = _kept(kind).run_validation(data)
+    return valid
+
+
+@functools.cache
+def _kept(kind: Any) -> Any:
+    return kind()
 
 
 def problem_handler(error: Exception, _context: dict[str, Any]) -> response.Response | None:

@@ -8,13 +8,15 @@ on Django's own connection, inside its transaction.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import django.db
 import psycopg
-from django.db import connection, models, transaction
-from django.db.backends import utils
+from django.db import models, transaction
 from django.db.models import query
+
+from openvpp.core import prepared
 
 _populators: Any = query.get_related_populators
 # Lost only when the machine dies within moments, and then with every later commit, which the log holds in order.
@@ -71,67 +73,85 @@ class Read:
         plan = self._plan
         if plan is None:
             plan = self._plan = _compile(self._build())
+        connection = _connection()
         if plan.locks and not connection.in_atomic_block:
             raise transaction.TransactionManagementError("A read that locks needs a transaction.")
         given = [
             each.field.get_db_prep_value(values[each.name], connection) if isinstance(each, Slot) else each
             for each in plan.parameters
         ]
-        return [_to_row(plan, list(columns)) for columns in fetch(plan.sql, given)]
+        return [_to_row(plan, list(columns), connection) for columns in _run(plan.sql, given, connection)[0]]
 
 
-def fetch(sql: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def fetch(sql: str, parameters: prepared.Parameters) -> list[tuple[Any, ...]]:
     """Return the rows of a statement."""
-    with _cursor() as cursor:
-        cursor.execute(sql, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    return _run(sql, parameters, _connection())[0]
 
 
-def execute(sql: str, parameters: Sequence[Any] | Mapping[str, Any], *, may_lag: bool = False) -> int:
+def execute(sql: str, parameters: prepared.Parameters, *, may_lag: bool = False) -> int:
     """Return how many rows a statement wrote.
 
     With `may_lag` its commit, if it is its own transaction, does not wait for the disk: right for a row that matters
     only together with what is committed after it.
     """
-    with _cursor() as cursor:
-        cursor.execute(sql + _LAGS if may_lag and not connection.in_atomic_block else sql, parameters)
-        return int(cursor.rowcount)
+    connection = _connection()
+    return _run(sql + _LAGS if may_lag and not connection.in_atomic_block else sql, parameters, connection)[1]
 
 
-def insert(*rows: models.Model, may_lag: bool = False) -> None:
+def insert(
+    *rows: models.Model, may_lag: bool = False, then: str | None = None, parameters: Iterable[Any] = ()
+) -> int:
     """Insert rows, of different tables or the same, in one statement; keys that the database gives are not read back.
 
-    `may_lag` as `execute` says.
+    `may_lag` as `execute` says. `then` ends the statement with an UPDATE, whose count is returned, and which sees the
+    tables as they were before.
     """
-    kinds = tuple(type(row) for row in rows)
-    execute(_insertion(kinds), [value for row in rows for value in _values(row)], may_lag=may_lag)
+    kinds, connection = tuple(type(row) for row in rows), _connection()
+    values = [value for row in rows for value in _values(row, connection)]
+    written = execute(_insertion(kinds, then), [*values, *parameters], may_lag=may_lag)
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as `save` leaves it
+    return written
 
 
 def insert_if_new(row: models.Model, *, may_lag: bool = False) -> bool:
     """Insert a row unless a constraint says that it is there, and say whether it was new. `may_lag` as in `execute`."""
     sql = _insertion((type(row),)) + " ON CONFLICT DO NOTHING"
-    return execute(sql, list(_values(row)), may_lag=may_lag) == 1
+    return execute(sql, list(_values(row, _connection())), may_lag=may_lag) == 1
 
 
-class _Prepared(psycopg.Cursor[Any]):
-    """Asks for statements that are prepared at their first use, unless the connection prepares none."""
-
-    def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
-        return super().execute(query, params, prepare=self.connection.prepare_threshold is not None or None)
+def _connection() -> Any:
+    """Return this thread's connection itself: the one that Django exports looks it up at every word."""
+    return django.db.connections[django.db.DEFAULT_DB_ALIAS]
 
 
-def _cursor() -> utils.CursorWrapper:
-    """Return a cursor whose values travel beside the statement, so that the server plans it once."""
+def _run(sql: str, parameters: prepared.Parameters, connection: Any) -> tuple[list[tuple[Any, ...]], int]:
+    """Return a statement's rows, and how many it returned or wrote."""
     connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    cursor: Any = _Prepared(connection.connection)
-    return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+    if connection.connection is None:
+        connection.ensure_connection()
+    driver: psycopg.Connection[Any] = connection.connection
+    if driver.prepare_threshold is None or connection.queries_logged or connection.execute_wrappers:
+        return _ask_cursor(sql, parameters, connection)
+    connection.validate_no_broken_transaction()
+    try:
+        return prepared.run(driver, sql, parameters)
+    except psycopg.Error:
+        with connection.wrap_database_errors:
+            raise
+
+
+def _ask_cursor(sql: str, parameters: prepared.Parameters, connection: Any) -> tuple[list[tuple[Any, ...]], int]:
+    """Do the same where statements are not to be prepared, or somebody watches them."""
+    cursor: Any = psycopg.Cursor(connection.connection)
+    watched = connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+    with watched:
+        watched.execute(sql, parameters)
+        return watched.fetchall() if cursor.description else [], int(cursor.rowcount)
 
 
 def _compile(queryset: "models.QuerySet[Any]") -> _Plan:
+    connection = _connection()
     compiler: Any = queryset.query.get_compiler(connection=connection)
     _tell_fields(queryset.query.where)
     sql, parameters = compiler.as_sql()
@@ -161,7 +181,7 @@ def _tell_fields(node: Any) -> None:
         _tell_fields(getattr(right, "where", each))
 
 
-def _to_row(plan: _Plan, columns: list[Any]) -> Any:
+def _to_row(plan: _Plan, columns: list[Any], connection: Any) -> Any:
     for at, converters, expression in plan.converters:
         for convert in converters:
             columns[at] = convert(columns[at], expression, connection)
@@ -174,8 +194,8 @@ def _to_row(plan: _Plan, columns: list[Any]) -> Any:
 
 
 @functools.cache
-def _insertion(kinds: tuple[type[models.Model], ...]) -> str:
-    *before, last = [
+def _insertion(kinds: tuple[type[models.Model], ...], then: str | None = None) -> str:
+    made = [
         "INSERT INTO {} ({}) VALUES ({})".format(  # noqa: S608 - names of our own models
             kind._meta.db_table,  # noqa: SLF001 - documented
             ", ".join(f'"{field.column}"' for field in _fields(kind)),
@@ -183,6 +203,7 @@ def _insertion(kinds: tuple[type[models.Model], ...]) -> str:
         )
         for kind in kinds
     ]
+    *before, last = [*made, then] if then else made
     parts = ", ".join(f"made_{at} AS ({sql})" for at, sql in enumerate(before))
     return f"WITH {parts} {last}" if parts else last
 
@@ -193,5 +214,5 @@ def _fields(kind: type[models.Model]) -> tuple[Any, ...]:
     return tuple(field for field in own if not isinstance(field, models.AutoField))
 
 
-def _values(row: models.Model) -> Iterable[Any]:
+def _values(row: models.Model, connection: Any) -> Iterable[Any]:
     return (field.get_db_prep_save(field.pre_save(row, True), connection) for field in _fields(type(row)))  # noqa: FBT003
