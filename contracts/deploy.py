@@ -1,4 +1,6 @@
-"""Puts the contracts on a chain: `python -m contracts.deploy --help`.
+"""Puts the contracts on a development chain: `python -m contracts.deploy --help`.
+
+Where money is the deployer's key is the signer's, and `manage.py deploy_contracts` does it.
 
 Every contract stands at an address that follows from its code and its constructor's arguments (CREATE2 through the
 deterministic deployer), so running it twice changes nothing and running it on another chain gives the same addresses.
@@ -13,9 +15,7 @@ import os
 import pathlib
 import sys
 
-import eth_account
 import web3
-from eth_account.signers.local import LocalAccount
 
 from contracts import deployments, plan, sender, verification
 from contracts.bindings import paymaster, words
@@ -46,7 +46,31 @@ def deploy(
 
     :raises UnableToDeploy: if the chain does not answer, refuses, or lacks what it needs.
     """
-    account: LocalAccount = eth_account.Account.from_key(deployer_key)
+    return deploy_by(
+        account=sender.KeyAccount(deployer_key),
+        rpc_url=rpc_url,
+        treasury=treasury,
+        external=external,
+        deposit_wei=deposit_wei,
+        stake_wei=stake_wei,
+        out=out,
+    )
+
+
+def deploy_by(
+    *,
+    account: sender.Account,
+    rpc_url: str,
+    treasury: bytes | None = None,
+    external: plan.External | None = None,
+    deposit_wei: int | None = None,
+    stake_wei: int | None = None,
+    out: pathlib.Path | None = None,
+) -> deployments.Deployment:
+    """Do the same for an account whose key may be held elsewhere.
+
+    :raises UnableToDeploy: as `deploy`; what `account` raises goes through.
+    """
     client = web3.Web3(web3.HTTPProvider(rpc_url))
     try:
         chain_id = client.eth.chain_id
@@ -104,7 +128,8 @@ def _known_block(out: pathlib.Path | None, chain_id: int, *, otherwise: int) -> 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m contracts.deploy", description="Put the contracts on a chain and record where they stand."
+        prog="python -m contracts.deploy",
+        description="Put the contracts on a development chain and record where they stand.",
     )
     variable = os.environ.get
     first = next(iter(variable("CHAIN_RPC_URL", "").replace(",", " ").split()), None)
@@ -122,10 +147,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=variable("OPENVPP_DEPLOYMENTS_DIR") or deployments.DIRECTORY,
         help="directory of the record; default $OPENVPP_DEPLOYMENTS_DIR, else contracts/deployments",
     )
-    parser.add_argument("--stablecoin", type=words.parse_address, help="on a chain where money is")
-    parser.add_argument("--native-usd-feed", type=words.parse_address, help="on a chain where money is")
-    parser.add_argument("--ovpp-usd-feed", type=words.parse_address, help="on a chain where money is")
-    parser.add_argument("--stablecoin-usd-feed", type=words.parse_address, help="on a chain where money is")
     parser.add_argument("--deposit-wei", type=int, help="the paymaster's deposit is topped up to this")
     parser.add_argument("--stake-wei", type=int, help="the paymaster's stake is topped up to this")
     parser.add_argument("--check", action="store_true", help="send nothing; compare the chain with record and code")
@@ -142,13 +163,13 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parse(arguments)
     if parsed.check:
         return _check(rpc_url=parsed.rpc_url, directory=parsed.out)
-    named = (parsed.stablecoin, parsed.native_usd_feed, parsed.ovpp_usd_feed, parsed.stablecoin_usd_feed)
     try:
+        deployer_key = _read_key(parsed.deployer_key_file)
+        _require_development(parsed.rpc_url)
         found = deploy(
             rpc_url=parsed.rpc_url,
-            deployer_key=_read_key(parsed.deployer_key_file),
+            deployer_key=deployer_key,
             treasury=parsed.treasury,
-            external=plan.External(*named) if all(named) else None,
             deposit_wei=parsed.deposit_wei,
             stake_wei=parsed.stake_wei,
             out=parsed.out,
@@ -158,6 +179,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"contracts stand on chain {found.chain_id}, recorded in {parsed.out / f'{found.chain_id}.json'}")
     return 0
+
+
+def _require_development(rpc_url: str) -> None:
+    try:
+        chain_id = web3.Web3(web3.HTTPProvider(rpc_url)).eth.chain_id
+    except (web3.exceptions.Web3Exception, OSError) as error:
+        message = f"the chain at {rpc_url} did not take the contracts: {error}"
+        raise UnableToDeploy(message) from error
+    if chain_id not in DEVELOPMENT_CHAINS:
+        message = f"chain {chain_id} is no development chain: `manage.py deploy_contracts` has the signer's key do it"
+        raise UnableToDeploy(message)
 
 
 def _check(*, rpc_url: str, directory: pathlib.Path) -> int:

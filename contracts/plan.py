@@ -8,6 +8,8 @@ from contracts import abi, deployments
 from contracts.bindings import words
 
 DETERMINISTIC_DEPLOYER = words.parse_address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+# Signs the deterministic deployer's own deployment, and nothing else: nobody has its key.
+DETERMINISTIC_DEPLOYERS_SIGNER = words.parse_address("0x3fAB184622Dc19b6109349B94811493BF2a45362")
 ENTRY_POINT = words.parse_address("0x4337084D9E255Ff0702461CF8895CE9E3b5Ff108")
 DEVELOPMENT_PRICES_1E8 = {"native_usd": 3_000 * 10**8, "ovpp_usd": 5 * 10**6, "stablecoin_usd": 10**8}
 

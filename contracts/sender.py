@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
+import eth_account
 import web3
-from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress, HexStr
 from hexbytes import HexBytes
 from web3.types import Nonce, TxReceipt, Wei
@@ -19,7 +20,6 @@ RECEIPT_WITHIN_S = 120
 _KNOWN_AFTER_S = 3
 
 # The deterministic deployer's own deployment: signed by nobody's key, the same on every chain.
-_DEPLOYER_SIGNER = words.parse_address("0x3fAB184622Dc19b6109349B94811493BF2a45362")
 _DEPLOYER_COST_WEI = 10**16
 _DEPLOYER_TRANSACTION = bytes.fromhex(
     "f8a58085174876e800830186a08080b853604580600e600039806000f350fe7fffffffffffffffffffffffffffffffffffffffffffffffff"
@@ -31,6 +31,27 @@ _GET_DEPOSIT_INFO = words.selector("getDepositInfo(address)")
 
 class UnableToSend(Exception):
     """A transaction was not taken, or failed."""
+
+
+class Account(Protocol):
+    """Whose transactions are sent: a key of this process, or one that is held elsewhere."""
+
+    address: str
+
+    def sign(self, transaction: Mapping[str, Any], /) -> bytes:
+        """Return a transaction of type 2, its fields named as JSON-RPC does, in its raw signed form."""
+        ...
+
+
+class KeyAccount:
+    """The account of a private key that this process holds."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._account = eth_account.Account.from_key(secret)
+        self.address = str(self._account.address)
+
+    def sign(self, transaction: Mapping[str, Any], /) -> bytes:
+        return bytes(self._account.sign_transaction(dict(transaction)).raw_transaction)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,7 +68,7 @@ class Sender:
     """Sends for one key on one chain."""
 
     client: web3.Web3
-    account: LocalAccount
+    account: Account
     chain_id: int
 
     def has_code(self, address: bytes) -> bool:
@@ -77,9 +98,9 @@ class Sender:
         """
         if self.has_code(plan.DETERMINISTIC_DEPLOYER):
             return
-        missing = _DEPLOYER_COST_WEI - self.client.eth.get_balance(_checksummed(_DEPLOYER_SIGNER))
+        missing = _DEPLOYER_COST_WEI - self.client.eth.get_balance(_checksummed(plan.DETERMINISTIC_DEPLOYERS_SIGNER))
         if missing > 0:
-            self.send_all([Call(_DEPLOYER_SIGNER, b"", missing)])
+            self.send_all([Call(plan.DETERMINISTIC_DEPLOYERS_SIGNER, b"", missing)])
         self.client.eth.send_raw_transaction(_DEPLOYER_TRANSACTION)
         self._wait([_DEPLOYER_TRANSACTION])
 
@@ -111,12 +132,12 @@ class Sender:
     def _send(self, calls: Sequence[tuple[Call, int]]) -> None:
         if not calls:
             return
-        nonce = self.client.eth.get_transaction_count(self.account.address, "pending")
+        nonce = self.client.eth.get_transaction_count(web3.Web3.to_checksum_address(self.account.address), "pending")
         tip = self.client.eth.max_priority_fee
         price = 2 * (self.client.eth.get_block("latest").get("baseFeePerGas") or Wei(0)) + tip
         sent = []
         for place, (call, gas) in enumerate(calls):
-            signed = self.account.sign_transaction(
+            raw = self.account.sign(
                 {
                     "chainId": self.chain_id,
                     "nonce": Nonce(nonce + place),
@@ -128,8 +149,8 @@ class Sender:
                     "maxPriorityFeePerGas": tip,
                 }
             )
-            self.client.eth.send_raw_transaction(signed.raw_transaction)
-            sent.append(bytes(signed.raw_transaction))
+            self.client.eth.send_raw_transaction(raw)
+            sent.append(raw)
         self._wait(sent)
 
     def _estimate(self, call: Call) -> int:

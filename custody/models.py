@@ -22,6 +22,7 @@ class SealedKey(models.Model):
         TREASURY_OWNER = "treasury_owner", "Owner of a program's treasury wallet"
         GUARDIAN = "guardian", "Owner of a utility's guardian wallet"
         REFILL = "refill", "Refills relayer keys and deposits"
+        DEPLOYER = "deployer", "Deploys contracts and owns the paymasters"
 
     purpose = models.CharField(max_length=20, choices=Purpose)
     subject = models.CharField(max_length=100, unique=True, help_text="What the key is for, such as wallet:<uuid>.")

@@ -312,9 +312,39 @@ class Refill(_Policy):
         return Allowed()
 
 
-type Policy = WalletOwner | Session | TreasuryOwner | Guardian | Relayer | Sponsor | Refill
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Deployer(_Policy):
+    """A key that puts this version's contracts on a chain and owns the paymasters.
 
-BY_PURPOSE: dict[str, type[WalletOwner | Session | TreasuryOwner | Guardian | Relayer | Sponsor | Refill]] = {
+    `treasury` takes all $OVPP, the key itself if it is zero; without a `stablecoin` the chain is for development. What
+    is on the list, whom it names and how much leaves in a day the signer looks for (`custody.usecases.check_deployer`).
+    """
+
+    tag = "deployer/1"
+    treasury: bytes = words.ZERO_ADDRESS
+    stablecoin: bytes = words.ZERO_ADDRESS
+    native_usd: bytes = words.ZERO_ADDRESS
+    ovpp_usd: bytes = words.ZERO_ADDRESS
+    stablecoin_usd: bytes = words.ZERO_ADDRESS
+    max_cost_wei: int
+    max_per_day_wei: int
+
+    def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:
+        if not isinstance(intent, intents.Transaction):
+            return Denied("other_intent", f"The key does not sign a {intent.kind}.")
+        if intent.transaction.chain_id != self.chain_id:
+            return Denied("other_chain", f"The key is for chain {self.chain_id}.")
+        if intent.transaction.authorizations:
+            return Denied("other_authorization", "The key carries nobody's authorisation.")
+        cost_wei = intent.transaction.max_cost_wei
+        if cost_wei > self.max_cost_wei:
+            return Denied("above_cost_limit", f"{cost_wei} wei is above the limit {self.max_cost_wei}.")
+        return Allowed()
+
+
+type Policy = WalletOwner | Session | TreasuryOwner | Guardian | Relayer | Sponsor | Refill | Deployer
+
+BY_PURPOSE: dict[str, type[Policy]] = {
     "wallet_owner": WalletOwner,
     "session": Session,
     "treasury_owner": TreasuryOwner,
@@ -322,6 +352,7 @@ BY_PURPOSE: dict[str, type[WalletOwner | Session | TreasuryOwner | Guardian | Re
     "relayer": Relayer,
     "sponsor": Sponsor,
     "refill": Refill,
+    "deployer": Deployer,
 }
 
 

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             name='SealedKey',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('purpose', models.CharField(choices=[('wallet_owner', 'Owner of a wallet'), ('session', 'Session key of a grant'), ('relayer', 'Relayer'), ('sponsor', 'Sponsor of the paymaster'), ('treasury_owner', "Owner of a program's treasury wallet"), ('guardian', "Owner of a utility's guardian wallet"), ('refill', 'Refills relayer keys and deposits')], max_length=20)),
+                ('purpose', models.CharField(choices=[('wallet_owner', 'Owner of a wallet'), ('session', 'Session key of a grant'), ('relayer', 'Relayer'), ('sponsor', 'Sponsor of the paymaster'), ('treasury_owner', "Owner of a program's treasury wallet"), ('guardian', "Owner of a utility's guardian wallet"), ('refill', 'Refills relayer keys and deposits'), ('deployer', 'Deploys contracts and owns the paymasters')], max_length=20)),
                 ('subject', models.CharField(help_text='What the key is for, such as wallet:<uuid>.', max_length=100, unique=True)),
                 ('policy', models.JSONField(default=dict, help_text='What the key may sign; part of the seal.')),
                 ('address', openvpp.core.fields.AddressField(editable=True, unique=True)),

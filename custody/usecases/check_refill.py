@@ -20,7 +20,7 @@ def check(
     sent = intent.transaction
     if not sent.data and not _is_relayer(address=sent.to, chain_id=policy.chain_id):
         return policies.Denied("other_receiver", "Coin goes to relayer keys of this chain alone.")
-    left = _left_since(key=key, since=now - DAY, nonce=sent.nonce) + sent.max_cost_wei
+    left = left_since(key=key, since=now - DAY, nonce=sent.nonce) + sent.max_cost_wei
     if left > policy.max_per_day_wei:
         return policies.Denied("above_day_limit", f"{left} wei in a day are above the limit {policy.max_per_day_wei}.")
     return policies.Allowed()
@@ -33,7 +33,7 @@ def _is_relayer(*, address: bytes, chain_id: int) -> bool:
     return found is not None and found.policy.get("chain_id") == chain_id
 
 
-def _left_since(*, key: models.SealedKey, since: datetime.datetime, nonce: int) -> int:
+def left_since(*, key: models.SealedKey, since: datetime.datetime, nonce: int) -> int:
     """Return the most that may have left by other nonces, in wei; of each nonce one transaction lands at most."""
     most: dict[int, int] = {}
     rows = models.SignatureLog.objects.filter(key=key, kind=intents.Transaction.kind, made_at__gt=since)

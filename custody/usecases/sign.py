@@ -8,7 +8,7 @@ from typing import Any
 from contracts.bindings import paymaster, words
 from custody import models, queries
 from custody.domain import chain, consents, intents, policies, sealing
-from custody.usecases import check_control, check_guardian, check_refill, check_spending
+from custody.usecases import check_control, check_deployer, check_guardian, check_refill, check_spending
 from openvpp.core import db, errors, sql, steps
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,8 @@ def _admit(*, key_id: int, intent: intents.Intent, now: datetime.datetime) -> mo
         verdict = check_guardian.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Allowed):
         verdict = check_refill.check(key=key, policy=policy, intent=intent, now=now)
+    if isinstance(verdict, policies.Allowed):
+        verdict = check_deployer.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Allowed):
         verdict = check_spending.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Denied):

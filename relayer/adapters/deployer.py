@@ -1,7 +1,8 @@
-"""The deployer's transactions, for provisioning: its key is read from a file, used and forgotten."""
+"""The deployer's transactions, for provisioning: signed by the signer, or with a key that is read from a file."""
 
 import pathlib
 import time
+from collections.abc import Callable
 
 from contracts.bindings import words
 from custody.domain import keys, transactions
@@ -19,8 +20,10 @@ class UnableToReadDeployerKey(Exception):
 class Deployer:
     """Whoever owns the paymaster; sends one transaction after the other and waits for each."""
 
-    def __init__(self, *, key: keys.PrivateKey, chain_id: int) -> None:
-        self._key = key
+    def __init__(self, *, address: str, sign: Callable[[transactions.Transaction], bytes], chain_id: int) -> None:
+        """Take an address, and what returns a transaction of its in raw signed form."""
+        self.address = address
+        self._sign = sign
         self._chain_id = chain_id
 
     def send(self, *, to: bytes, data: bytes = b"", value_wei: int = 0) -> None:
@@ -29,9 +32,9 @@ class Deployer:
         :raises errors.Refused: the chain refuses it, or it reverts.
         :raises errors.Unreachable: the node does not answer, or no block takes it within a minute.
         """
-        sender = words.parse_address(self._key.address)
+        sender = words.parse_address(self.address)
         prices = chain.gas_prices()
-        (nonce,) = chain.account_nonces(addresses=[self._key.address])
+        (nonce,) = chain.account_nonces(addresses=[self.address])
         transaction = transactions.Transaction(
             chain_id=self._chain_id,
             nonce=nonce,
@@ -42,7 +45,7 @@ class Deployer:
             value_wei=value_wei,
             data=data,
         )
-        raw = transaction.signed(signature=self._key.sign(digest=transaction.digest()))
+        raw = self._sign(transaction)
         chain.send(raw=raw)
         self._wait("0x" + words.keccak(raw).hex())
 
@@ -67,7 +70,11 @@ def load(*, path: str, chain_id: int) -> Deployer:
     key = _parse(path)
     if key is None:
         raise UnableToReadDeployerKey(f"{path} does not hold a private key (64 hexadecimal digits).")
-    return Deployer(key=key, chain_id=chain_id)
+    return Deployer(
+        address=key.address,
+        sign=lambda sent: sent.signed(signature=key.sign(digest=sent.digest())),
+        chain_id=chain_id,
+    )
 
 
 def balance_wei(*, address: str) -> int:

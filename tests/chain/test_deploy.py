@@ -96,6 +96,24 @@ def test_key_file_that_holds_no_key_is_said(tmp_path: pathlib.Path, capsys: pyte
     assert "secret" not in said
 
 
+def test_where_money_is_no_key_from_a_file_deploys(
+    chain: chain_fixture.Chain,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deploy, "DEVELOPMENT_CHAINS", frozenset({1}))
+    block = chain.rpc("eth_blockNumber")
+    key_file = tmp_path / "deployer"
+    key_file.write_text(chain_fixture.DEPLOYER.secret.hex())
+
+    code = deploy.main(["--rpc-url", chain.rpc_url, "--deployer-key-file", str(key_file), "--out", str(tmp_path)])
+
+    assert code == 1
+    assert "manage.py deploy_contracts" in capsys.readouterr().err
+    assert (chain.rpc("eth_blockNumber"), list(tmp_path.iterdir())) == (block, [key_file])
+
+
 def _check(chain: chain_fixture.Chain, directory: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     code = deploy.main(["--check", "--rpc-url", chain.rpc_url, "--out", str(directory)])
     return code, capsys.readouterr().out

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Iterable
 
 import coincurve
-import eth_account
 import web3
 
 from contracts import deployments, sender
@@ -44,7 +43,7 @@ def fund(*, rpc_url: str, deployment: deployments.Deployment, holders: Iterable[
         if _balance(node, deployment.ovpp, holder) * 2 < OVPP_UNITS:
             calls.append(sender.Call(deployment.ovpp, tokens.encode_transfer(to=holder, amount_units=OVPP_UNITS)))
     client = web3.Web3(web3.HTTPProvider(rpc_url, request_kwargs={"timeout": 10}))
-    account = eth_account.Account.from_key(_deployer_secret())
+    account = sender.KeyAccount(_deployer_secret())
     sender.Sender(client=client, account=account, chain_id=deployment.chain_id).send_all(calls)
     return len(calls)
 

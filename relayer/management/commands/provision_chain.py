@@ -10,12 +10,13 @@ from django.core.management import base
 from customers import queries as customer_queries
 from openvpp.core import clock, errors
 from relayer.adapters import deployer
-from relayer.usecases import provision_chain, refresh_prices
+from relayer.usecases import deploy_contracts, provision_chain, refresh_prices
 
 
 class Command(base.BaseCommand):
     help = (
-        "Make relayer, refill and sponsor keys, fund them from DEPLOYER_KEY_FILE, set budgets and limits; idempotent."
+        "Make relayer, refill and sponsor keys, fund them by the signer's deployer key (on a development chain by "
+        "that of DEPLOYER_KEY_FILE), set budgets and limits; idempotent."
     )
 
     def add_arguments(self, parser: base.CommandParser) -> None:
@@ -30,14 +31,16 @@ class Command(base.BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = os.environ.get("DEPLOYER_KEY_FILE")
-        if not path:
-            raise base.CommandError("Set DEPLOYER_KEY_FILE to the file of the deployer's private key.")
         try:
             utility = customer_queries.get_utility(slug=options["utility"])
             done = provision_chain.provision_chain(
                 utility_id=utility.pk,
                 chain_id=settings.CHAIN_ID,
-                owner=deployer.load(path=path, chain_id=settings.CHAIN_ID),
+                owner=(
+                    deployer.load(path=path, chain_id=settings.CHAIN_ID)
+                    if path
+                    else deploy_contracts.get_deployer(chain_id=settings.CHAIN_ID)
+                ),
                 provision=provision_chain.Provision(
                     limit_per_operation_wei=settings.GAS_PER_OPERATION_WEI,
                     limit_per_day_wei=settings.GAS_PER_DAY_WEI,
