@@ -17,7 +17,7 @@ from customers import queries as customer_queries
 from openvpp.core import db, errors, sql
 from wallets import models
 from wallets.adapters import chain
-from wallets.domain import client_keys, prepared
+from wallets.domain import account_state, client_keys, prepared
 
 
 class UnableToFindWallet(errors.NotFound):
@@ -112,8 +112,15 @@ def get_units(*, address: str, tokens: Sequence[str], chain_id: int) -> list[int
 
     :raises errors.Unreachable: no node answered.
     """
-    _, held = chain.read_balances(holder=address, token_addresses=tokens, chain_id=chain_id)
-    return held
+    return get_payer(address=address, tokens=tokens, chain_id=chain_id)[1]
+
+
+def get_payer(*, address: str, tokens: Sequence[str], chain_id: int) -> tuple[account_state.AccountState, list[int]]:
+    """Ask the chain for a wallet's state now, and what it holds of each token.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    return chain.read_payer(address=address, token_addresses=tokens, chain_id=chain_id)
 
 
 def get_activity(*, user: customer_models.User) -> "db_models.QuerySet[Any]":
@@ -179,9 +186,18 @@ def get_operations_of(*, wallet: models.Wallet, most: int) -> "db_models.QuerySe
 
 
 def get_waiting_operations(*, now: datetime.datetime, most: int) -> list[uuid.UUID]:
-    """Return operations that were reserved and are not sent, nobody being at it, oldest first."""
+    """Return operations that were reserved and are not sent, nobody being at it, oldest first; not the removals."""
     rows = models.Operation.objects.filter(state=models.Operation.State.RESERVED).filter(
         db_models.Q(leased_until__isnull=True) | db_models.Q(leased_until__lt=now)
+    )
+    rows = rows.exclude(kind=models.Operation.Kind.REVOKE_SESSION)
+    return list(rows.order_by("created_at").values_list("pk", flat=True)[:most])
+
+
+def get_waiting_removals(*, most: int) -> list[uuid.UUID]:
+    """Return the removals of sessions that were reserved and are not sent, whoever may be at it, oldest first."""
+    rows = models.Operation.objects.filter(
+        state=models.Operation.State.RESERVED, kind=models.Operation.Kind.REVOKE_SESSION
     )
     return list(rows.order_by("created_at").values_list("pk", flat=True)[:most])
 

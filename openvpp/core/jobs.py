@@ -38,10 +38,10 @@ def enqueue(*, name: str, key: str, arguments: Mapping[str, Any], run_at: dateti
 
 
 @db.durable
-def run_due(*, now: datetime.datetime, most: int = 50) -> int:
-    """Run what is due, one lease each; return how many ran."""
+def run_due(*, now: datetime.datetime, most: int = 50, name: str = "") -> int:
+    """Run what is due, one lease each; return how many ran. With `name` only the jobs of that name."""
     ran = 0
-    while ran < most and (job := _lease_next(now=clock.get_now() if ran else now)) is not None:
+    while ran < most and (job := _lease_next(now=clock.get_now() if ran else now, name=name)) is not None:
         try:
             _run(job=job)
         finally:
@@ -65,8 +65,9 @@ _HELD = """
 """
 
 
-def _lease_next(*, now: datetime.datetime) -> models.Job | None:
+def _lease_next(*, now: datetime.datetime, name: str) -> models.Job | None:
     open_jobs = models.Job.objects.filter(finished_at__isnull=True, failed_at__isnull=True)
+    open_jobs = open_jobs.filter(name=name) if name else open_jobs
     with db.transaction():
         # A worker that is killed writes nothing down; the lease it leaves behind is all that tells of it.
         dead = _dead(now=now)

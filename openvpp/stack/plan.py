@@ -12,6 +12,8 @@ from openvpp.stack import embedded, errors, layout, process, reach
 WEB_PORT = 8000
 LOCAL_CHAIN_ID = 31337
 HIGHEST_PORT = 65535
+# Light ones that take a revoked key off the chain, whatever was killed.
+FIRST = frozenset({"signer", "relay", "revoker"})
 OWNERS_STEPS = frozenset({"migrate", "roles"})
 
 
@@ -65,12 +67,18 @@ class Plan:
                 *["--schedule", str(self.paths.var / "beat-schedule")],
             ],
             "relay": [*manage, "relay"],
+            "revoker": [*manage, "revoker"],
             "tell": [*manage, "tell"],
         }
         for name, command in commands.items():
             environment = {**self.environment, **self.signer} if name == "signer" else self.environment
             yield process.Program(
-                name=name, command=command, environment=environment, stop_signal=signal.SIGTERM, stop_within_s=8
+                name=name,
+                command=command,
+                environment=environment,
+                stop_signal=signal.SIGTERM,
+                stop_within_s=8,
+                goes_first=name in FIRST,
             )
 
 

@@ -8,14 +8,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import psutil
 
 from openvpp.stack import console, layout
 
-BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-LONG_LIVED_S = 30.0
+BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+LONG_LIVED_S = 10.0
+HEAD_START_S = 1.0
+STARTS_WITHIN_S = 6.0
 POLL_S = 0.05
 GONE_WITHIN_S = 5.0
 LINE_LIMIT_BYTES = 1024 * 1024
@@ -31,17 +33,28 @@ class Program:
     environment: Mapping[str, str]
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_s: float = 10.0
+    goes_first: bool = False  # where several have ended at once, the others leave it the processors for its start
 
 
 class Process:
     """A `Program` that is kept running until `stop`."""
 
-    def __init__(self, *, program: Program, voice: console.Voice, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        program: Program,
+        voice: console.Voice,
+        on_change: Callable[[], None],
+        others: Collection["Process"] = (),
+    ) -> None:
         self.program = program
         self.restarts = 0
         self.last_exit: int | None = None
         self._voice = voice
         self._on_change = on_change
+        self._others = others
+        self._started = 0.0
+        self._first_word: float | None = None
         self._child: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -49,6 +62,12 @@ class Process:
     @property
     def pid(self) -> int | None:
         return self._child.pid if self._child is not None and self._child.returncode is None else None
+
+    @property
+    def wants_room(self) -> bool:
+        """Whether it goes first and was started a moment ago: until a while after its first word."""
+        up = self._started + STARTS_WITHIN_S if self._first_word is None else self._first_word + HEAD_START_S
+        return self.program.goes_first and time.monotonic() < up
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep_running(), name=self.program.name)
@@ -76,29 +95,35 @@ class Process:
     async def _keep_running(self) -> None:
         failures = 0
         while not self._stopping.is_set():
-            started = time.monotonic()
+            self._started, self._first_word = time.monotonic(), None
             self._child = await spawn(self.program)
             self._on_change()
-            await listen(self._child, self._voice)
+            await listen(self._child, self._hear)
             self.last_exit = await until_ended(self._child)
             _signal_group(self._child.pid, signal.SIGKILL)
             if self._stopping.is_set():
                 return
-            failures = 0 if time.monotonic() - started > LONG_LIVED_S else failures + 1
-            pause_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
+            failures = 0 if time.monotonic() - self._started > LONG_LIVED_S else failures + 1
+            pause_s = BACKOFF_S[min(failures + (not self.program.goes_first), len(BACKOFF_S) - 1)]
             self.restarts += 1
             console.complain(
                 f"{self.program.name} ended ({describe(self.last_exit)}); starting it again in {pause_s} s"
             )
             self._on_change()
             await asyncio.sleep(pause_s)
+            while not self.program.goes_first and any(other.wants_room for other in self._others):  # noqa: ASYNC110
+                await asyncio.sleep(POLL_S)
+
+    def _hear(self, line: str) -> None:
+        self._first_word = self._first_word or time.monotonic()
+        self._voice.line(line)
 
 
 async def run_once(program: Program, voice: console.Voice) -> int:
     """Run `program` to its end and return its exit code; it ends too when the waiting is cancelled."""
     child = await spawn(program)
     try:
-        await listen(child, voice)
+        await listen(child, voice.line)
         return await until_ended(child)
     finally:
         _signal_group(child.pid, signal.SIGKILL)
@@ -125,7 +150,7 @@ async def until_ended(child: asyncio.subprocess.Process) -> int:
     return child.returncode
 
 
-async def listen(child: asyncio.subprocess.Process, voice: console.Voice) -> None:
+async def listen(child: asyncio.subprocess.Process, hear: Callable[[str], None]) -> None:
     """Repeat what `child` says until it ends; a grandchild that still holds the pipe is not waited for."""
     if child.stdout is None:
         return
@@ -147,7 +172,7 @@ async def listen(child: asyncio.subprocess.Process, voice: console.Voice) -> Non
         if not line:
             await ended
             return
-        voice.line(line.decode(errors="replace"))
+        hear(line.decode(errors="replace"))
 
 
 def describe(exit_code: int) -> str:

@@ -84,6 +84,7 @@ class Supervisor:
             program=program,
             voice=console.Voice(name=program.name, directory=self._plan.paths.logs),
             on_change=self._record,
+            others=self._processes,
         )
         self._processes.append(running)
         running.start()

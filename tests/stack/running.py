@@ -16,7 +16,7 @@ import psutil
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY_WITHIN_S = 400
 STOPS_WITHIN_S = 90
-PROCESSES = ("provider", "signer", "web", "worker", "beat", "relay", "tell")
+PROCESSES = ("provider", "signer", "web", "worker", "beat", "relay", "revoker", "tell")
 # A stack brings its own services and settings: none of the test run's may reach it.
 OWN = ("DATABASE_URL", "REDIS_URL", "CHAIN_RPC_URL", "DJANGO_SETTINGS_MODULE", "PORT", "FORCE_COLOR")
 

@@ -3,6 +3,11 @@
 `revoke` writes; the job `wallets.revoke_session` runs `start`, which asks the account's owner key to end the session
 on the chain; `finish` hears how that went and tries again until it is done. A grant that never left this server has
 nothing to take off the chain and is revoked at once.
+
+Workers do this with everything else; `manage.py revoker` does nothing else (`take_off`) and is up again in a second
+after a kill. Whoever sends a removal holds an advisory lock beside its lease, which the database drops with the
+connection: what a killed process had taken up is sent at once. The lease itself is what counts when a connection
+outlives its process, or belongs to a pooler; of two that send the same, only the last that took it can queue.
 """
 
 import datetime
@@ -14,7 +19,7 @@ from typing import Any
 from django.db import models as db_models
 
 from custody import operations as custody
-from openvpp.core import db, jobs
+from openvpp.core import db, errors, jobs, sql
 from wallets import models, operations, queries
 from wallets.domain import intents
 from wallets.domain import outcome as outcomes
@@ -23,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 State = models.SessionKeyGrant.State
 RETRY_AFTER = datetime.timedelta(seconds=30)
+MOST = 100
+_JOB = "wallets.revoke_session"
+_LOCK_CLASS, _NUMBERS = 4339, 2**31
 
 
 @db.transaction_required
@@ -79,9 +87,9 @@ def on_application_disabled(*, application_id: int, now: datetime.datetime) -> N
 
 @db.durable
 def start(*, grant_id: str, now: datetime.datetime) -> None:
-    """Reserve and send the operation that ends the session on the chain; safe to run twice.
+    """Reserve the operation that ends the session on the chain, and send it; safe to run twice.
 
-    :raises errors.Unreachable: node, signer or price source did not answer.
+    It waits for `send_waiting` while node or signer do not answer, or the wallet is busy.
     """
     with db.transaction():
         grant = queries.lock_grant(grant_id=uuid.UUID(grant_id))
@@ -99,9 +107,39 @@ def start(*, grant_id: str, now: datetime.datetime) -> None:
             now=now,
         )
     try:
-        operations.submit(operation_id=operation.pk, now=now)
-    except operations.UnableToSubmit as error:
-        logger.info("the removal of a session waits: grant=%s code=%s", grant_id, error.code)
+        _send(operation_id=operation.pk, now=now)
+    except errors.Unreachable as error:
+        logger.warning("the removal of a session waits: grant=%s reason=%s", grant_id, error)
+
+
+@db.durable
+def take_off(*, now: datetime.datetime) -> None:
+    """Begin the removals that are due and send those that wait.
+
+    :raises errors.Unreachable: node or signer did not answer; the removals wait.
+    """
+    jobs.run_due(now=now, name=_JOB)
+    send_waiting(now=now)
+
+
+@db.durable
+def send_waiting(*, now: datetime.datetime) -> int:
+    """Send the removals that wait, also those that a killed process had taken up; return how many were sent or ended.
+
+    :raises errors.Unreachable: node or signer did not answer for one of them, all having been tried.
+    """
+    done = 0
+    unreachable: errors.Unreachable | None = None
+    for operation_id in queries.get_waiting_removals(most=MOST):
+        try:
+            done += _send(operation_id=operation_id, now=now)
+        except errors.Unreachable as error:
+            unreachable = error
+        except Exception:  # one that is broken holds no other up
+            logger.exception("the removal of a session was not sent: operation=%s", operation_id)
+    if unreachable is not None:
+        raise unreachable
+    return done
 
 
 @db.transaction_required
@@ -122,6 +160,27 @@ def _revoke_all(*, grants: "db_models.QuerySet[Any]", now: datetime.datetime) ->
         revoke(grant_id=grant_id, now=now)
 
 
+def _send(*, operation_id: uuid.UUID, now: datetime.datetime) -> bool:
+    """Send a removal; say whether it was sent or ended.
+
+    :raises errors.Unreachable: node or signer did not answer.
+    """
+    lock = [_LOCK_CLASS, operation_id.int % _NUMBERS]
+    ((nobody_is_at_it,),) = sql.fetch("SELECT pg_try_advisory_lock(%s::int, %s::int)", lock)
+    try:
+        if nobody_is_at_it:
+            left = models.Operation.objects.filter(pk=operation_id, state=models.Operation.State.RESERVED)
+            left.filter(leased_until__isnull=False).update(leased_until=None)
+        operations.submit(operation_id=operation_id, now=now)
+    except operations.UnableToSubmit as error:
+        logger.debug("the removal of a session waits: operation=%s code=%s", operation_id, error.code)
+        return False
+    finally:
+        if nobody_is_at_it:
+            sql.fetch("SELECT pg_advisory_unlock(%s::int, %s::int)", lock)
+    return True
+
+
 def _removals(grant: models.SessionKeyGrant) -> "db_models.QuerySet[Any]":
     return models.Operation.objects.filter(
         wallet_id=grant.wallet_id, kind=models.Operation.Kind.REVOKE_SESSION, intent__grant_id=str(grant.pk)
@@ -130,8 +189,8 @@ def _removals(grant: models.SessionKeyGrant) -> "db_models.QuerySet[Any]":
 
 def _enqueue(*, grant: models.SessionKeyGrant, run_at: datetime.datetime) -> None:
     jobs.enqueue(
-        name="wallets.revoke_session",
-        key=f"wallets.revoke_session:{grant.pk}:{_removals(grant).count()}",
+        name=_JOB,
+        key=f"{_JOB}:{grant.pk}:{_removals(grant).count()}",
         arguments={"grant_id": str(grant.pk)},
         run_at=run_at,
     )

@@ -5,6 +5,7 @@ import logging
 
 from openvpp.core import db, errors
 from wallets import operations, queries
+from wallets.usecases import revoke_session_key
 
 logger = logging.getLogger(__name__)
 
@@ -25,4 +26,8 @@ def submit_waiting(*, now: datetime.datetime) -> int:
             logger.warning("operation waits: operation=%s reason=%s", operation_id, error)
         except Exception:  # one operation that is broken holds no other up
             logger.exception("operation not sent: operation=%s", operation_id)
-    return done
+    try:
+        return done + revoke_session_key.send_waiting(now=now)
+    except errors.Unreachable as error:
+        logger.warning("removals of sessions wait: %s", error)
+        return done

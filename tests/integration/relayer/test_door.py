@@ -87,17 +87,24 @@ def test_twenty_at_once_are_all_in_and_the_others_are_told(relayer: Relayer, por
     assert ask(port, b" " * (1024 * 1024 + 1), token=app.token, path=path)[0] == 413
 
 
-def test_lean_processes_load_nothing_of_what_stands_above() -> None:
+@pytest.mark.parametrize(
+    ("up_to", "commands"),
+    [
+        ("relayer", "relayer.rpc.door, relayer.management.commands.relay, custody.management.commands.signer"),
+        ("wallets", "wallets.management.commands.revoker"),
+    ],
+)
+def test_lean_processes_load_nothing_of_what_stands_above(up_to: str, commands: str) -> None:
     script = (
-        "import os, sys; os.environ['OPENVPP_IS_LEAN'] = 'yes'; import django; django.setup(); "
-        "import relayer.rpc.door, relayer.management.commands.relay, custody.management.commands.signer; "
-        "print(sorted({name.partition('.')[0] for name in sys.modules}))"
+        f"import os, sys; os.environ['OPENVPP_LEAN_UP_TO'] = '{up_to}'; import django; django.setup(); "
+        f"import {commands}; print(sorted({{name.partition('.')[0] for name in sys.modules}}))"
     )
     output = subprocess.run(
         [sys.executable, "-c", script], cwd=chain_fixture.ROOT, capture_output=True, text=True, check=True
     ).stdout
-    above = ("wallets", "billing", "programs", "meters", "ders", "rest_framework", "allauth", "celery", "channels")
+    above = ("billing", "programs", "meters", "ders", "rest_framework", "allauth", "celery", "channels")
     assert [name for name in above if f"'{name}'" in output] == []
+    assert ("'wallets'" in output) == (up_to == "wallets")
 
 
 def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
