@@ -1,15 +1,17 @@
 """What other apps may ask about utilities, people, accounts and the service they take."""
 
 import datetime
+import uuid
 import zoneinfo
 from collections.abc import Collection
 
 from django.contrib.sessions import models as session_models
 from django.contrib.sessions.backends import base
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from customers import models
-from openvpp.core import errors, sql
+from openvpp.core import db, errors, sql
 from openvpp.core import period as periods
 
 SIGN_IN = "sign_in"
@@ -28,6 +30,21 @@ def get_sign_in_of(*, session: base.SessionBase) -> models.SignIn | None:
     named = session.get(SIGN_IN)
     found: models.SignIn | None = models.SignIn.objects.filter(pk=named).first() if named else None
     return found
+
+
+class UnableToHoldSignIn(errors.UnableTo):
+    """The device was signed out."""
+
+
+@db.transaction_required
+def hold_sign_in(*, sign_in_id: uuid.UUID) -> None:
+    """Keep a sign-in from being ended until the open transaction ends, so that what is given there ends with it.
+
+    :raises UnableToHoldSignIn: it has ended already.
+    """
+    held = models.SignIn.objects.select_for_update(of=("self",), no_key=True).filter(pk=sign_in_id).first()
+    if held is None or held.ended_at is not None:
+        raise UnableToHoldSignIn(_("You were signed out meanwhile. Nothing was allowed."), code="signed_out")
 
 
 def get_utility(*, slug: str) -> models.Utility:

@@ -16,8 +16,9 @@ def submit_waiting_operations() -> None:
 
 @celery.shared_task(name="wallets.clear_out", queue=settings.QUEUE_DEFAULT, ignore_result=True)
 def clear_out_what_is_over() -> None:
-    """Expire grants, and forget codes, tokens and sessions that ended."""
+    """Expire grants, end those that no app took up, and forget codes, tokens and sessions that ended."""
     clear_out.expire_grants(now=clock.get_now())
+    clear_out.end_unused(now=clock.get_now())
     clear_out.forget(now=clock.get_now())
 
 

@@ -78,7 +78,12 @@ def end(*, user: models.User, sign_in_id: uuid.UUID, now: datetime.datetime) -> 
 
     :raises UnableToFindSignIn: none of this person's, or it ended before.
     """
-    row = queries.get_sign_ins(user=user, now=now).select_for_update(of=("self",)).filter(pk=sign_in_id).first()
+    row = (
+        queries.get_sign_ins(user=user, now=now)
+        .select_for_update(of=("self",), no_key=True)
+        .filter(pk=sign_in_id)
+        .first()
+    )
     if row is None:
         raise UnableToFindSignIn("You are signed in on no such device.", code="not_found")
     _end([row], now=now)
@@ -90,7 +95,7 @@ def end_all(*, user_id: int, now: datetime.datetime, but: uuid.UUID | None = Non
     rows = models.SignIn.objects.filter(user_id=user_id, ended_at__isnull=True)
     if but is not None:
         rows = rows.exclude(pk=but)
-    _end(list(rows.order_by("pk").select_for_update(of=("self",))), now=now)
+    _end(list(rows.order_by("pk").select_for_update(of=("self",), no_key=True)), now=now)
 
 
 def _end(rows: Sequence[models.SignIn], *, now: datetime.datetime) -> None:

@@ -16,6 +16,7 @@ PERIODIC, TRANSFER = "erc20-token-periodic", "erc20-token-transfer"
 TYPES = (PERIODIC, TRANSFER)
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _MOST_TEXT = 500
+_LAST_SECOND = 2**36 - 1  # in the year 4147; what a calendar of four digits holds
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def _permission(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], list[
     known = {"tokenAddress", "address", "ticker", "allowance", "periodAmount", "periodDuration", "justification"}
     if unknown := sorted(set(data) - known):
         raise _bad(f"Not known here: {', '.join(unknown)[:_MOST_TEXT]}.")
-    policies = [*permission.get("policies", []), *value.get("policies", [])]
+    policies = [*_list(permission, "policies"), *_list(value, "policies")]
     if any(not isinstance(each, Mapping) or each.get("type") != "token-allowance" for each in policies):
         raise _bad("The only policy of this wallet is token-allowance.")
     return str(type_), data, policies
@@ -103,7 +104,7 @@ def _permission(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], list[
 def _units(data: Mapping[str, Any], policies: list[Mapping[str, Any]], *, type_: str) -> int:
     given = [data["periodAmount"]] if type_ == PERIODIC and "periodAmount" in data else []
     given += [data["allowance"]] if type_ == TRANSFER and "allowance" in data else []
-    given += [each.get("data", {}).get("allowance") for each in policies]
+    given += [_data(each).get("allowance") for each in policies]
     if len(given) != 1:
         raise _bad("Exactly one amount is asked for.")
     if not isinstance(given[0], str) or not _QUANTITY.fullmatch(given[0]) or not int(given[0], 16):
@@ -112,16 +113,17 @@ def _units(data: Mapping[str, Any], policies: list[Mapping[str, Any]], *, type_:
 
 
 def _expiry(value: Mapping[str, Any]) -> int:
-    rules = value.get("rules", [])
-    if not isinstance(rules, list) or any(
-        not isinstance(rule, Mapping) or rule.get("type") != "expiry" for rule in rules
-    ):
+    rules = _list(value, "rules")
+    if any(not isinstance(rule, Mapping) or rule.get("type") != "expiry" for rule in rules):
         raise _bad("The only rule of this wallet is expiry.")
-    found = [rule.get("data", {}).get("timestamp") for rule in rules]
+    found = [_data(rule).get("timestamp") for rule in rules]
     found += [value["expiry"]] if "expiry" in value else []
     if len(found) != 1:
         raise _bad("Exactly one expiry is asked for.")
-    return _whole(found[0], "expiry")
+    expires_at = _whole(found[0], "expiry")
+    if expires_at > _LAST_SECOND:
+        raise _bad("expiry is in seconds since 1970, and not that far away.")
+    return expires_at
 
 
 def _check_signer(value: Mapping[str, Any]) -> None:
@@ -139,6 +141,20 @@ def _chain(value: object) -> int:
     if isinstance(value, str) and _QUANTITY.fullmatch(value):
         return int(value, 16)
     raise _bad("chainId is no hexadecimal quantity.")
+
+
+def _list(value: Mapping[str, Any], name: str) -> list[Any]:
+    found = value.get(name, [])
+    if not isinstance(found, list):
+        raise _bad(f"{name} must be a list.")
+    return found
+
+
+def _data(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = value.get("data", {})
+    if not isinstance(found, Mapping):
+        raise _bad("The data of a rule or policy is an object.")
+    return found
 
 
 def _whole(value: object, name: str) -> int:

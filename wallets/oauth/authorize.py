@@ -24,7 +24,7 @@ from wallets import models
 from wallets.domain import authorization_details
 from wallets.oauth import consent as consents
 from wallets.oauth import data_access, forms, offers, pushed, requests
-from wallets.usecases import grant_session_key
+from wallets.usecases import grant_session_key, revoke_session_key
 
 logger = logging.getLogger(__name__)
 
@@ -196,6 +196,8 @@ class Authorize(base.BaseAuthorizationView):
             if consent.terms is not None and consent.wallet_id is not None:
                 credentials["session_key_grant"] = self._grant(consent=consent, application=application)
             with db.transaction():
+                if sign_in is not None:
+                    customer_queries.hold_sign_in(sign_in_id=sign_in.pk)
                 if consent.data is not None:
                     credentials["data_scope"] = consent.data.scope
                     data_access.allow(
@@ -209,6 +211,7 @@ class Authorize(base.BaseAuthorizationView):
                     request=self.request, scopes=" ".join(consent.scopes), credentials=credentials, allow=True
                 )
         except toolkit_errors.OAuthToolkitError as error:
+            self._take_back(consent)
             return self.error_response(error, application)
         except IntegrityError:
             return self._show_problem(_("You have answered already. Go back to the app."), status=409)
@@ -221,9 +224,16 @@ class Authorize(base.BaseAuthorizationView):
                 status=503,
             )
         except errors.UnableTo as error:
+            self._take_back(consent)
             return self._show_problem(error.detail, status=409, application=application, credentials=credentials)
         consents.forget(request=self.request, consent=consent)
         return self.redirect(uri, application)  # type: ignore[no-any-return]
+
+    def _take_back(self, consent: consents.Consent) -> None:
+        """End the leave to spend that was made for an answer which then gave no code."""
+        with db.transaction():
+            if models.SessionKeyGrant.objects.filter(pk=consent.id, authorization_code__isnull=True).exists():
+                revoke_session_key.revoke(grant_id=consent.id, now=clock.get_now())
 
     def _grant(self, *, consent: consents.Consent, application: models.Application) -> models.SessionKeyGrant:
         if consent.terms is None:

@@ -32,7 +32,9 @@ SCOPE_WORDS = {
     "account:read": gettext_lazy("See your accounts and addresses"),
     "account:write": gettext_lazy("Link an account to you"),
     "usage:read": gettext_lazy("See how much energy you use"),
+    "usage:write": gettext_lazy("Send meter data in your utility's name"),
     "bills:read": gettext_lazy("See your bills"),
+    "bills:write": gettext_lazy("Send bills in your utility's name"),
     "wallet:read": gettext_lazy("See your balances and activity"),
     "payments:write": gettext_lazy("Pay your bills, within the limits above"),
     "notices:read": gettext_lazy("Read your notices"),
@@ -42,6 +44,7 @@ SCOPE_WORDS = {
     "sharing:write": gettext_lazy("Stop sharing your data"),
     "programs:read": gettext_lazy("See programs and your part in them"),
     "programs:write": gettext_lazy("Join and leave programs for you"),
+    "policies:read": gettext_lazy("See which payments are allowed, as staff do"),
 }
 
 
@@ -208,6 +211,6 @@ def _with_terms(
         wallet_id=wallet.pk,
         limits=limits,
         terms=terms,
-        steps_up=offer.cents(terms.limit_per_period_units) > wallet.utility.step_up_above_cents,
+        steps_up=offer.month_cents > wallet.utility.step_up_above_cents,
         rows=rows,
     )

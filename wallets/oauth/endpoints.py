@@ -62,8 +62,7 @@ class Token(base.TokenView):
         except DataError:
             return refuse("invalid_request", "A parameter holds characters that no parameter may hold")
         except OperationalError:
-            logger.warning("token endpoint: a lock was waited for too long", exc_info=True)
-            return refuse("temporarily_unavailable", "Try again shortly", 503)
+            return _try_again("token")
 
 
 class Revoke(base.RevokeTokenView):
@@ -79,6 +78,8 @@ class Revoke(base.RevokeTokenView):
                 return answer
         except DataError:
             return refuse("invalid_request", "A parameter holds characters that no parameter may hold")
+        except OperationalError:
+            return _try_again("revocation")
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -144,6 +145,11 @@ class UserInfo(views.APIView):
         if token.allow_scopes(["email"]):
             claims["email"] = person.email
         return response.Response(claims, headers=NO_STORE)
+
+
+def _try_again(endpoint: str) -> http.JsonResponse:
+    logger.warning("%s endpoint: a lock was waited for too long", endpoint)
+    return refuse("temporarily_unavailable", "Try again shortly", 503)
 
 
 def _complete(request: http.HttpRequest, answer: http.HttpResponse) -> http.HttpResponse:

@@ -65,6 +65,18 @@ class Offer:
     token: customer_models.AcceptedToken
     fee_token: customer_models.AcceptedToken | None
 
+    @property
+    def month_cents(self) -> int:
+        """Return the most that may be spent within thirty days, in cents of the utility's currency."""
+        terms = self.terms
+        return self.cents(
+            _in_month(
+                per_period_units=terms.limit_per_period_units,
+                period_seconds=terms.period_seconds,
+                total_units=terms.limit_total_units,
+            )
+        )
+
     def cents(self, units: int) -> int:
         """Return base units of the token that is paid in as cents of the utility's currency; whole by construction."""
         return int(money.from_units(units=units, decimals=self.token.decimals) * CENTS)
@@ -162,6 +174,13 @@ def _check_amounts(
     limits: authorization_details.TokenLimits,
 ) -> None:
     highest = Limits.highest_of(utility)
+    month_units = _in_month(
+        per_period_units=limits.per_period_units, period_seconds=limits.period_seconds, total_units=limits.total_units
+    )
+    if month_units > _units(cents=highest.period_cents, token=token):
+        raise authorization_details.UnableToReadDetails(
+            "limit_per_period, over thirty days, goes beyond what this utility allows."
+        )
     for name, units, cents in (
         ("limit_per_operation", limits.per_operation_units, highest.payment_cents),
         ("limit_per_period", limits.per_period_units, highest.period_cents),
@@ -187,6 +206,12 @@ def _times(
     if ends_at <= max(starts_at, present):
         raise authorization_details.UnableToReadDetails("not_after is over, or before not_before.")
     return starts_at, ends_at
+
+
+def _in_month(*, per_period_units: int, period_seconds: int, total_units: int) -> int:
+    """Return the most that periods, long or short, let through within thirty days, in base units."""
+    periods = math.ceil(grant_terms.PERIOD.total_seconds() / period_seconds)
+    return min(total_units, per_period_units * periods)
 
 
 def _named(tokens: Sequence[customer_models.AcceptedToken], address: str) -> customer_models.AcceptedToken | None:

@@ -81,7 +81,7 @@ def read(
     credentials = {name: found[name] for name in KEPT_CREDENTIALS if found.get(name)}
     try:
         details = _details(parameters, scopes=scopes, utility=application.utility, now=now)
-        _check(application, credentials, parameters, scopes=scopes, dpop_jkt=dpop_jkt, is_pushed=is_pushed)
+        _check(credentials, parameters, scopes=scopes, dpop_jkt=dpop_jkt, is_pushed=is_pushed)
     except oauth_errors.OAuth2Error as refusal:
         refusal.redirect_uri, refusal.client_id = credentials["redirect_uri"], application.client_id
         refusal.state = credentials.get("state")
@@ -91,7 +91,6 @@ def read(
 
 
 def _check(
-    application: models.Application,
     credentials: Mapping[str, Any],
     parameters: http.QueryDict,
     *,
@@ -113,7 +112,7 @@ def _check(
         raise oauth_errors.InvalidRequestError(
             description="A request for leave to spend must be pushed first, and come as request_uri (RFC 9126)"
         )
-    if application.client_type == models.Application.CLIENT_PUBLIC and not dpop_jkt:
+    if not dpop_jkt:
         raise oauth_errors.InvalidRequestError(
             description="Leave to spend is bound to a key: push the request with a DPoP proof or dpop_jkt (RFC 9449)"
         )

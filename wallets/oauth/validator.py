@@ -129,7 +129,8 @@ class Validator(oauth2_validators.OAuth2Validator):
             end_family(family=row.token_family, spending_grant_id=row.session_key_grant_id, now=now)
             return False
         if row.revoked is not None:
-            if row.sealed_answer is not None and row.dpop_jkt and now - row.revoked <= HONEST_REPEAT:
+            is_honest = row.dpop_jkt and now - row.revoked <= HONEST_REPEAT
+            if row.sealed_answer is not None and is_honest and _is_family_alive(row=row, now=now):
                 raise answers.AnswerAgain(answers.unseal(sealed=bytes(row.sealed_answer), token=refresh_token))
             end_family(family=row.token_family, spending_grant_id=row.session_key_grant_id, now=now)
             return False
@@ -291,6 +292,13 @@ def _lock_spending_grant(grant_id: uuid.UUID | None) -> None:
 def _lock_family(family: uuid.UUID | None) -> None:
     # Its first token stands for all of them, those not yet written included.
     models.RefreshToken.objects.filter(token_family=family).order_by("pk").select_for_update(of=("self",)).first()
+
+
+def _is_family_alive(*, row: models.RefreshToken, now: datetime.datetime) -> bool:
+    if not row.user.is_active or (row.session_key_grant is not None and not row.session_key_grant.is_live(now=now)):
+        return False
+    living = models.RefreshToken.objects.filter(token_family=row.token_family, revoked__isnull=True)
+    return bool(living.filter(access_token__isnull=False).exists())
 
 
 def _knows_verifier(*, row: models.Grant, request: Any) -> bool:

@@ -7,6 +7,7 @@ import datetime
 
 from django.conf import settings
 from django.contrib.sessions import models as session_models
+from oauth2_provider.settings import oauth2_settings
 
 from custody import operations as custody
 from customers import operations as customers
@@ -15,6 +16,8 @@ from wallets import models, queries
 
 KEPT_AFTER_END = datetime.timedelta(days=1)
 MOST_AT_ONCE = 500
+# Beyond the life of its code: whoever prepares a grant may be slow, a redemption may wait for a lock.
+REDEEMED_WITHIN = datetime.timedelta(minutes=5)
 ANSWER_KEPT = datetime.timedelta(minutes=1)
 
 
@@ -42,6 +45,34 @@ def expire_grants(*, now: datetime.datetime) -> int:
             models.AccessToken.objects.filter(session_key_grant=grant).delete()
             expired += 1
     return expired
+
+
+@db.durable
+def end_unused(*, now: datetime.datetime) -> int:
+    """Fail the grants whose code no application redeemed in time, and disable their keys; return how many.
+
+    Nothing can be paid with them, and they never left this server.
+    """
+    before = now - datetime.timedelta(seconds=oauth2_settings.AUTHORIZATION_CODE_EXPIRE_SECONDS) - REDEEMED_WITHIN
+    waiting = models.SessionKeyGrant.objects.filter(
+        state=models.SessionKeyGrant.State.PENDING, created_at__lt=before, refresh_tokens__isnull=True
+    )
+    ended = 0
+    for grant_id in list(waiting.order_by("created_at").values_list("pk", flat=True)[:MOST_AT_ONCE]):
+        with db.transaction():
+            grant = queries.lock_grant(grant_id=grant_id)
+            if grant.state != models.SessionKeyGrant.State.PENDING or grant.refresh_tokens.exists():
+                continue
+            if models.Operation.objects.filter(grant=grant).exists():
+                continue
+            grant.state = models.SessionKeyGrant.State.FAILED
+            grant.ended_at = now
+            grant.save(update_fields=["state", "ended_at"])
+            if grant.key_id is not None:
+                custody.disable_key(key_id=grant.key_id, now=now)
+            models.AccessToken.objects.filter(session_key_grant=grant).delete()
+            ended += 1
+    return ended
 
 
 @db.durable

@@ -36,6 +36,22 @@ def test_a_grant_whose_time_is_over_expires_with_its_key_and_tokens(app: flow.Mo
     assert other.state == "pending"
 
 
+def test_a_grant_whose_code_nobody_redeemed_fails_and_its_key_is_disabled(app: flow.MobileApp) -> None:
+    app.get_tokens()
+    used = models.SessionKeyGrant.objects.get()
+    code = app.get_code()
+    grant = models.SessionKeyGrant.objects.exclude(pk=used.pk).get()
+    now = timezone.now()
+    assert clear_out.end_unused(now=now + datetime.timedelta(minutes=5)) == 0
+    assert clear_out.end_unused(now=now + datetime.timedelta(minutes=7)) == 1
+    assert clear_out.end_unused(now=now + datetime.timedelta(minutes=7)) == 0
+    grant.refresh_from_db()
+    assert (grant.state, grant.key.disabled_at is not None) == ("failed", True)
+    assert app.redeem(code).json()["error"] == "invalid_grant"
+    used.refresh_from_db()
+    assert (used.state, used.key.disabled_at) == ("pending", None)
+
+
 def test_a_replayed_code_is_known_until_a_day_after_it_expired(app: flow.MobileApp) -> None:
     code = app.get_code()
     app.redeem(code)

@@ -1,15 +1,18 @@
 """What the consent page asks, and what comes of the answer."""
 
 import datetime
+from typing import Any
 
 import pytest
 from django.utils import formats, timezone
 
 from custody import models as custody_models
+from customers import operations as customer_operations
 from tests.factories import customers, wallets
 from tests.fakes import signer as fake_signer
 from tests.integration.oauth import flow
 from wallets import models
+from wallets.usecases import grant_session_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -139,6 +142,32 @@ def test_without_spending_no_key_is_made(app: flow.MobileApp, signer: fake_signe
     assert models.Grant.objects.get().session_key_grant is None
     assert not models.SessionKeyGrant.objects.exists()
     assert signer.signed == []
+
+
+def test_every_scope_but_that_of_signing_in_is_told_in_words(app: flow.MobileApp, settings: Any) -> None:
+    asked = [name for name in settings.OAUTH_SCOPES if name not in ("openid", "payments:write")]
+    app.application.allowed_scopes = " ".join(asked)
+    app.application.save()
+    text = app.open_consent(" ".join(asked)).content.decode()
+    assert text.count("<li>") == len(asked)
+
+
+def test_a_person_who_is_signed_out_while_they_answer_gives_nothing_away(
+    app: flow.MobileApp, signer: fake_signer.FakeSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = app.open_consent()
+    granted = grant_session_key.grant
+
+    def grant_and_be_signed_out(**given: Any) -> models.SessionKeyGrant:
+        customer_operations.sign_out_everywhere(user=app.user, now=timezone.now())
+        return granted(**given)
+
+    monkeypatch.setattr(grant_session_key, "grant", grant_and_be_signed_out)
+    answer = app.answer(page)
+    assert (answer.status_code, "signed out meanwhile" in answer.content.decode()) == (409, True)
+    assert not models.Grant.objects.exists()
+    grant = models.SessionKeyGrant.objects.get()
+    assert (grant.state, grant.key.disabled_at is not None) == ("revoked", True)
 
 
 def test_refusing_tells_the_app_and_grants_nothing(app: flow.MobileApp) -> None:

@@ -164,6 +164,24 @@ def test_above_the_utilitys_threshold_a_person_proves_again_who_they_are(app: fl
     assert models.SessionKeyGrant.objects.get().limit_per_period_units == 1_000_010_000
 
 
+def test_short_periods_do_not_slip_under_the_threshold_or_the_utilitys_bounds(
+    app: flow.MobileApp, detail: dict[str, Any]
+) -> None:
+    a_day = {"period_seconds": DAY, "limit_per_operation": str(80 * DOLLAR), "limit_per_period": str(80 * DOLLAR)}
+    detail["tokens"][0] |= a_day | {"limit_total": str(1000 * DOLLAR)}
+    del detail["not_before"]
+    assert "code" in flow.parameters(app.answer(ask(app, detail)))  # 1,000 in all, on whichever days
+    detail["tokens"][0]["limit_total"] = str(1001 * DOLLAR)
+    assert app.answer(ask(app, detail))["Location"].startswith("/accounts/reauthenticate/")
+    assert models.SessionKeyGrant.objects.count() == 1
+    highest = app.application.utility.max_period_limit_cents // 100
+    detail["tokens"][0]["limit_total"] = str((highest + 1) * DOLLAR)
+    detail["tokens"][0]["limit_per_period"] = str((highest // 30 + 1) * DOLLAR)
+    refused = ask(app, detail)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_authorization_details")
+    assert "thirty days" in refused.json()["error_description"]
+
+
 def test_at_the_threshold_nobody_is_asked_again(app: flow.MobileApp) -> None:
     page = app.open_consent()
     same = app.answer(page, "change", per_payment="900", per_period="1000", total="6000", days="90")

@@ -144,11 +144,19 @@ def test_a_code_bound_to_a_key_is_redeemed_with_no_other(app: flow.MobileApp) ->
     assert app.redeem(code).status_code == 200
 
 
-def test_leave_to_spend_without_a_key_is_not_asked_for_by_a_public_client(app: flow.MobileApp) -> None:
+def test_leave_to_spend_without_a_key_is_asked_for_by_no_client(app: flow.MobileApp) -> None:
     app.key = None
-    refused = app.push(**app.query())
-    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
-    assert "bound to a key" in refused.json()["error_description"]
+    confidential = flow.MobileApp(
+        application=wallets.ConfidentialApplication.create(utility=app.application.utility),
+        user=app.user,
+        redirect_uri="https://app.example.com/callback",
+        secret="very secret",
+        key=None,
+    )
+    for client in (app, confidential):
+        refused = client.push(**client.query())
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+        assert "bound to a key" in refused.json()["error_description"]
     assert not models.PushedRequest.objects.exists()
 
 
@@ -184,11 +192,23 @@ def test_the_same_refresh_within_ten_seconds_is_the_same_answer_and_nobody_elses
     assert first.json()["access_token"].encode() not in sealed
 
 
-def test_revocation_also_ends_the_answer_that_could_be_given_again(app: flow.MobileApp) -> None:
-    tokens = app.get_tokens()
+@pytest.mark.parametrize("scope", [flow.SPENDING, flow.READING])
+@pytest.mark.parametrize("end", ["revocation", "connected apps", "sign-out everywhere", "the person is disabled"])
+def test_an_end_also_ends_the_answer_that_could_be_given_again(app: flow.MobileApp, scope: str, end: str) -> None:
+    tokens = app.get_tokens(scope)
     second = app.refresh(tokens["refresh_token"]).json()
-    assert app.revoke(second["refresh_token"]).status_code == 200
-    assert app.refresh(tokens["refresh_token"]).status_code == 400
+    if end == "revocation":
+        assert app.revoke(second["refresh_token"]).status_code == 200
+    elif end == "the person is disabled":
+        type(app.user).objects.update(is_active=False)
+    else:
+        grant, refresh = models.SessionKeyGrant.objects.first(), models.RefreshToken.objects.first()
+        assert refresh is not None
+        named = {"family": refresh.token_family} if grant is None else {"grant": grant.pk}
+        pressed = named if end == "connected apps" else {"everywhere": "yes"}
+        assert app.browser.post("/accounts/apps/", pressed).status_code == 302
+    refused = app.refresh(tokens["refresh_token"])
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
 
 
 def test_introspection_says_what_a_token_is_bound_to_and_may_spend(app: flow.MobileApp) -> None:
