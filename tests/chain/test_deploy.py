@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from contracts import deploy, deployments, plan
+from contracts import deploy, deployments, plan, sender
 from contracts.bindings import paymaster, user_operations, words
 from tests import chain_fixture
 
@@ -159,9 +159,10 @@ def test_check_of_an_unrecorded_chain_is_said(
     assert "was not verified" in capsys.readouterr().err
 
 
-def test_completes_where_blocks_come_by_the_clock(tmp_path: pathlib.Path) -> None:
+def test_completes_where_blocks_come_by_the_clock(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "_KNOWN_AFTER_S", 0.6)
     # Such a node drops what does not fit into its next block, without a word.
-    with chain_fixture.running(tmp_path, "--block-time=1", "--gas-limit=16000000") as chain:
+    with chain_fixture.running(tmp_path, "--block-time=0.25", "--gas-limit=16000000") as chain:
         deployed = deployments.addresses(chain.deployment)
         assert [name for name, address in deployed.items() if not chain.code(address)] == []
         deposit = chain.call(plan.ENTRY_POINT, user_operations.encode_deposit_of(holder=chain.deployment.paymaster))
