@@ -1,5 +1,8 @@
 """Whether a key may come to own a customer's account."""
 
+import datetime
+
+from controls import operations as controls
 from custody import queries as custody
 from openvpp.core import errors
 from wallets import models
@@ -8,6 +11,21 @@ from wallets.adapters import chain
 
 class UnableToTakeOwner(errors.UnableTo):
     """The key is none that a customer holds: `code` says why."""
+
+
+def screen(*, wallet: models.Wallet, owner: str, reference: str, now: datetime.datetime) -> None:
+    """Check wallet and key against lists, as payer and payee are: when it is asked for, and again before each step.
+
+    :raises controls.UnableToPass: one is listed, or cannot be checked at a utility that refuses then.
+    :raises controls.UnableToCheckYet: nobody can say yet.
+    """
+    controls.screen(
+        utility_id=wallet.utility_id,
+        direction="payout",
+        reference=reference,
+        addresses=[str(wallet.address), owner],
+        now=now,
+    )
 
 
 def require_customers(*, wallet: models.Wallet, owner: str) -> None:

@@ -95,7 +95,7 @@ def on_cancelled(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
     """Close it, or let it stand announced as it does on the chain."""
     row = _of(outcome)
     if outcome.succeeded:
-        close(row=row, state=State.CANCELLED, failure="", now=now)
+        close(row=row, state=State.CANCELLED, failure=row.failure, now=now)
         return
     row.state, row.failure = State.ANNOUNCED, outcome.reason[:500]
     row.save(update_fields=["state", "failure"])

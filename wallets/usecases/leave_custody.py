@@ -65,13 +65,7 @@ def ask(
     if keeps_guardian and guardian is None:
         raise UnableToLeaveCustody("Your utility guards no accounts.", code="no_guardian")
     check_owner.require_customers(wallet=wallet, owner=owner.address)
-    controls.screen(
-        utility_id=wallet.utility_id,
-        direction="payout",
-        reference=f"exit:{exit_id}",
-        addresses=[wallet.address, owner.address],
-        now=now,
-    )
+    check_owner.screen(wallet=wallet, owner=owner.address, reference=f"exit:{exit_id}", now=now)
     terms = {"type": consents.EXIT, "wallet": wallet.address, "new_owner": owner.address, "exit_id": str(exit_id)}
     kept = {"keeps_guardian": True} if keeps_guardian else {}
     custody.record_consent(key_id=wallet.owner_key_id, terms={**terms, **kept}, now=now)
@@ -102,14 +96,20 @@ def ask(
 def announce(*, exit_id: str, now: datetime.datetime) -> None:
     """Announce an exit whose guardian has been one for 48 hours; safe to run twice.
 
-    :raises errors.Unreachable: node or signer did not answer.
+    A key that is listed by now gets no announcement.
+
+    :raises errors.Unreachable: node, signer or screener did not answer.
     """
     row = models.CustodyExit.objects.select_related("wallet__utility").get(pk=exit_id)
+    refusal = _find_refusal(row=row, now=now)
     state = chain.read_control(account=row.wallet.address, chain_id=row.wallet.chain_id)
     with db.transaction():
         follow_exit.lock(row.wallet)
         row = models.CustodyExit.objects.select_related("wallet__utility").get(pk=exit_id)
         if row.state != State.APPOINTING:
+            return
+        if refusal:
+            follow_exit.close(row=row, state=State.FAILED, failure=refusal, now=now)
             return
         row.state = State.ASKED
         row.save(update_fields=["state"])
@@ -167,9 +167,7 @@ def cancel(*, wallet: models.Wallet, now: datetime.datetime) -> models.CustodyEx
             )
         if _live(row=row, kind=Kind.EXIT):
             raise UnableToLeaveCustody("The exit is being carried out.", code="exit_under_way")
-        row.state = State.CANCELLING
-        row.save(update_fields=["state"])
-        operation = _reserve(row=row, kind=Kind.CANCEL_EXIT, intent={}, now=now)
+        operation = _call_off(row=row, reason="", now=now)
     _submit(operation, now=now)
     return row
 
@@ -178,13 +176,16 @@ def cancel(*, wallet: models.Wallet, now: datetime.datetime) -> models.CustodyEx
 def carry_out(*, exit_id: str, now: datetime.datetime) -> None:
     """Carry out an exit that is ripe, or learn from the chain what became of it; safe to run twice.
 
-    While the wallet is frozen it waits, and looks again every hour.
+    While the wallet is frozen it waits, and looks again every hour. If wallet or key are listed by now our announcement
+    is called off; the customer's own, which nobody else stops, waits too.
 
-    :raises errors.Unreachable: node, signer or price source did not answer.
+    :raises errors.Unreachable: node, signer, price source or screener did not answer.
     """
     row = models.CustodyExit.objects.select_related("wallet__utility", "wallet__customer").get(pk=exit_id)
     if row.state != State.ANNOUNCED:
         return
+    is_ripe = row.ready_at is not None and row.ready_at <= now
+    refusal = _find_refusal(row=row, now=now) if is_ripe else ""
     state = chain.read_control(account=row.wallet.address, chain_id=row.wallet.chain_id)
     with db.transaction():
         wallet = follow_exit.lock(row.wallet)
@@ -204,12 +205,49 @@ def carry_out(*, exit_id: str, now: datetime.datetime) -> None:
         if row.ready_at > now:
             follow_exit.enqueue(row=row, run_at=row.ready_at)
             return
-        tell_control.tell(wallet=wallet, what="ready", key=str(row.pk), new_owner=row.new_owner, now=now)
-        if controls_queries.get_freeze(account=wallet.address, chain_id=wallet.chain_id) is not None:
-            follow_exit.enqueue(row=row, run_at=now + LOOK_AGAIN_AFTER)
-            return
-        operation = _reserve(row=row, kind=Kind.EXIT, intent={}, now=now)
-    _submit(operation, now=now)
+        if refusal:
+            operation = _hold(row=row, reason=refusal, is_customers=state.announced.is_customers, now=now)
+        else:
+            operation = _go(row=row, wallet=wallet, now=now)
+    if operation is not None:
+        _submit(operation, now=now)
+
+
+def _go(*, row: models.CustodyExit, wallet: models.Wallet, now: datetime.datetime) -> models.Operation | None:
+    tell_control.tell(wallet=wallet, what="ready", key=str(row.pk), new_owner=row.new_owner, now=now)
+    if controls_queries.get_freeze(account=wallet.address, chain_id=wallet.chain_id) is not None:
+        follow_exit.enqueue(row=row, run_at=now + LOOK_AGAIN_AFTER)
+        return None
+    return _reserve(row=row, kind=Kind.EXIT, intent={}, now=now)
+
+
+def _find_refusal(*, row: models.CustodyExit, now: datetime.datetime) -> str:
+    """Return why wallet or key are not let through by now; empty when they are."""
+    try:
+        check_owner.screen(wallet=row.wallet, owner=str(row.new_owner), reference=f"exit:{row.pk}", now=now)
+    except controls.UnableToPass as error:
+        return error.detail
+    except controls.UnableToCheckYet as error:
+        raise errors.Unreachable(error.detail) from error
+    return ""
+
+
+def _hold(
+    *, row: models.CustodyExit, reason: str, is_customers: bool, now: datetime.datetime
+) -> models.Operation | None:
+    """Call an exit off that may not happen, or, where only the customer can, look again in an hour."""
+    logger.error("an exit is held: exit=%s reason=%s", row.pk, reason)
+    tell_control.tell(wallet=row.wallet, what="held", key=str(row.pk), reason=reason, now=now)
+    if is_customers:
+        follow_exit.enqueue(row=row, run_at=now + LOOK_AGAIN_AFTER)
+        return None
+    return _call_off(row=row, reason=reason, now=now)
+
+
+def _call_off(*, row: models.CustodyExit, reason: str, now: datetime.datetime) -> models.Operation:
+    row.state, row.failure = State.CANCELLING, reason[:500]
+    row.save(update_fields=["state", "failure"])
+    return _reserve(row=row, kind=Kind.CANCEL_EXIT, intent={}, now=now)
 
 
 def _require_possible(*, wallet: models.Wallet) -> None:

@@ -23,7 +23,7 @@ from openvpp.core import db, errors
 from wallets import models, operations
 from wallets.adapters import chain
 from wallets.domain import new_owners
-from wallets.usecases import check_owner, follow_recovery, keep_guardian
+from wallets.usecases import check_owner, follow_recovery, keep_guardian, tell_control
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +60,7 @@ def ask(
         raise UnableToRecoverWallet("That key owns the wallet already.", code="same_key")
     check_owner.require_customers(wallet=wallet, owner=owner.address)
     recovery_id = uuid.uuid4()
-    controls.screen(
-        utility_id=wallet.utility_id,
-        direction="payout",
-        reference=f"recovery:{recovery_id}",
-        addresses=[wallet.address, owner.address],
-        now=now,
-    )
+    check_owner.screen(wallet=wallet, owner=owner.address, reference=f"recovery:{recovery_id}", now=now)
     with db.transaction():
         models.Wallet.objects.select_for_update(no_key=True, of=("self",)).get(pk=wallet.pk)
         mine = models.WalletRecovery.objects.filter(wallet=wallet)
@@ -140,9 +134,12 @@ def prove(*, wallet: models.Wallet, signature: bytes, now: datetime.datetime) ->
 def schedule(*, change_id: str, now: datetime.datetime) -> None:
     """Have the guardian propose the new owner on the chain, as two people decided; safe to run twice.
 
-    :raises errors.Unreachable: node or signer did not answer.
+    A key that is listed by now is not proposed.
+
+    :raises errors.Unreachable: node, signer or screener did not answer.
     """
     row = models.WalletRecovery.objects.select_related("wallet__utility").get(change_id=change_id)
+    refusal = _find_refusal(row=row, now=now)
     state = chain.read_control(account=row.wallet.address, chain_id=row.wallet.chain_id)
     guardian = keep_guardian.get_guardian(utility_id=row.wallet.utility_id)
     with db.transaction():
@@ -152,7 +149,9 @@ def schedule(*, change_id: str, now: datetime.datetime) -> None:
         try:
             require_guarded(wallet=row.wallet, state=state)
         except UnableToRecoverWallet as error:
-            follow_recovery.close(row=row, state=State.FAILED, failure=error.detail, now=now)
+            refusal = error.detail
+        if refusal:
+            follow_recovery.close(row=row, state=State.FAILED, failure=refusal, now=now)
             return
         operation = _reserve(row=row, guardian=guardian, kind=Kind.SCHEDULE_RECOVERY, intent={}, now=now)
     _submit(operation, now=now)
@@ -162,13 +161,14 @@ def schedule(*, change_id: str, now: datetime.datetime) -> None:
 def carry_out(*, recovery_id: str, now: datetime.datetime) -> None:
     """Carry out a recovery that is ripe, or learn from the chain what became of it; safe to run twice.
 
-    While the wallet is frozen it waits, and looks again every hour.
+    While the wallet is frozen, or wallet or key are listed, it waits, and looks again every hour.
 
-    :raises errors.Unreachable: node, signer or price source did not answer.
+    :raises errors.Unreachable: node, signer, price source or screener did not answer.
     """
     row = models.WalletRecovery.objects.select_related("wallet").get(pk=recovery_id)
     if row.state != State.ANNOUNCED:
         return
+    refusal = _find_refusal(row=row, now=now)
     wallet = row.wallet
     call = chain.read_announced_call(account=wallet.address, call=follow_recovery.encode(row), chain_id=wallet.chain_id)
     guardian = keep_guardian.get_guardian(utility_id=wallet.utility_id)
@@ -179,7 +179,10 @@ def carry_out(*, recovery_id: str, now: datetime.datetime) -> None:
         follow_recovery.learn(row=row, call=call, now=now)
         if row.state != State.ANNOUNCED or row.ready_at is None:
             return
-        if controls_queries.get_freeze(account=wallet.address, chain_id=wallet.chain_id) is not None:
+        if refusal:
+            tell_control.tell(wallet=row.wallet, what="held", key=str(row.pk), reason=refusal, now=now)
+        is_frozen = controls_queries.get_freeze(account=wallet.address, chain_id=wallet.chain_id) is not None
+        if refusal or is_frozen:
             follow_recovery.enqueue(row=row, run_at=now + LOOK_AGAIN_AFTER)
             return
         intent = {"previous_owner": str(row.previous_owner)}
@@ -253,6 +256,17 @@ def _read_announced(row: models.WalletRecovery) -> chain.AnnouncedCall:
     return chain.read_announced_call(
         account=row.wallet.address, call=follow_recovery.encode(row), chain_id=row.wallet.chain_id
     )
+
+
+def _find_refusal(*, row: models.WalletRecovery, now: datetime.datetime) -> str:
+    """Return why wallet or key are not let through by now; empty when they are."""
+    try:
+        check_owner.screen(wallet=row.wallet, owner=str(row.new_owner), reference=f"recovery:{row.pk}", now=now)
+    except controls.UnableToPass as error:
+        return error.detail
+    except controls.UnableToCheckYet as error:
+        raise errors.Unreachable(error.detail) from error
+    return ""
 
 
 def _lock_open(wallet: models.Wallet) -> models.WalletRecovery | None:

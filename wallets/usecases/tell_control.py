@@ -29,6 +29,7 @@ _WORDS = {
     "cancelled": ("Your wallet stays in custody", "The exit was called off. {reason}"),
     "failed": ("Your wallet did not leave custody", "The exit could not be announced. {reason}"),
     "refused": ("Your wallet does not leave custody", "Your utility asked for the exit, which is refused. {reason}"),
+    "held": ("Your wallet does not change hands now", "What you asked for waits. {reason}"),
     "guardian": (
         "Your utility becomes guardian of your wallet",
         (
