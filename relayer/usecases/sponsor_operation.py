@@ -17,7 +17,7 @@ from openvpp.core import db, errors
 from relayer import models, operations, queries
 from relayer.adapters import budgets, chain, simulation
 from relayer.domain import codes, gas, own_accounts, sponsoring, sponsoring_contexts, wire
-from relayer.usecases import quote_fee, use_quota, weigh_operation
+from relayer.usecases import check_parties, quote_fee, use_quota, weigh_operation
 
 LIFETIME = datetime.timedelta(minutes=10)
 _LIMITS = gas.GasLimits(verification_gas_limit=0, call_gas_limit=0, pre_verification_gas=0, expected=0)
@@ -85,6 +85,7 @@ def sponsor(
         raise codes.RefusedCall(codes.Code.REFUSED_BY_PAYMASTER, _UNKNOWN_CODE)
     weigh_operation.check_generosity(operation, authorizations=int(received.authorization is not None))
     use_quota.use(key=key, quota=models.ApiKeyUsage.Quota.SPONSORED, count=1, now=now)
+    check_parties.check(utility_id=key.utility_id, chain_id=chain_id, operation=operation, now=now)
     methods = _methods(received, key=key, deployment=deployment)
     case = _Case(key=key, chain_id=chain_id, operation=operation, methods=methods, limits=limits, now=now)
     if asked.quote is not None or asked.token is not None:
