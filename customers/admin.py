@@ -18,8 +18,9 @@ from unfold import admin as unfold_admin
 from unfold import forms as unfold_forms
 
 from customers import models
+from customers.usecases import keep_sign_ins
 from openvpp.core import admin as tenant_admin
-from openvpp.core import clock, upcalls
+from openvpp.core import clock, db
 
 Roles = tenant_admin.Roles
 EVERYBODY = Roles.ALL
@@ -34,13 +35,31 @@ for _model in (auth_models.Group, mfa_models.Authenticator, social_models.Social
 admin.site.login = account_decorators.secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 
+def _change_password(request: http.HttpRequest, extra_context: Any = None) -> http.HttpResponse:  # noqa: ARG001
+    return shortcuts.redirect("account_change_password")
+
+
+admin.site.password_change = _change_password  # type: ignore[method-assign]
+
+
+class PasswordForm(unfold_forms.AdminPasswordChangeForm):
+    """A new password for somebody else."""
+
+    def save(self, commit: bool = True) -> Any:  # noqa: FBT001, FBT002 - Django's own
+        """Store it, and end what the old one opened, at once."""
+        with db.transaction_if_not_already():
+            user = super().save(commit=commit)
+            keep_sign_ins.end_everything(user=user, now=clock.get_now())
+        return user
+
+
 @admin.register(models.User)
 class UserAdmin(auth_admin.UserAdmin, unfold_admin.ModelAdmin):  # type: ignore[type-arg] # no arguments at run time
     """Sign-ins belong to no utility: only an operator of the installation sees them."""
 
     form = unfold_forms.UserChangeForm
     add_form = unfold_forms.UserCreationForm
-    change_password_form = unfold_forms.AdminPasswordChangeForm
+    change_password_form = PasswordForm
     list_display = ("email", "name", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("email", "name")
@@ -58,8 +77,7 @@ class UserAdmin(auth_admin.UserAdmin, unfold_admin.ModelAdmin):  # type: ignore[
         """Save; whoever may no longer sign in may no longer spend either."""
         super().save_model(request, obj, form, change)
         if change and not obj.is_active:
-            models.SignIn.objects.filter(user=obj, ended_at__isnull=True).update(ended_at=clock.get_now())
-            upcalls.call(event="customers.access_ended", user_id=obj.pk, now=clock.get_now())
+            keep_sign_ins.end_everything(user=obj, now=clock.get_now())
 
     def has_module_permission(self, request: http.HttpRequest) -> bool:
         return _is_operator(request)

@@ -72,6 +72,13 @@ def end_access(*, user: models.User, session: base.SessionBase | None, now: date
     upcalls.call(event="customers.access_ended", user_id=user.pk, now=now)
 
 
+@db.transaction_required
+def end_everything(*, user: models.User, now: datetime.datetime) -> None:
+    """End every sign-in and what a person allowed, as after a password that somebody else set."""
+    end_all(user_id=user.pk, now=now)
+    upcalls.call(event="customers.access_ended", user_id=user.pk, now=now)
+
+
 @db.transaction
 def end(*, user: models.User, sign_in_id: uuid.UUID, now: datetime.datetime) -> None:
     """Put one device out: its session, and every token and leave to spend that was given from it.

@@ -62,7 +62,7 @@ def on_access_ended(*, user_id: int, now: datetime.datetime) -> None:
     """End every grant, code and token of a person who may no longer act, or who has put everybody out."""
     _revoke_all(grants=models.SessionKeyGrant.objects.filter(user_id=user_id), now=now)
     models.Grant.objects.filter(user_id=user_id, redeemed_at__isnull=True).delete()
-    models.RefreshToken.objects.filter(user_id=user_id, revoked__isnull=True).update(revoked=now, updated=now)
+    _end_tokens(refreshed=models.RefreshToken.objects.filter(user_id=user_id), now=now)
     models.AccessToken.objects.filter(user_id=user_id).delete()
 
 
@@ -75,8 +75,7 @@ def on_sign_in_ended(*, sign_in_id: uuid.UUID, now: datetime.datetime) -> None:
     given += refreshed.values_list("session_key_grant_id", flat=True).distinct()
     _revoke_all(grants=models.SessionKeyGrant.objects.filter(pk__in=given), now=now)
     codes.filter(redeemed_at__isnull=True).delete()
-    models.AccessToken.objects.filter(refresh_token__in=refreshed).delete()
-    refreshed.filter(revoked__isnull=True).update(revoked=now, updated=now, sealed_answer=None)
+    _end_tokens(refreshed=refreshed, now=now)
 
 
 @db.transaction_required
@@ -179,6 +178,18 @@ def _send(*, operation_id: uuid.UUID, now: datetime.datetime) -> bool:
         if nobody_is_at_it:
             sql.fetch("SELECT pg_advisory_unlock(%s::int, %s::int)", lock)
     return True
+
+
+def _end_tokens(*, refreshed: "db_models.QuerySet[Any]", now: datetime.datetime) -> None:
+    # The first of each family is locked, as by whoever refreshes: nothing is renewed behind our back.
+    families = list(refreshed.values_list("token_family", flat=True).distinct())
+    firsts = models.RefreshToken.objects.filter(token_family__in=families).values("token_family")
+    named = firsts.annotate(first=db_models.Min("pk")).values_list("first", flat=True)
+    locked = models.RefreshToken.objects.filter(pk__in=list(named)).order_by("pk")
+    list(locked.select_for_update(of=("self",)).values_list("pk"))
+    models.AccessToken.objects.filter(refresh_token__in=refreshed).delete()
+    refreshed.filter(sealed_answer__isnull=False).update(sealed_answer=None)
+    refreshed.filter(revoked__isnull=True).update(revoked=now, updated=now)
 
 
 def _removals(grant: models.SessionKeyGrant) -> "db_models.QuerySet[Any]":

@@ -1,12 +1,14 @@
 """Connected apps, by the page; and everything that ends all of them at once."""
 
+import contextlib
+import re
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_removed
 from django import test
 from django.contrib import admin
+from django.core import cache, mail
 from django.utils import timezone
 
 from customers import models as customer_models
@@ -14,11 +16,22 @@ from openvpp.core import db
 from tests.factories import customers
 from tests.integration.oauth import flow
 from wallets import models
+from wallets.usecases import revoke_session_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = "/accounts/apps/"
 ME = "/api/v1/me/"
+PASSWORD, NEW_PASSWORD = "correct horse battery", "a brand new staple"
+
+
+class KilledError(Exception):
+    """As if the process had died there."""
+
+
+@pytest.fixture(autouse=True)
+def _no_counts_of_other_tests() -> None:
+    cache.cache.clear()
 
 
 @pytest.fixture
@@ -95,13 +108,76 @@ def test_signing_out_everywhere_ends_sessions_tokens_and_grants(
         assert browser.get(PAGE)["Location"].startswith("/accounts/login/")
 
 
-def test_a_passkey_or_second_factor_that_is_gone_ends_grants(
+def test_a_passkey_or_second_factor_that_is_gone_ends_grants_in_the_transaction_that_deletes_it(
     app: flow.MobileApp, paid: tuple[dict[str, Any], models.SessionKeyGrant]
 ) -> None:
     tokens, grant = paid
-    gone = Authenticator(user=app.user, type=Authenticator.Type.WEBAUTHN, data={})
-    authenticator_removed.send(sender=Authenticator, request=None, user=app.user, authenticator=gone)
+    gone = Authenticator.objects.create(user=app.user, type=Authenticator.Type.WEBAUTHN, data={})
+    with contextlib.suppress(KilledError), db.transaction():
+        gone.delete()
+        raise KilledError
+    assert Authenticator.objects.exists()
+    assert flow.call(ME, tokens["access_token"]).status_code == 200
+    Authenticator.objects.get().delete()
     assert_over(app, tokens, grant)
+
+
+@pytest.mark.parametrize("door", ["page", "app", "reset", "staff"])
+def test_a_new_password_ends_grants_in_the_transaction_that_stores_it(
+    app: flow.MobileApp,
+    paid: tuple[dict[str, Any], models.SessionKeyGrant],
+    monkeypatch: pytest.MonkeyPatch,
+    door: str,
+) -> None:
+    tokens, grant = paid
+    act = {"page": by_page, "app": by_app, "reset": by_mail, "staff": by_staff}[door]
+    revoke = revoke_session_key.on_access_ended
+
+    def die(**_: Any) -> None:
+        raise KilledError
+
+    monkeypatch.setattr(revoke_session_key, "on_access_ended", die)
+    with contextlib.suppress(KilledError):
+        act(app)
+    app.user.refresh_from_db()
+    assert app.user.check_password(PASSWORD)
+    assert flow.call(ME, tokens["access_token"]).status_code == 200
+    monkeypatch.setattr(revoke_session_key, "on_access_ended", revoke)
+    assert act(app).status_code in {200, 302}
+    app.user.refresh_from_db()
+    assert app.user.check_password(NEW_PASSWORD)
+    assert_over(app, tokens, grant)
+
+
+def by_page(app: flow.MobileApp) -> Any:
+    given = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    return app.browser.post("/accounts/password/change/", given)
+
+
+def by_app(app: flow.MobileApp) -> Any:
+    def call(path: str, **given: str) -> Any:
+        return client.post(f"/_allauth/app/v1/{path}", given, content_type="application/json", headers=headers)
+
+    client, headers = test.Client(), {}
+    signed_in = call("auth/login", email=app.user.email, password=PASSWORD)
+    headers = {"X-Session-Token": signed_in.json()["meta"]["session_token"]}
+    return call("account/password/change", current_password=PASSWORD, new_password=NEW_PASSWORD)
+
+
+def by_mail(app: flow.MobileApp) -> Any:
+    browser = test.Client()
+    browser.post("/accounts/password/reset/", {"email": app.user.email})
+    found = re.search(r"/accounts/password/reset/key/\S+", str(mail.outbox[-1].body))
+    assert found
+    form = browser.get(found[0])["Location"]
+    return browser.post(form, {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
+
+
+def by_staff(app: flow.MobileApp) -> Any:
+    browser = test.Client()
+    browser.force_login(customers.User.create(is_staff=True, is_superuser=True))
+    given = {"usable_password": "true", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    return browser.post(f"/admin/customers/user/{app.user.pk}/password/", given)
 
 
 @pytest.mark.parametrize("what", ["person", "application"])

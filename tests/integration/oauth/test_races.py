@@ -169,6 +169,57 @@ def test_refresh_against_revocation_leaves_nothing_alive(app: flow.MobileApp) ->
         assert set(models.SessionKeyGrant.objects.values_list("state", flat=True)) == {"revoked"}
 
 
+def test_refresh_against_the_end_of_its_device_leaves_nothing_alive(app: flow.MobileApp) -> None:
+    for _ in range(ROUNDS):
+        person = flow.MobileApp(application=app.application, user=app.user)
+        tokens = person.get_tokens(flow.READING)
+        sign_in = models.RefreshToken.objects.latest("pk").sign_in_id
+        acts: list[Callable[[], Any]] = [
+            functools.partial(person.refresh, tokens["refresh_token"]),
+            functools.partial(person.browser.post, "/accounts/devices/", {"sign_in": str(sign_in)}),
+        ]
+        answers = at_once(functools.partial(nth, acts), times=2)
+        assert answers[0].status_code in {200, 400}
+        assert answers[1].status_code == 302
+        assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
+        assert not models.AccessToken.objects.exists()
+
+
+def test_a_code_against_a_sign_out_leaves_nothing_alive(app: flow.MobileApp) -> None:
+    for _ in range(ROUNDS):
+        app.user.refresh_from_db()
+        person = flow.MobileApp(application=app.application, user=app.user)
+        code = person.get_code()
+        acts: list[Callable[[], Any]] = [
+            functools.partial(person.redeem, code),
+            functools.partial(person.browser.post, "/accounts/devices/", {"everywhere": "yes"}),
+        ]
+        answers = at_once(functools.partial(nth, acts), times=2)
+        assert answers[0].status_code in {200, 400}
+        assert answers[1].status_code == 302
+        assert not models.RefreshToken.objects.filter(revoked__isnull=True).exists()
+        assert not models.AccessToken.objects.exists()
+    assert not models.SessionKeyGrant.objects.exclude(state="revoked").exists()
+
+
+def test_an_answer_against_a_sign_out_leaves_nothing_alive(app: flow.MobileApp) -> None:
+    for _ in range(ROUNDS):
+        app.user.refresh_from_db()
+        person = flow.MobileApp(application=app.application, user=app.user)
+        page = person.open_consent()
+        other = flow.MobileApp(application=app.application, user=None)
+        other.browser.cookies = person.browser.cookies
+        acts: list[Callable[[], Any]] = [
+            functools.partial(person.answer, page),
+            functools.partial(other.browser.post, "/accounts/devices/", {"everywhere": "yes"}),
+        ]
+        answers = at_once(functools.partial(nth, acts), times=2)
+        assert answers[0].status_code in {302, 400, 409}
+        assert answers[1].status_code == 302
+        assert not models.Grant.objects.exists()
+    assert not models.SessionKeyGrant.objects.exclude(state="revoked").exists()
+
+
 def test_replay_against_refresh_of_a_reading_family_leaves_nothing_alive(app: flow.MobileApp) -> None:
     app.key = None
     for _ in range(ROUNDS):
