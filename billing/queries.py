@@ -118,17 +118,6 @@ def get_counted_logs(*, chain_id: int, transaction_hash: str) -> set[int]:
     return set(rows.values_list("log_index", flat=True))
 
 
-def lock_quote(*, quote_id: uuid.UUID) -> relayer_models.FeeQuote | None:
-    """Lock a fee quote until the open transaction ends, if there is one of this id."""
-    fee: relayer_models.FeeQuote | None = _QUOTE.first(quote_id=quote_id)
-    return fee
-
-
-_QUOTE = sql.Read(
-    lambda: relayer_models.FeeQuote.objects.select_for_update(of=("self",)).filter(pk=sql.Slot("quote_id"))
-)
-
-
 def is_quote_used(*, quote_id: uuid.UUID) -> bool:
     """Say whether a payment was made under a quote."""
     return bool(_PAID_UNDER.all(quote_id=quote_id))

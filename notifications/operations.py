@@ -6,6 +6,8 @@ import functools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from psycopg.types import json as json_types
+
 from customers import models as customer_models
 from notifications import models
 from notifications.adapters import hints
@@ -36,8 +38,17 @@ def tell(
     body: str,
     data: Mapping[str, Any],
     now: datetime.datetime,
+    is_new: bool = False,
 ) -> None:
-    """Write one notice for each person; a person already told under `key` is not told again. See `tell_each`."""
+    """Write one notice for each person; a person already told under `key` is not told again. See `tell_each`.
+
+    With `is_new` the key names what the open transaction made: nobody can have been told, and it is one statement.
+    """
+    if is_new and user_ids:
+        given = {"kind": kind, "key": key, "title": title, "body": body, "data": json_types.Jsonb(dict(data))}
+        sql.execute(_TELL, given | {"people": sorted(set(user_ids)), "utility": utility_id, "now": now})
+        db.run_after_commit(functools.partial(hints.send, user_ids=sorted(set(user_ids))))
+        return
     message = Message(user_ids=user_ids, key=key, title=title, body=body, data=data)
     tell_each(messages=[message], utility_id=utility_id, kind=kind, now=now)
 
@@ -93,6 +104,16 @@ _LOCK = """
     SELECT person, 0 FROM unnest(%s::bigint[]) AS person ORDER BY person
     ON CONFLICT (user_id) DO UPDATE SET last_sequence = counter.last_sequence
     RETURNING user_id, last_sequence
+"""
+_TELL = """
+    WITH counted AS (
+        INSERT INTO notifications_noticecounter AS counter (user_id, last_sequence)
+        SELECT person, 1 FROM unnest(%(people)s::bigint[]) AS person ORDER BY person
+        ON CONFLICT (user_id) DO UPDATE SET last_sequence = counter.last_sequence + 1
+        RETURNING user_id, last_sequence
+    )
+    INSERT INTO notifications_notice (user_id, utility_id, sequence, kind, key, title, body, data, created_at)
+    SELECT user_id, %(utility)s, last_sequence, %(kind)s, %(key)s, %(title)s, %(body)s, %(data)s, %(now)s FROM counted
 """
 _TOLD = """
     SELECT user_id, key FROM notifications_notice WHERE user_id = ANY(%s::bigint[]) AND key = ANY(%s::text[])

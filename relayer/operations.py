@@ -323,19 +323,13 @@ def queue(
     """
     entry_point = deployments.load(chain_id=chain_id).entry_point
     hash_ = user_operations.hash_user_operation(operation=operation, chain_id=chain_id, entry_point=entry_point)
-    existing: models.UserOperation | None = _QUEUED.first(hash=hash_)
-    if existing is not None:
-        return existing
-    sender = words.checksummed(operation.sender)
-    if quote is not None and not sql.execute(_TAKE_QUOTE, [now, quote.pk, operation.sender]):
-        raise UnableToQueue("The quote was used already, or is another wallet's.", code="quote_used")
     row = models.UserOperation(
         hash="0x" + hash_.hex(),
         chain_id=chain_id,
         entry_point=words.checksummed(entry_point),
         utility_id=utility_id,
         quote=quote,
-        sender=sender,
+        sender=words.checksummed(operation.sender),
         nonce=operation.nonce,
         init_code=operation.init_code,
         call_data=operation.call_data,
@@ -349,7 +343,13 @@ def queue(
         expires_at=expires_at,
         created_at=now,
     )
-    sql.insert(row, models.UserOperationTransition(user_operation=row, state=row.state, made_at=now))
+    if not sql.insert_if_new(
+        row, first_of=models.UserOperationTransition(user_operation=row, state=row.state, made_at=now)
+    ):
+        existing: models.UserOperation = _QUEUED.first(hash=hash_)
+        return existing
+    if quote is not None and not sql.execute(_TAKE_QUOTE, [now, quote.pk, operation.sender]):
+        raise UnableToQueue("The quote was used already, or is another wallet's.", code="quote_used")
     steps.note("queued", operation=row.hash, utility=utility_id)
     return row
 

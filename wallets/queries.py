@@ -380,7 +380,12 @@ def get_treasury_reason(*, operation: models.Operation) -> str:
     if operation.kind != models.Operation.Kind.BILL_PAYMENT:
         return ""
     ((treasury,),) = _TREASURIES.all(utility_id=operation.wallet.utility_id)
-    if operation.intent.get("payee") in (None, treasury):
+    return moved_treasury(operation=operation, treasury=treasury)
+
+
+def moved_treasury(*, operation: models.Operation, treasury: str) -> str:
+    """Return the same of an operation whose utility's treasury is at this address."""
+    if operation.kind != models.Operation.Kind.BILL_PAYMENT or operation.intent.get("payee") in (None, treasury):
         return ""
     return "The utility's treasury moved since this was agreed to. Agree to pay the new one in the app."
 

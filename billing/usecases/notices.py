@@ -72,7 +72,7 @@ def _bill_issued(bill: models.Bill, user_ids: Sequence[int]) -> notifications.Me
 
 @db.transaction_required
 def tell_payment_pending(*, payment: models.Payment, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
-    """Tell that a payment is on its way."""
+    """Tell that a payment, made in the open transaction, is on its way."""
     amount = _amount(cents=payment.amount_cents, currency=payment.utility.currency)
     _tell_of_payment(
         payment=payment,
@@ -81,6 +81,7 @@ def tell_payment_pending(*, payment: models.Payment, bills: Sequence[models.Bill
         title=f"Your payment of {amount} is on its way",
         body=f"{_numbers(bills)}: we tell you as soon as it has arrived.",
         now=now,
+        is_new=True,
     )
 
 
@@ -120,6 +121,7 @@ def _tell_of_payment(
     title: str,
     body: str,
     now: datetime.datetime,
+    is_new: bool = False,
 ) -> None:
     _tell(
         account_id=payment.account_id,
@@ -139,6 +141,7 @@ def _tell_of_payment(
             "failure": payment.failure,
         },
         now=now,
+        is_new=is_new,
     )
 
 
@@ -152,6 +155,7 @@ def _tell(
     body: str,
     data: dict[str, Any],
     now: datetime.datetime,
+    is_new: bool = False,
 ) -> None:
     notifications.tell(
         user_ids=customer_queries.user_ids_of_account(account_id=account_id),
@@ -162,6 +166,7 @@ def _tell(
         body=body,
         data=data,
         now=now,
+        is_new=is_new,
     )
 
 

@@ -19,7 +19,7 @@ from relayer.domain import gas, receipts, sponsoring
 from wallets import models as wallet_models
 from wallets import operations as wallet_operations
 from wallets import queries as wallet_queries
-from wallets.domain import client_keys, intents, outcome
+from wallets.domain import account_state, client_keys, intents, outcome
 
 logger = logging.getLogger(__name__)
 
@@ -144,10 +144,11 @@ def start(
     :raises UnableToPayBill: the bill is not to be paid, or not under this quote.
     :raises wallet_operations.UnableToReserve: the app's permission does not reach so far.
     """
-    _require_funds(user=user, quote_id=quote_id)
-    payment = _reserve(user=user, bill_id=bill_id, quote_id=quote_id, amount_units=amount_units, grant=grant, now=now)
+    fee = queries.get_own_quote(user=user, quote_id=quote_id)
+    account = _require_funds(fee=fee) if fee is not None else None
+    payment = _reserve(user=user, bill_id=bill_id, fee=fee, amount_units=amount_units, grant=grant, now=now)
     try:
-        wallet_operations.submit_reserved(operation=payment.operation, now=now)
+        wallet_operations.submit_reserved(operation=payment.operation, now=now, account=account)
     except (wallet_operations.UnableToSubmit, errors.Unreachable) as error:
         logger.warning("payment waits: payment=%s reason=%s", payment.pk, error)
     if payment.operation.state == wallet_models.Operation.State.FAILED:
@@ -256,17 +257,17 @@ def _why(*, utility: customer_models.Utility, mode: customer_models.FeeMode, was
     return f"You {'chose' if was_asked else 'are asked'} to pay the network fee in {where}."
 
 
-def _require_funds(*, user: customer_models.User, quote_id: uuid.UUID) -> None:
-    """Refuse what the wallet cannot pay before gas is spent on it; an unreachable chain is asked again by sending."""
-    fee = queries.get_own_quote(user=user, quote_id=quote_id)
-    if fee is None:
-        return
+def _require_funds(*, fee: relayer_models.FeeQuote) -> account_state.AccountState | None:
+    """Refuse what the wallet cannot pay before gas is spent on it; an unreachable chain is asked again by sending.
+
+    What the chain says of the wallet besides is returned.
+    """
     wish = _to_wish(fee)
     needed = {wish.token: wish.spend_units} | ({wish.fee_token: wish.fee_units} if wish.fee_token else {})
     try:
-        held = wallet_queries.get_units(address=fee.sender, tokens=list(needed), chain_id=fee.chain_id)
+        account, held = wallet_queries.get_payer(address=fee.sender, tokens=list(needed), chain_id=fee.chain_id)
     except errors.Unreachable:
-        return
+        return None
     for (token, needed_units), held_units in zip(needed.items(), held, strict=True):
         if held_units < needed_units:
             raise UnableToPayBill(
@@ -274,6 +275,7 @@ def _require_funds(*, user: customer_models.User, quote_id: uuid.UUID) -> None:
                 code="insufficient_balance",
                 extra={"token": token, "needed_units": str(needed_units), "held_units": str(held_units)},
             )
+    return account
 
 
 @db.transaction
@@ -281,7 +283,7 @@ def _reserve(
     *,
     user: customer_models.User,
     bill_id: uuid.UUID,
-    quote_id: uuid.UUID,
+    fee: relayer_models.FeeQuote | None,
     amount_units: int,
     grant: wallet_models.SessionKeyGrant | None,
     now: datetime.datetime,
@@ -295,7 +297,6 @@ def _reserve(
         )
     if grant.wallet_id != wallet.pk:
         raise NotAllowedToPay("This app's permission to pay is for another wallet.", code="grant_of_another_wallet")
-    fee = queries.lock_quote(quote_id=quote_id)
     if fee is None:
         raise UnableToPayBill("There is no such quote. Ask for one.", code="quote_of_another_bill")
     wish = _read_quote(fee=fee, bill=bill, wallet=wallet, amount_units=amount_units, now=now)
@@ -329,10 +330,10 @@ def _reserve(
         created_at=now,
     )
     allocation = models.PaymentAllocation(payment=payment, bill=bill, amount_cents=bill.amount_due_cents)
-    sql.insert(payment, allocation)
     payment.holds(allocations=[allocation], transfers=[])
     bill.state = models.Bill.State.PENDING
-    sql.execute("UPDATE billing_bill SET state = %s WHERE id = %s", [bill.state, bill.pk])
+    pending = "UPDATE billing_bill SET state = %s WHERE id = %s"
+    sql.insert(payment, allocation, then=pending, parameters=[bill.state, bill.pk])
     notices.tell_payment_pending(payment=payment, bills=[bill], now=now)
     return payment
 

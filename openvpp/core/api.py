@@ -45,12 +45,12 @@ def act_once(
     return response.Response(body, status=status)
 
 
-def show(kind: type[serializers.BaseSerializer[Any]], value: Any) -> Any:
+def show(kind: Callable[[], serializers.BaseSerializer[Any]], value: Any) -> Any:
     """Return what a serializer makes of a value; to make the serializer anew costs ten times as much as to ask it."""
     return _kept(kind).to_representation(value)
 
 
-def read(kind: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+def read(kind: Callable[[], serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
     """Return the valid input.
 
     :raises serializers.ValidationError: some fields are wrong.
@@ -60,7 +60,7 @@ def read(kind: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
 
 
 @functools.cache
-def _kept(kind: Any) -> Any:
+def _kept(kind: Callable[[], Any]) -> Any:
     return kind()
 
 

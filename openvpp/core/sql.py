@@ -98,9 +98,7 @@ def execute(sql: str, parameters: prepared.Parameters, *, may_lag: bool = False)
     return _run(sql + _LAGS if may_lag and not connection.in_atomic_block else sql, parameters, connection)[1]
 
 
-def insert(
-    *rows: models.Model, may_lag: bool = False, then: str | None = None, parameters: Iterable[Any] = ()
-) -> int:
+def insert(*rows: models.Model, may_lag: bool = False, then: str | None = None, parameters: Iterable[Any] = ()) -> int:
     """Insert rows, of different tables or the same, in one statement; keys that the database gives are not read back.
 
     `may_lag` as `execute` says. `then` ends the statement with an UPDATE, whose count is returned, and which sees the
@@ -114,10 +112,15 @@ def insert(
     return written
 
 
-def insert_if_new(row: models.Model, *, may_lag: bool = False) -> bool:
-    """Insert a row unless a constraint says that it is there, and say whether it was new. `may_lag` as in `execute`."""
-    sql = _insertion((type(row),)) + " ON CONFLICT DO NOTHING"
-    return execute(sql, list(_values(row, _connection())), may_lag=may_lag) == 1
+def insert_if_new(row: models.Model, *, first_of: models.Model | None = None, may_lag: bool = False) -> bool:
+    """Insert a row unless a constraint says that it is there, and say whether it was new. `may_lag` as in `execute`.
+
+    `first_of` is another row, inserted in the same statement if this one was new.
+    """
+    connection = _connection()
+    rows = [row] if first_of is None else [row, first_of]
+    sql = _insertion_if_new(type(row), None if first_of is None else type(first_of))
+    return execute(sql, [value for each in rows for value in _values(each, connection)], may_lag=may_lag) == 1
 
 
 def _connection() -> Any:
@@ -206,6 +209,20 @@ def _insertion(kinds: tuple[type[models.Model], ...], then: str | None = None) -
     *before, last = [*made, then] if then else made
     parts = ", ".join(f"made_{at} AS ({sql})" for at, sql in enumerate(before))
     return f"WITH {parts} {last}" if parts else last
+
+
+@functools.cache
+def _insertion_if_new(kind: type[models.Model], first_of: type[models.Model] | None) -> str:
+    made = _insertion((kind,)) + " ON CONFLICT DO NOTHING"
+    if first_of is None:
+        return made
+    fields, connection = _fields(first_of), _connection()
+    return "WITH made AS ({} RETURNING 1) INSERT INTO {} ({}) SELECT {} FROM made".format(  # noqa: S608 - our own names
+        made,
+        first_of._meta.db_table,  # noqa: SLF001 - documented
+        ", ".join(f'"{field.column}"' for field in fields),
+        ", ".join(f"%s::{field.db_type(connection)}" for field in fields),
+    )
 
 
 @functools.cache

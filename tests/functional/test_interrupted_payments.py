@@ -108,7 +108,7 @@ def test_killed_while_it_was_signed(
     town: Town, ada: Person, bill: models.Bill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        kill(patch, sending, "queue")
+        kill(patch, sending, "_queue")
         with pytest.raises(Killed):
             start(ada, bill)
     operation = wallet_models.Operation.objects.get()

@@ -9,33 +9,39 @@ from django.conf import settings
 from contracts import deployments
 from contracts.bindings import accounts, control, events, tokens, user_operations, words
 from openvpp.core import errors, nodes
+from wallets.domain import account_state
 
 _TRANSFER = events.topic_of("Transfer(address,address,uint256)")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AccountState:
-    """What the chain says of an account now."""
-
-    is_deployed: bool
-    nonce: int
-
-
-def read_account(*, address: str, chain_id: int) -> AccountState:
+def read_account(*, address: str, chain_id: int) -> account_state.AccountState:
     """Return whether the account is deployed, and its next nonce.
 
     :raises errors.Unreachable: no node answered.
     """
+    return read_payer(address=address, token_addresses=[], chain_id=chain_id)[0]
+
+
+def read_payer(
+    *, address: str, token_addresses: Sequence[str], chain_id: int
+) -> tuple[account_state.AccountState, list[int]]:
+    """Return the same and what the account holds of each token, in base units in the same order.
+
+    :raises errors.Unreachable: no node answered.
+    """
     account = words.parse_address(address)
-    nonce = user_operations.encode_get_nonce(sender=account)
-    code, answer = _ask(
+    nonce, balance = user_operations.encode_get_nonce(sender=account), tokens.encode_balance_of(holder=account)
+    code, next_nonce, *held = _ask(
         chain_id=chain_id,
         calls=[
             ("eth_getCode", [address, "latest"]),
             _call(to=deployments.load(chain_id=chain_id).entry_point, data=nonce),
+            *[_call(to=words.parse_address(token), data=balance) for token in token_addresses],
         ],
     )
-    return AccountState(is_deployed=code != "0x", nonce=int(answer, 16))
+    return account_state.AccountState(is_deployed=code != "0x", nonce=int(next_nonce, 16)), [
+        int(units, 16) for units in held
+    ]
 
 
 def read_balances(*, holder: str, token_addresses: Sequence[str], chain_id: int) -> tuple[int, list[int]]:

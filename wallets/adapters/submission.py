@@ -10,15 +10,19 @@ from relayer import operations as relayer
 from relayer.domain import gas
 from wallets import models
 from wallets.adapters import chain
-from wallets.domain import client_keys, control_intents, intents
+from wallets.domain import account_state, client_keys, control_intents, intents
 
 
 class UnableToPrepareOperation(errors.UnableTo):
     """The grant does not cover what the operation is to do."""
 
 
-def prepare(*, operation: models.Operation, expires_at: datetime.datetime) -> user_operations.UserOperation:
+def prepare(
+    *, operation: models.Operation, expires_at: datetime.datetime, account: account_state.AccountState | None = None
+) -> user_operations.UserOperation:
     """Return the user operation, sponsored and signed; the chain takes it until `expires_at`.
+
+    `account` is what the chain said of the wallet, if it was asked since another operation of it was under way.
 
     Where the customer's phone keeps the key its signature is empty: the phone is asked for it.
     With a quote the fee and the gas price are the quoted ones; without one the utility pays.
@@ -28,7 +32,8 @@ def prepare(*, operation: models.Operation, expires_at: datetime.datetime) -> us
     """
     wallet, quote = operation.wallet, operation.quote
     deployment = deployments.load(chain_id=wallet.chain_id)
-    account = chain.read_account(address=wallet.address, chain_id=wallet.chain_id)
+    if account is None:
+        account = chain.read_account(address=wallet.address, chain_id=wallet.chain_id)
     limits = _limits(operation=operation, is_deployed=account.is_deployed)
     prices = quote or relayer.gas_prices()
     sponsored = relayer.sponsor(

@@ -80,7 +80,7 @@ def get_live_token_by_id(*, token_id: int, now: datetime.datetime) -> models.Acc
 
 def _rows(**wanted: Any) -> Any:
     rows = models.AccessToken.objects.filter(expires__gt=sql.Slot("now"), **wanted)
-    return rows.select_related("user", "application", "session_key_grant__wallet")
+    return rows.select_related("user", "application", "session_key_grant__wallet", "session_key_grant__key")
 
 
 _PRESENTED = sql.Read(lambda: _rows(token_checksum=sql.Slot("digest")))

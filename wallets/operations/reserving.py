@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import Q
+
 from controls import operations as controls
 from openvpp.core import db, errors, sql
 from relayer import models as relayer_models
@@ -34,8 +36,8 @@ def reserve(
 ) -> models.Operation:
     """Write an operation that is to be sent, and count `spend_units` against the grant's limits.
 
-    With `is_sent_at_once` the caller takes the lease to send it, and owes `submit_reserved` after the commit; while
-    another operation of the wallet is on its way there is no lease.
+    With `is_sent_at_once` the caller takes the lease to send it, and owes `submit_reserved` after the commit; if
+    another operation of the wallet was on its way since `now` there is no lease.
 
     Without a quote the utility pays the network fee, whatever it is when the operation is sent.
 
@@ -50,7 +52,7 @@ def reserve(
     if kind in queries.SPENDING:
         case = queries.get_spending_case(wallet=wallet, kind=kind, intent=intent, spend_units=spend_units, now=now)
         controls.require_allowed(layers=case.layers, request=case.request, facts=case.facts)
-    is_leased = is_sent_at_once and not is_wallet_busy(wallet_id=wallet.pk)
+    is_leased = is_sent_at_once and not is_wallet_busy(wallet_id=wallet.pk, since=now)
     operation = models.Operation(
         wallet=wallet,
         grant=grant,
@@ -130,13 +132,13 @@ def _refusal(
     return UnableToReserve("Another payment was counted at the same moment. Try again.", code="grant_busy")
 
 
-def is_wallet_busy(*, wallet_id: uuid.UUID) -> bool:
-    """Say whether an operation of a wallet is on its way to the chain."""
-    return bool(_ON_THEIR_WAY.all(wallet_id=wallet_id))
+def is_wallet_busy(*, wallet_id: uuid.UUID, since: datetime.datetime | None = None) -> bool:
+    """Say whether an operation of a wallet is on its way to the chain, or was at some time after `since`."""
+    return bool(_ON_THEIR_WAY.all(wallet_id=wallet_id, since=since))
 
 
 _ON_THEIR_WAY = sql.Read(
     lambda: models.Operation.objects.filter(
-        wallet_id=sql.Slot("wallet_id"), state__in=operation_states.IN_FLIGHT
+        Q(state__in=operation_states.IN_FLIGHT) | Q(updated_at__gt=sql.Slot("since")), wallet_id=sql.Slot("wallet_id")
     ).values_list("pk")[:1]
 )

@@ -1,16 +1,18 @@
 """Sending an operation: built, sponsored, signed and queued under a lease."""
 
+import dataclasses
 import datetime
 import uuid
 
 from django.db.models import F
 
-from contracts.bindings import user_operations
+from contracts.bindings import user_operations, words
 from controls import operations as controls
 from openvpp.core import db, errors, sql
 from relayer import operations as relayer
 from wallets import models, queries
 from wallets.adapters import submission
+from wallets.domain import account_state
 from wallets.domain import prepared as prepared_operations
 from wallets.operations import ending, reserving
 
@@ -50,21 +52,31 @@ def submit(*, operation_id: uuid.UUID, now: datetime.datetime) -> None:
 
 
 @db.durable
-def submit_reserved(*, operation: models.Operation, now: datetime.datetime) -> None:
+def submit_reserved(
+    *, operation: models.Operation, now: datetime.datetime, account: account_state.AccountState | None = None
+) -> None:
     """Do the same for an operation that was reserved a moment ago to be sent at once; its state is that of its row.
+
+    `account` is what the chain said of its wallet since `now`, if it was asked.
 
     :raises UnableToSubmit: as `submit`.
     :raises errors.Unreachable: as `submit`.
     """
     if operation.leased_until is None:
         raise _busy()
-    _send(operation=operation, leased_until=operation.leased_until, now=now)
+    _send(operation=operation, leased_until=operation.leased_until, now=now, account=account)
 
 
-def _send(*, operation: models.Operation, leased_until: datetime.datetime, now: datetime.datetime) -> None:
+def _send(
+    *,
+    operation: models.Operation,
+    leased_until: datetime.datetime,
+    now: datetime.datetime,
+    account: account_state.AccountState | None = None,
+) -> None:
     try:
         _screen(operation=operation, now=now)
-        signed = submission.prepare(operation=operation, expires_at=now + SEND_WITHIN)
+        signed = submission.prepare(operation=operation, expires_at=now + SEND_WITHIN, account=account)
     except controls.UnableToCheckYet as error:
         _release(operation_id=operation.pk, leased_until=leased_until, counted=1)
         raise UnableToSubmit(error.detail, code=error.code) from error
@@ -94,7 +106,18 @@ def queue(
 
     :raises UnableToSubmit: `wallet_busy` while another operation of the wallet is on its way.
     """
-    if _end_if_withdrawn(operation=operation, now=now):
+    _queue(operation=operation, standing=_lock(operation), signed=signed, expires_at=expires_at, now=now)
+
+
+def _queue(
+    *,
+    operation: models.Operation,
+    standing: "_Standing",
+    signed: user_operations.UserOperation,
+    expires_at: datetime.datetime,
+    now: datetime.datetime,
+) -> None:
+    if _end_if_withdrawn(operation=operation, standing=standing, now=now):
         return
     _require_free_wallet(operation)
     operation.user_operation = relayer.queue(
@@ -106,7 +129,8 @@ def queue(
         now=now,
     )
     ending.move(operation=operation, state=State.QUEUED, detail="", now=now)
-    ending.move_grant(operation=operation, before=GrantState.PENDING, after=GrantState.INSTALLING)
+    if standing.grant_state == GrantState.PENDING:
+        ending.move_grant(operation=operation, before=GrantState.PENDING, after=GrantState.INSTALLING)
 
 
 def _screen(*, operation: models.Operation, now: datetime.datetime) -> None:
@@ -131,6 +155,7 @@ def _lease(*, operation_id: uuid.UUID, now: datetime.datetime) -> tuple[models.O
     if reason:
         ending.end(operation=operation, result=operation.ended(succeeded=False, reason=reason, receipt=None), now=now)
         return None
+    _WALLET.all(wallet_id=operation.wallet_id)
     _require_free_wallet(operation)
     operation.leased_until = now + min(FIRST_LEASE * 2 ** min(operation.attempts, 3), reserving.SUBMIT_LEASE)
     operation.attempts += 1
@@ -154,7 +179,7 @@ def _require_unsent(operation: models.Operation) -> None:
 
 
 def _require_free_wallet(operation: models.Operation) -> None:
-    _lock_wallet(wallet_id=operation.wallet_id)
+    """Refuse a second operation of a locked wallet."""
     if reserving.is_wallet_busy(wallet_id=operation.wallet_id):
         raise _busy()
 
@@ -177,10 +202,10 @@ def _go_on(
     prepared: user_operations.UserOperation,
     now: datetime.datetime,
 ) -> None:
-    _lock_again(operation=operation, leased_until=leased_until)
+    standing = _lock_again(operation=operation, leased_until=leased_until)
     if prepared.signature:
-        queue(operation=operation, signed=prepared, expires_at=now + SEND_WITHIN, now=now)
-    elif not _end_if_withdrawn(operation=operation, now=now):
+        _queue(operation=operation, standing=standing, signed=prepared, expires_at=now + SEND_WITHIN, now=now)
+    elif not _end_if_withdrawn(operation=operation, standing=standing, now=now):
         models.SignatureRequest.objects.create(
             operation=operation,
             user_operation=prepared_operations.to_json(prepared),
@@ -191,20 +216,66 @@ def _go_on(
         ending.move(operation=operation, state=State.AWAITING_SIGNATURE, detail="", now=now)
 
 
-def _lock_again(*, operation: models.Operation, leased_until: datetime.datetime) -> None:
-    """Lock the row of an operation that was read before, and see that it is still ours to send."""
-    operation.state, until = _lock_state(operation_id=operation.pk)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """What decides whether an operation may go, as it is under the locks of operation, grant and wallet."""
+
+    state: str
+    leased_until: datetime.datetime | None
+    treasury: str
+    grant_state: str | None
+    grant_ends_at: datetime.datetime | None
+
+
+def _lock(operation: models.Operation, /) -> _Standing:
+    """Lock an operation, its grant and its wallet until the transaction ends: one of a wallet is queued at a time."""
+    statement = _LOCK if operation.grant_id is None else _LOCK_WITH_GRANT
+    ((state, leased_until, treasury, grant_state, ends_at),) = sql.fetch(statement, [operation.pk])
+    return _Standing(
+        state=state,
+        leased_until=leased_until,
+        treasury=words.checksummed(treasury),
+        grant_state=grant_state,
+        grant_ends_at=ends_at,
+    )
+
+
+_LOCK = """
+    SELECT operation.state, operation.leased_until, utility.treasury_address, NULL, NULL
+    FROM wallets_operation AS operation
+    JOIN wallets_wallet AS wallet ON wallet.id = operation.wallet_id
+    JOIN customers_utility AS utility ON utility.id = wallet.utility_id
+    WHERE operation.id = %s
+    FOR NO KEY UPDATE OF operation, wallet
+"""
+_LOCK_WITH_GRANT = """
+    SELECT operation.state, operation.leased_until, utility.treasury_address, leave.state, leave.ends_at
+    FROM wallets_operation AS operation
+    JOIN wallets_sessionkeygrant AS leave ON leave.id = operation.grant_id
+    JOIN wallets_wallet AS wallet ON wallet.id = operation.wallet_id
+    JOIN customers_utility AS utility ON utility.id = wallet.utility_id
+    WHERE operation.id = %s
+    FOR NO KEY UPDATE OF operation, leave, wallet
+"""
+
+
+def _lock_again(*, operation: models.Operation, leased_until: datetime.datetime) -> _Standing:
+    """Lock an operation that was read before, and see that it is still ours to send."""
+    standing = _lock(operation)
+    operation.state = standing.state
     _require_unsent(operation)
-    if until != leased_until:
+    if standing.leased_until != leased_until:
         raise UnableToSubmit("Another process is sending the operation.", code="being_submitted")
+    return standing
 
 
-def _end_if_withdrawn(*, operation: models.Operation, now: datetime.datetime) -> bool:
+def _end_if_withdrawn(*, operation: models.Operation, standing: _Standing, now: datetime.datetime) -> bool:
     if operation.grant_id is None:
         return False
-    grant = _lock_life(grant_id=operation.grant_id)
-    reason = queries.get_treasury_reason(operation=operation)
-    if grant.is_live(now=now) and not reason:
+    is_live = standing.grant_state in models.SessionKeyGrant.LIVE_STATES
+    is_live = is_live and standing.grant_ends_at is not None and now < standing.grant_ends_at
+    reason = queries.moved_treasury(operation=operation, treasury=standing.treasury)
+    if is_live and not reason:
         return False
     failed = operation.ended(succeeded=False, reason=reason or WITHDRAWN, receipt=None)
     ending.end(operation=operation, result=failed, now=now)
@@ -219,37 +290,6 @@ def _give_up(
     ending.end(operation=operation, result=operation.ended(succeeded=False, reason=reason, receipt=None), now=now)
 
 
-def _lock_state(*, operation_id: uuid.UUID) -> tuple[str, datetime.datetime | None]:
-    """Lock an operation until the open transaction ends; return its state and until when it is leased."""
-    ((state, leased_until),) = _STATE.all(operation_id=operation_id)
-    return state, leased_until
-
-
-def _lock_wallet(*, wallet_id: uuid.UUID) -> None:
-    """Lock a wallet until the open transaction ends: one operation of it is queued at a time."""
-    _WALLET.all(wallet_id=wallet_id)
-
-
-def _lock_life(*, grant_id: uuid.UUID) -> models.SessionKeyGrant:
-    """Lock a grant until the open transaction ends, and read of it only whether it is alive."""
-    ((state, ends_at),) = _LIFE.all(grant_id=grant_id)
-    return models.SessionKeyGrant(pk=grant_id, state=state, ends_at=ends_at)
-
-
-_STATE = sql.Read(
-    lambda: (
-        models.Operation.objects.select_for_update()
-        .filter(pk=sql.Slot("operation_id"))
-        .values_list("state", "leased_until")
-    )
-)
 _WALLET = sql.Read(
     lambda: models.Wallet.objects.select_for_update(no_key=True).filter(pk=sql.Slot("wallet_id")).values_list("pk")
-)
-_LIFE = sql.Read(
-    lambda: (
-        models.SessionKeyGrant.objects.select_for_update(no_key=True)
-        .filter(pk=sql.Slot("grant_id"))
-        .values_list("state", "ends_at")
-    )
 )
