@@ -105,6 +105,12 @@ def get_place(*, account: bytes) -> Place | None:
     return None if customer is None else Place(utility=customer.utility, customer_id=customer.pk, program="")
 
 
+def is_in_custody(*, account: bytes) -> bool:
+    """Say whether a key that is sealed here, and signs, owns an account."""
+    owners = models.SealedKey.objects.filter(policy__account="0x" + account.hex(), disabled_at__isnull=True)
+    return owners.filter(purpose=models.SealedKey.Purpose.WALLET_OWNER).exists()
+
+
 _OWNERS = sql.Read(
     lambda: (
         models.SealedKey.objects.filter(

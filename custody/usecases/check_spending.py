@@ -42,18 +42,37 @@ def check(
     return _check_policies(account=intent.operation.sender, chain_id=intent.chain_id, spend=spend, now=now)
 
 
+def check_sponsored(*, intent: intents.Sponsorship, now: datetime.datetime) -> policies.Verdict:
+    """Say whether an operation that another signs, a phone or an application's user, may be sponsored now.
+
+    A payment from an account in custody is judged as if its key were here; of a frozen one nothing is sponsored.
+    """
+    account, chain_id = intent.operation.sender, intent.chain_id
+    try:
+        payment = payments.decode_pay_bill(call_data=intent.operation.call_data)
+    except accounts.UnableToReadCall:
+        return _check_frozen(account=account, chain_id=chain_id)
+    if not queries.is_in_custody(account=account):
+        return _check_frozen(account=account, chain_id=chain_id)
+    return _check_policies(account=account, chain_id=chain_id, spend=_spend_of(payment), now=now)
+
+
+def _spend_of(payment: payments.BillPayment) -> _Spend:
+    return _Spend(
+        action=BILL_PAYMENT,
+        token=payment.policy.token,
+        payees=(payment.policy.payee,),
+        units=payment.leaving_units,
+    )
+
+
 def _read(*, policy: policies.Policy, call_data: bytes) -> _Spend | None:
     if isinstance(policy, policies.Session):
         try:
             payment = payments.decode_pay_bill(call_data=call_data)
         except accounts.UnableToReadCall:
             return None
-        return _Spend(
-            action=BILL_PAYMENT,
-            token=payment.policy.token,
-            payees=(payment.policy.payee,),
-            units=payment.leaving_units,
-        )
+        return _spend_of(payment)
     batch = policies.payout_batch(call_data) if isinstance(policy, policies.TreasuryOwner) else None
     if batch is None:
         return None

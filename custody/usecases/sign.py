@@ -27,7 +27,10 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
     :raises queries.UnableToFindKey: no such key.
     :raises UnableToSign: `key_disabled`, `key_not_open`, `bad_policy`, or the code of the policy's refusal.
     """
-    return _make(key=_admit(key_id=key_id, intent=intent, now=now), intent=intent, ring=ring, now=now)
+    key = _admit(key_id=key_id, intent=intent, now=now)
+    if isinstance(intent, intents.Sponsorship):
+        _require(check_spending.check_sponsored(intent=intent, now=now), key=key, intent=intent)
+    return _make(key=key, intent=intent, ring=ring, now=now)
 
 
 @db.transaction
@@ -84,10 +87,14 @@ def _admit(*, key_id: int, intent: intents.Intent, now: datetime.datetime) -> mo
         verdict = check_deployer.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Allowed):
         verdict = check_spending.check(key=key, policy=policy, intent=intent, now=now)
+    _require(verdict, key=key, intent=intent)
+    return key
+
+
+def _require(verdict: policies.Verdict, /, *, key: models.SealedKey, intent: intents.Intent) -> None:
     if isinstance(verdict, policies.Denied):
         logger.warning("refused to sign: key=%s kind=%s code=%s", key.pk, intent.kind, verdict.code)
         raise UnableToSign(verdict.reason, code=verdict.code)
-    return key
 
 
 def _make(*, key: models.SealedKey, intent: intents.Intent, ring: sealing.Ring, now: datetime.datetime) -> bytes:

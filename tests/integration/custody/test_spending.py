@@ -142,10 +142,9 @@ def sign_payment(key: models.SealedKey, units: int) -> bytes:
     return operations.sign_user_operation(key_id=key.pk, operation=sent, chain_id=CHAIN_ID)
 
 
-def test_whoever_goes_around_the_web_meets_the_policies_again(utility: customer_models.Utility) -> None:
-    key, customer = customer_key(utility)
-    sign_payment(key, 90)
-    rule = {"name": "small", "effect": "deny", "when": [], "unless": [{"kind": "units", "at_most_units": "50"}]}
+def deny_above(utility: customer_models.Utility, customer: customer_models.Customer, units: int) -> None:
+    """Have two people refuse larger payments of a customer."""
+    rule = {"name": "small", "effect": "deny", "when": [], "unless": [{"kind": "units", "at_most_units": str(units)}]}
     change = decide_change.propose(
         kind="spending_policy",
         subject=f"customer:{customer.pk}",
@@ -155,6 +154,12 @@ def test_whoever_goes_around_the_web_meets_the_policies_again(utility: customer_
         now=clock.get_now(),
     )
     decide_change.approve(change_id=change.pk, checker=administrator(utility), now=clock.get_now())
+
+
+def test_whoever_goes_around_the_web_meets_the_policies_again(utility: customer_models.Utility) -> None:
+    key, customer = customer_key(utility)
+    sign_payment(key, 90)
+    deny_above(utility, customer, 50)
     sign_payment(key, 50)
     with pytest.raises(operations.UnableToSign) as refusal:
         sign_payment(key, 51)

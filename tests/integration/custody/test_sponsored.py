@@ -1,18 +1,29 @@
 """Two signatures in one question: the sponsor's, and that of the key whose operation it sponsors."""
 
+import dataclasses
 import threading
+from typing import Any
 
 import pytest
 from django import db as django_db
 
 from contracts import deployments
-from contracts.bindings import accounts, paymaster, tokens, user_operations, words
+from contracts.bindings import accounts, paymaster, payments, tokens, user_operations, words
+from controls import operations as controls
 from custody import models, operations, queries
 from custody.domain import keys
 from customers import models as customer_models
 from openvpp.core import clock, db
 from tests.integration.custody.test_signer import CHAIN_ID, deployment
-from tests.integration.custody.test_spending import RECIPIENT, TOKEN, operation, treasury, utility
+from tests.integration.custody.test_spending import (
+    RECIPIENT,
+    TOKEN,
+    customer_key,
+    deny_above,
+    operation,
+    treasury,
+    utility,
+)
 
 __all__ = ["deployment", "utility"]
 MAX_COST_WEI = 10**12
@@ -42,18 +53,22 @@ def ask(
     return operations.sign_sponsored(
         sponsor_key_id=sponsor.pk,
         operation=operation(sender=key.policy["account"], call_data=accounts.encode_execute_batch(calls=calls)),
-        sponsorship=paymaster.Sponsorship(
-            paymaster=deployed.paymaster,
-            mode=paymaster.FeeMode.UTILITY,
-            utility_id=1,
-            valid_after=0,
-            valid_until=valid_until,
-            fee_units=0,
-            verification_gas_limit=60_000,
-            post_op_gas_limit=25_000,
-        ),
+        sponsorship=sponsorship(valid_until=valid_until),
         key_id=key.pk,
         chain_id=CHAIN_ID,
+    )
+
+
+def sponsorship(*, valid_until: int = 2**40) -> paymaster.Sponsorship:
+    return paymaster.Sponsorship(
+        paymaster=deployments.load(chain_id=CHAIN_ID).paymaster,
+        mode=paymaster.FeeMode.UTILITY,
+        utility_id=1,
+        valid_after=0,
+        valid_until=valid_until,
+        fee_units=0,
+        verification_gas_limit=60_000,
+        post_op_gas_limit=25_000,
     )
 
 
@@ -116,3 +131,50 @@ def test_payments_at_once_leave_the_sponsors_log_whole(
     for each in (sponsor, key):
         assert models.SignatureLog.objects.filter(key=each).count() == 8
         assert queries.first_broken_link(key=each) is None
+
+
+def test_what_a_phone_signs_is_sponsored_by_the_same_rules(
+    sponsor: models.SealedKey, utility: customer_models.Utility
+) -> None:
+    key, customer = customer_key(utility)
+    account = words.checksummed(bytes.fromhex(key.policy["account"][2:]))
+
+    def pay(units: int, **policy: Any) -> str:
+        """Return the code by which the sponsor refuses a payment, if it does."""
+        session = dataclasses.replace(queries.session_policy(key=key), **policy)
+        payment = payments.BillPayment(policy=session, reference=bytes(16), amount_units=units, fee_units=0)
+        wish = operation(sender=account, call_data=payments.encode_pay_bill(payment=payment))
+        try:
+            operations.sign_sponsorship(key_id=sponsor.pk, operation=wish, sponsorship=sponsorship(), chain_id=CHAIN_ID)
+        except operations.UnableToSign as refusal:
+            return refusal.code
+        return ""
+
+    assert pay(51) == ""
+    assert pay(1, payee=RECIPIENT) == "other_treasury"
+    deny_above(utility, customer, 50)
+    assert (pay(50), pay(51)) == ("", "denied_by_rule")
+    owner = queries.get_key_of(subject=f"wallet:customer:{customer.pk}")
+    with db.transaction():
+        controls.freeze(
+            utility_id=utility.pk, account=account, chain_id=CHAIN_ID, reason="Lost", by=None, now=clock.get_now()
+        )
+    assert pay(1) == "wallet_frozen"
+    with db.transaction():
+        operations.disable_key(key_id=owner.pk, now=clock.get_now())
+    assert pay(1) == "wallet_frozen"
+    assert models.SignatureLog.objects.filter(key=sponsor).count() == 2
+
+
+def test_who_left_custody_pays_whom_they_like(sponsor: models.SealedKey, utility: customer_models.Utility) -> None:
+    key, customer = customer_key(utility)
+    deny_above(utility, customer, 50)
+    with db.transaction():
+        operations.disable_key(
+            key_id=queries.get_key_of(subject=f"wallet:customer:{customer.pk}").pk, now=clock.get_now()
+        )
+    session = dataclasses.replace(queries.session_policy(key=key), payee=RECIPIENT)
+    payment = payments.BillPayment(policy=session, reference=bytes(16), amount_units=51, fee_units=0)
+    wish = operation(sender=key.policy["account"], call_data=payments.encode_pay_bill(payment=payment))
+    operations.sign_sponsorship(key_id=sponsor.pk, operation=wish, sponsorship=sponsorship(), chain_id=CHAIN_ID)
+    assert models.SignatureLog.objects.filter(key=sponsor).count() == 1
