@@ -133,12 +133,17 @@ def _refusal(
 
 
 def is_wallet_busy(*, wallet_id: uuid.UUID, since: datetime.datetime | None = None) -> bool:
-    """Say whether an operation of a wallet is on its way to the chain, or was at some time after `since`."""
+    """Say whether an operation of a wallet is on its way to the chain, or was at some time after `since`.
+
+    The removals of sessions, whose nonces are of their own, are in nobody's way.
+    """
     return bool(_ON_THEIR_WAY.all(wallet_id=wallet_id, since=since))
 
 
 _ON_THEIR_WAY = sql.Read(
     lambda: models.Operation.objects.filter(
-        Q(state__in=operation_states.IN_FLIGHT) | Q(updated_at__gt=sql.Slot("since")), wallet_id=sql.Slot("wallet_id")
+        Q(state__in=operation_states.IN_FLIGHT) | Q(updated_at__gt=sql.Slot("since"), user_operation__isnull=False),
+        ~Q(kind=models.Operation.Kind.REVOKE_SESSION),
+        wallet_id=sql.Slot("wallet_id"),
     ).values_list("pk")[:1]
 )
