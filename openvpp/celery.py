@@ -13,6 +13,7 @@ app.conf.beat_schedule = {
     "submit-waiting-operations": {"task": "wallets.submit_waiting", "schedule": 1.0, "options": {"expires": 1}},
     "run-due-jobs": {"task": "core.run_due_jobs", "schedule": 1.0, "options": {"expires": 1}},
     "watch-wallets": {"task": "wallets.watch_wallets", "schedule": 10.0, "options": {"expires": 10}},
+    "compare-grants": {"task": "wallets.compare_grants", "schedule": 3600.0, "options": {"expires": 3600}},
     "clear-out": {"task": "wallets.clear_out", "schedule": 300.0, "options": {"expires": 300}},
     "fetch-weather": {"task": "meters.fetch_weather", "schedule": 3600.0, "options": {"expires": 3600}},
     "make-meter-partitions": {"task": "meters.make_partitions", "schedule": 3600.0, "options": {"expires": 3600}},

@@ -4,7 +4,7 @@ import celery
 from django.conf import settings
 
 from openvpp.core import clock
-from wallets.usecases import clear_out, relay_signature, submit_waiting, watch_wallets
+from wallets.usecases import clear_out, compare_grants, relay_signature, submit_waiting, watch_wallets
 
 
 @celery.shared_task(name="wallets.submit_waiting", queue=settings.QUEUE_DEFAULT, ignore_result=True)
@@ -26,3 +26,9 @@ def clear_out_what_is_over() -> None:
 def watch_our_wallets() -> None:
     """Read what happened to our wallets on the chain."""
     watch_wallets.watch_wallets(chain_id=settings.CHAIN_ID, now=clock.get_now())
+
+
+@celery.shared_task(name="wallets.compare_grants", queue=settings.QUEUE_DEFAULT, ignore_result=True)
+def compare_grants_with_the_chain() -> None:
+    """Begin to compare every grant with its account."""
+    compare_grants.start(now=clock.get_now())

@@ -15,6 +15,8 @@ _RULE_ABI = "(address,bytes4,uint256,(uint256,uint256,uint256)[])"
 _INSTALL = words.selector(f"installCallSession({_POLICY_ABI},bytes)")
 _RENOUNCE = words.selector(f"renounceCallSession({_POLICY_ABI})")
 _CALL = words.selector(f"callBySession({_POLICY_ABI},{_RULE_ABI},bytes32[],uint256,bytes)")
+INSTALLED = f"CallSessionInstalled(bytes32,address,bytes32,{_POLICY_ABI})"
+"""The event that tells of a new session; its first topic is the session's id."""
 _WORD_BYTES = 32
 _MAX_UNITS = 2**96 - 1
 

@@ -44,6 +44,7 @@ JOBS: dict[str, str] = {
     "custody.apply_change": "custody.operations.apply_change",
     "wallets.open_wallet": "wallets.operations.open_wallet",
     "wallets.revoke_session": "wallets.usecases.revoke_session_key.start",
+    "wallets.compare_grants": "wallets.usecases.compare_grants.compare",
     "wallets.ask_exit": "wallets.usecases.leave_custody.ask_for_customer",
     "wallets.announce_exit": "wallets.usecases.leave_custody.announce",
     "wallets.schedule_recovery": "wallets.usecases.recover_wallet.schedule",

@@ -2,12 +2,14 @@
 
 import datetime
 import json
+import pathlib
 import uuid
 from typing import Any
 
 import pytest
 from django import test
 
+import contracts
 from billing import models as billing_models
 from contracts.bindings import words
 from controls import models, queries
@@ -15,11 +17,12 @@ from controls import operations as controls
 from controls.usecases import decide_change
 from customers import models as customer_models
 from notifications import models as notice_models
-from openvpp.core import clock
+from openvpp.core import clock, jobs
 from tests.factories import customers, wallets
 from tests.functional.conftest import DUE_UNITS, Person, Town
 from wallets import models as wallet_models
-from wallets.usecases import submit_waiting, watch_wallets
+from wallets.adapters import chain
+from wallets.usecases import compare_grants, submit_waiting, watch_wallets
 
 
 def administrator(town: Town) -> customer_models.User:
@@ -211,3 +214,93 @@ def test_a_session_that_no_grant_knows_freezes_the_wallet(town: Town, ada: Perso
     assert freeze.account == ada.wallet.address
     assert "no app was granted it" in freeze.reason
     assert notice_models.Notice.objects.get(user=staff).title == f"Wallet {ada.wallet.address} is frozen"
+
+
+def test_a_key_for_other_calls_than_bills_freezes_the_wallet(town: Town, ada: Person) -> None:
+    assert watch(town) == 0
+    abi = json.loads((pathlib.Path(contracts.__file__).parent / "abi" / "AccountControl.json").read_text())
+    (event,) = [each for each in abi["abi"] if each.get("name") == "CallSessionInstalled"]
+    kinds = ",".join(part["type"] for part in event["inputs"][3]["components"])
+    topic = words.keccak(f"CallSessionInstalled(bytes32,address,bytes32,({kinds}))".encode())
+    # Code that tells so and does nothing else: PUSH32 each topic, the last first, PUSH1 0 twice, LOG4.
+    told = b"".join(b"\x7f" + word for word in (b"\x03" * 32, b"\x02" * 32, b"\x01" * 32, topic)) + b"\x5f\x5f\xa4"
+    stranger = customers.address()
+    town.chain.rpc("anvil_setCode", ada.wallet.address, "0x" + told.hex())
+    town.chain.rpc("anvil_setBalance", stranger, hex(10**18))
+    town.chain.rpc("eth_sendTransaction", {"from": stranger, "to": ada.wallet.address})
+    assert watch(town) == 1
+    freeze = models.Freeze.objects.get()
+    assert (freeze.account, "01" * 32 in freeze.reason) == (ada.wallet.address, True)
+
+
+def state_of(grant: wallet_models.SessionKeyGrant) -> str:
+    grant.refresh_from_db()
+    return str(grant.state)
+
+
+def test_the_key_of_a_grant_that_has_ended_is_taken_off_the_chain_where_it_stands_all_the_same(
+    town: Town, ada: Person
+) -> None:
+    assert watch(town) == 0
+    pay(ada, town.bill(ada))
+    town.finish()
+    # As if the operation that installed it were not known here when the grant was ended.
+    wallet_models.SessionKeyGrant.objects.filter(pk=ada.grant.pk).update(state="revoked", ended_at=clock.get_now())
+    assert watch(town) == 1
+    assert state_of(ada.grant) == "revoking"
+    jobs.run_due(now=clock.get_now())
+    town.finish()
+    assert state_of(ada.grant) == "revoked"
+    found = chain.read_session(
+        account=ada.wallet.address, session_id=str(ada.grant.policy_hash), chain_id=town.chain.chain_id
+    )
+    assert found is not None
+    assert found.is_revoked
+    assert not models.Freeze.objects.exists()
+
+
+def test_grants_are_compared_with_what_their_accounts_say(town: Town, ada: Person) -> None:
+    pay(ada, town.bill(ada))
+    town.finish()
+    assert state_of(ada.grant) == "active"
+    grants, now = wallet_models.SessionKeyGrant.objects.filter(pk=ada.grant.pk), clock.get_now()
+    assert compare(now) == 0
+    grants.update(state="failed", ended_at=now)
+    assert compare(now) == 1
+    assert state_of(ada.grant) == "revoking"
+    jobs.run_due(now=clock.get_now())
+    town.finish()
+    assert (state_of(ada.grant), compare(now)) == ("revoked", 0)
+    grants.update(state="active")
+    assert compare(now) == 1
+    assert state_of(ada.grant) == "revoking"
+    grants.update(state="active", policy_hash="0x" + uuid.uuid4().hex * 2)
+    assert compare(now) == 1
+    assert state_of(ada.grant) == "pending"
+
+
+def compare(now: datetime.datetime) -> int:
+    return compare_grants.compare(round_="", after="", now=now)
+
+
+def test_the_comparison_goes_on_hundred_by_hundred(town: Town, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare_grants, "MOST", 2)
+    asked: list[int] = []
+    read = chain.read_sessions
+
+    def count(**given: Any) -> Any:
+        asked.append(len(given["sessions"]))
+        return read(**given)
+
+    monkeypatch.setattr(chain, "read_sessions", count)
+    pay(ada, town.bill(ada))
+    town.finish()
+    for _ in range(4):
+        other = town.grant(user=ada.user, wallet=ada.wallet)
+        wallet_models.SessionKeyGrant.objects.filter(pk=other.pk).update(state="active")
+    now = clock.get_now()
+    compare_grants.start(now=now)
+    compare_grants.start(now=now)
+    jobs.run_due(now=now)
+    assert asked == [2, 2, 1]
+    assert sorted(wallet_models.SessionKeyGrant.objects.values_list("state", flat=True)) == ["active", *["pending"] * 4]

@@ -7,30 +7,31 @@ from typing import Any
 from django.conf import settings
 
 from contracts import deployments
-from contracts.bindings import accounts, control, events, tokens, user_operations, words
+from contracts.bindings import accounts, calls, control, events, tokens, user_operations, words
 from openvpp.core import errors, nodes
 from wallets.domain import account_state
 
 _TRANSFER = events.topic_of("Transfer(address,address,uint256)")
 
 
-def read_account(*, address: str, chain_id: int) -> account_state.AccountState:
-    """Return whether the account is deployed, and its next nonce.
+def read_account(*, address: str, chain_id: int, lane: int = 0) -> account_state.AccountState:
+    """Return whether the account is deployed, and the next nonce of one of its 2**192 sequences.
 
     :raises errors.Unreachable: no node answered.
     """
-    return read_payer(address=address, token_addresses=[], chain_id=chain_id)[0]
+    return read_payer(address=address, token_addresses=[], chain_id=chain_id, lane=lane)[0]
 
 
 def read_payer(
-    *, address: str, token_addresses: Sequence[str], chain_id: int
+    *, address: str, token_addresses: Sequence[str], chain_id: int, lane: int = 0
 ) -> tuple[account_state.AccountState, list[int]]:
     """Return the same and what the account holds of each token, in base units in the same order.
 
     :raises errors.Unreachable: no node answered.
     """
     account = words.parse_address(address)
-    nonce, balance = user_operations.encode_get_nonce(sender=account), tokens.encode_balance_of(holder=account)
+    nonce = user_operations.encode_get_nonce(sender=account, key=lane)
+    balance = tokens.encode_balance_of(holder=account)
     code, next_nonce, *held = _ask(
         chain_id=chain_id,
         calls=[
@@ -65,9 +66,21 @@ def read_session(*, account: str, session_id: str, chain_id: int) -> accounts.Se
 
     :raises errors.Unreachable: no node answered.
     """
-    data = accounts.encode_session(session_id=bytes.fromhex(session_id[2:]))
-    (answer,) = _ask(chain_id=chain_id, calls=[_call(to=words.parse_address(account), data=data)])
-    return None if answer == "0x" else accounts.decode_session(result=bytes.fromhex(answer[2:]))
+    (found,) = read_sessions(sessions=[(account, session_id)], chain_id=chain_id)
+    return found
+
+
+def read_sessions(*, sessions: Sequence[tuple[str, str]], chain_id: int) -> list[accounts.SessionState | None]:
+    """Return the same for many, each an account and one of its sessions, in their order.
+
+    :raises errors.Unreachable: no node answered.
+    """
+    calls_ = [
+        _call(to=words.parse_address(account), data=accounts.encode_session(session_id=bytes.fromhex(session_id[2:])))
+        for account, session_id in sessions
+    ]
+    answers = _ask(chain_id=chain_id, calls=calls_)
+    return [None if each == "0x" else accounts.decode_session(result=bytes.fromhex(each[2:])) for each in answers]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +169,14 @@ class ControlChanged(events.Event):
     """An account tells that who controls it changed, or is to; the account itself says how it is."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CallSessionInstalled(events.Event):
+    """An account lets a key make other calls than paying bills, which nobody here asks for."""
+
+    session_id: bytes
+
+
+_CALL_SESSION = events.topic_of(calls.INSTALLED)
 _CONTROL = frozenset(
     events.topic_of(signature)
     for signature in (
@@ -192,7 +213,7 @@ def read_logs_of(*, accounts_: Sequence[str], first: int, last: int, chain_id: i
     for query in queries_:
         logs = _ask_any(chain_id=chain_id, method="eth_getLogs", parameters=[query])
         for log in logs if isinstance(logs, list) else []:
-            event = _control_changed(log) or events.decode_rpc_log(log=log)
+            event = _control_changed(log) or _call_session(log) or events.decode_rpc_log(log=log)
             if event is not None:
                 found.append(
                     Seen(
@@ -210,6 +231,14 @@ def _control_changed(log: dict[str, Any]) -> ControlChanged | None:
     if not topics or bytes.fromhex(topics[0][2:]) not in _CONTROL:
         return None
     return ControlChanged(emitter=words.parse_address(log["address"]), log_index=int(log["logIndex"], 16))
+
+
+def _call_session(log: dict[str, Any]) -> CallSessionInstalled | None:
+    topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
+    if topics[:1] != [_CALL_SESSION]:
+        return None
+    emitter, index = words.parse_address(log["address"]), int(log["logIndex"], 16)
+    return CallSessionInstalled(emitter=emitter, log_index=index, session_id=topics[1])
 
 
 def _ask_any(*, chain_id: int, method: str, parameters: list[Any]) -> Any:

@@ -113,6 +113,11 @@ class SessionKeyGrant(models.Model):
             )
         )
 
+    @property
+    def has_ended(self) -> bool:
+        """Say whether nothing of it should stand on the chain any more."""
+        return self.state in (self.State.REVOKED, self.State.FAILED)
+
     def is_live(self, *, now: datetime.datetime) -> bool:
         """Say whether its tokens are worth anything at this instant."""
         return self.state in self.LIVE_STATES and now < self.ends_at

@@ -21,7 +21,7 @@ from django.db import models as db_models
 from custody import operations as custody
 from openvpp.core import db, errors, jobs, sql
 from wallets import models, operations, queries
-from wallets.domain import intents
+from wallets.domain import intents, operation_states
 from wallets.domain import outcome as outcomes
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,18 @@ def revoke(*, grant_id: uuid.UUID, now: datetime.datetime) -> models.SessionKeyG
     if was_used:
         _enqueue(grant=grant, run_at=now)
     return grant
+
+
+@db.transaction_required
+def take_off_again(*, grant_id: uuid.UUID, now: datetime.datetime) -> None:
+    """Take the key of a grant that has ended off the chain, where it stands all the same; a living one stays."""
+    grant = queries.lock_grant(grant_id=grant_id)
+    if not grant.has_ended:
+        return
+    logger.error("the key of a grant that has ended stands on the chain: grant=%s state=%s", grant.pk, grant.state)
+    grant.state = State.REVOKING
+    grant.save(update_fields=["state"])
+    _enqueue(grant=grant, run_at=now)
 
 
 @db.transaction_required
@@ -92,7 +104,7 @@ def start(*, grant_id: str, now: datetime.datetime) -> None:
     """
     with db.transaction():
         grant = queries.lock_grant(grant_id=uuid.UUID(grant_id))
-        if grant.state != State.REVOKING or _removals(grant).exclude(state=models.Operation.State.FAILED).exists():
+        if grant.state != State.REVOKING or _removals(grant).exclude(state__in=operation_states.FINAL).exists():
             return
         intent = intents.SessionRemoval(session_ids=(grant.policy_hash,))
         operation = operations.reserve(

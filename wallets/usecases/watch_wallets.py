@@ -2,9 +2,9 @@
 
 Only final blocks are read, each once (`controls.models.ChainCursor`). A deposit's sender is checked: one who is listed,
 or cannot be checked at a utility that refuses then, freezes the wallet; while a utility waits for its screener, so does
-the reading. A session that no grant of that wallet knows freezes the wallet too, and staff are told; once a customer
-owns their wallet, sessions are their own affair. Exits and owners that changed on the chain without us are followed
-(`wallets.usecases.follow_control`).
+the reading. A session that no grant of that wallet knows freezes the wallet too, and staff are told; one of a grant
+that has ended is taken off again; once a customer owns their wallet, sessions are their own affair. Exits and owners
+that changed on the chain without us are followed (`wallets.usecases.follow_control`).
 """
 
 import datetime
@@ -22,7 +22,7 @@ from notifications import operations as notifications
 from openvpp.core import db
 from wallets import models
 from wallets.adapters import chain
-from wallets.usecases import follow_control
+from wallets.usecases import follow_control, revoke_session_key
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def _watch(*, wallets: Sequence[models.Wallet], first: int, last: int, chain_id:
             wallet = by_address.get(words.checksummed(seen.event.recipient))
             if wallet is not None:
                 count += _note_deposit(wallet=wallet, transfer=seen.event, seen=seen, now=now)
-        elif isinstance(seen.event, events.SessionInstalled):
+        elif isinstance(seen.event, events.SessionInstalled | chain.CallSessionInstalled):
             count += _note_session(wallet=by_address[words.checksummed(seen.event.emitter)], seen=seen, now=now)
         elif isinstance(seen.event, chain.ControlChanged):
             changed[words.checksummed(seen.event.emitter)] = seen
@@ -113,13 +113,16 @@ def _note_deposit(*, wallet: models.Wallet, transfer: events.Transfer, seen: cha
 
 def _note_session(*, wallet: models.Wallet, seen: chain.Seen, now: datetime.datetime) -> int:
     installed = seen.event
-    if not isinstance(installed, events.SessionInstalled) or wallet.left_custody_at is not None:
+    if not isinstance(installed, events.SessionInstalled | chain.CallSessionInstalled) or wallet.left_custody_at:
         return 0
     session_id = "0x" + installed.session_id.hex()
-    if models.SessionKeyGrant.objects.filter(wallet=wallet, policy_hash=session_id).exists():
-        return 1
+    grant = models.SessionKeyGrant.objects.filter(wallet=wallet, policy_hash=session_id).first()
     with db.transaction():
-        _freeze(wallet=wallet, reason=f"Session {session_id} stands on the chain and no app was granted it.", now=now)
+        if grant is None:
+            reason = f"Session {session_id} stands on the chain and no app was granted it."
+            _freeze(wallet=wallet, reason=reason, now=now)
+        elif grant.has_ended:
+            revoke_session_key.take_off_again(grant_id=grant.pk, now=now)
     return 1
 
 
