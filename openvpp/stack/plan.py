@@ -37,7 +37,11 @@ class Plan:
     def service_program(self, name: str) -> process.Program:
         service = self.services[name]
         return process.Program(
-            name=name, command=service.command, environment=self.environment, stop_signal=service.stop_signal
+            name=name,
+            command=service.command,
+            environment=self.environment,
+            stop_signal=service.stop_signal,
+            goes_first=True,
         )
 
     def step(self, name: str, *arguments: str) -> process.Program:

@@ -18,7 +18,7 @@ BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 LONG_LIVED_S = 10.0
 HEAD_START_S = 1.0
 STARTS_WITHIN_S = 6.0
-POLL_S = 0.05
+POLL_S = 0.02
 GONE_WITHIN_S = 5.0
 LINE_LIMIT_BYTES = 1024 * 1024
 _PR_SET_PDEATHSIG = 1
@@ -50,6 +50,7 @@ class Process:
         self.program = program
         self.restarts = 0
         self.last_exit: int | None = None
+        self.started_at: float | None = None
         self._voice = voice
         self._on_change = on_change
         self._others = others
@@ -97,6 +98,7 @@ class Process:
         while not self._stopping.is_set():
             self._started, self._first_word = time.monotonic(), None
             self._child = await spawn(self.program)
+            self.started_at = started_at(self._child.pid)
             self._on_change()
             await listen(self._child, self._hear)
             self.last_exit = await until_ended(self._child)

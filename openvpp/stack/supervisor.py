@@ -213,7 +213,7 @@ class Supervisor:
     def _record(self) -> None:
         """Keep the running processes' numbers for the start after a supervisor that was killed."""
         alive = {
-            running.program.name: {"pid": running.pid, "started_at": process.started_at(running.pid)}
+            running.program.name: {"pid": running.pid, "started_at": running.started_at}
             for running in self._processes
             if running.pid is not None
         }

@@ -48,12 +48,19 @@ class GasLimits:
 
 
 def estimate(
-    *, kind: Kind, is_deployed: bool, has_session: bool = True, recipients: int = 0, is_p256: bool = False
+    *,
+    kind: Kind,
+    is_deployed: bool,
+    has_session: bool = True,
+    recipients: int = 0,
+    sessions: int = 0,
+    is_p256: bool = False,
 ) -> GasLimits:
     """Return limits with margin for one operation.
 
-    `has_session` says whether the session is installed already; `recipients` counts those of a payout. `is_p256` says
-    that a phone's P-256 key signs: little more with the precompile (EIP-7951), which is expected, much without.
+    `has_session` says whether the session is installed already; `recipients` counts those of a payout, `sessions` those
+    that an owner ends at once. `is_p256` says that a phone's P-256 key signs: little more with the precompile
+    (EIP-7951), which is expected, much without.
     """
     if not is_deployed:
         verification, deployment = 350_000, 135_000
@@ -73,9 +80,9 @@ def estimate(
     if kind is Kind.OWNER_CALL:
         return GasLimits(
             verification_gas_limit=verification,
-            call_gas_limit=80_000,
-            pre_verification_gas=_PRE_VERIFICATION,
-            expected=deployment + 130_000,
+            call_gas_limit=80_000 + 30_000 * max(sessions - 1, 0),
+            pre_verification_gas=_PRE_VERIFICATION + 1_000 * max(sessions - 1, 0),
+            expected=deployment + 130_000 + 10_000 * max(sessions - 1, 0),
         )
     if kind in (Kind.CONTROL, Kind.CUSTOMERS_WORD):
         # The account checks the customer's signature in the call, perhaps of a P-256 key.

@@ -33,7 +33,8 @@ def prepare(
     wallet, quote = operation.wallet, operation.quote
     deployment = deployments.load(chain_id=wallet.chain_id)
     if account is None:
-        account = chain.read_account(address=wallet.address, chain_id=wallet.chain_id)
+        lane = _lane(operation=operation)
+        account = chain.read_account(address=wallet.address, chain_id=wallet.chain_id, lane=lane)
     limits = _limits(operation=operation, is_deployed=account.is_deployed)
     prices = quote or relayer.gas_prices()
     sponsored = relayer.sponsor(
@@ -65,6 +66,13 @@ def hash_of(operation: user_operations.UserOperation, /, *, chain_id: int) -> by
     return user_operations.hash_user_operation(operation=operation, chain_id=chain_id, entry_point=entry_point)
 
 
+def _lane(*, operation: models.Operation) -> int:
+    """Return which sequence of nonces an operation uses: a removal waits for no other operation of the wallet."""
+    if operation.kind != models.Operation.Kind.REVOKE_SESSION:
+        return 0
+    return intents.SessionRemoval.from_json(operation.intent).lane
+
+
 def _program_number(*, operation: models.Operation) -> int:
     if operation.kind != models.Operation.Kind.PROGRAM_PAYOUT:
         return 0
@@ -84,6 +92,7 @@ def _limits(*, operation: models.Operation, is_deployed: bool) -> gas.GasLimits:
         is_deployed=is_deployed,
         has_session=grant is not None and grant.state == models.SessionKeyGrant.State.ACTIVE,
         recipients=len(operation.intent.get("recipients", ())),
+        sessions=len(operation.intent.get("session_ids", ())),
         is_p256=grant is not None and client_keys.is_p256(grant.client_key),
     )
     return relayer.with_data_fee(limits=limits)

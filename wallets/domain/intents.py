@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from contracts.bindings import accounts, paymaster, payments, sessions, tokens, words
 
+_LANE_BYTES = 24
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BillPayment:
@@ -127,6 +129,11 @@ class SessionRemoval:
     """End sessions for ever, signed by the owner."""
 
     session_ids: tuple[str, ...]
+
+    @property
+    def lane(self) -> int:
+        """Return the key of a sequence of nonces that only the removals of its first session use."""
+        return int.from_bytes(bytes.fromhex(self.session_ids[0][2:])[:_LANE_BYTES])
 
     def to_json(self) -> dict[str, Any]:
         return {"session_ids": list(self.session_ids)}

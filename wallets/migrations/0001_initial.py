@@ -403,7 +403,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='operation',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['queued', 'submitted', 'mined'])), fields=('wallet',), name='operation_in_flight_once_per_wallet'),
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['queued', 'submitted', 'mined']), models.Q(('kind', 'wallets.revoke_session'), _negated=True)), fields=('wallet',), name='operation_in_flight_once_per_wallet'),
         ),
         migrations.AddConstraint(
             model_name='custodyexit',

@@ -69,7 +69,7 @@ class Operation(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["wallet"],
-                condition=Q(state__in=["queued", "submitted", "mined"]),
+                condition=Q(state__in=["queued", "submitted", "mined"]) & ~Q(kind="wallets.revoke_session"),
                 name="operation_in_flight_once_per_wallet",
             ),
         ]

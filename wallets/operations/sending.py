@@ -179,7 +179,9 @@ def _require_unsent(operation: models.Operation) -> None:
 
 
 def _require_free_wallet(operation: models.Operation) -> None:
-    """Refuse a second operation of a locked wallet."""
+    """Refuse a second operation of a locked wallet. A removal waits only until there is an account to remove from."""
+    if operation.kind == models.Operation.Kind.REVOKE_SESSION and operation.wallet.deployed_at is not None:
+        return
     if reserving.is_wallet_busy(wallet_id=operation.wallet_id):
         raise _busy()
 

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 State = models.SessionKeyGrant.State
 RETRY_AFTER = datetime.timedelta(seconds=30)
 MOST = 100
+MOST_TOGETHER = 20
 _JOB = "wallets.revoke_session"
 _LOCK_CLASS, _NUMBERS = 4339, 2**31
 
@@ -100,20 +101,22 @@ def on_application_disabled(*, application_id: int, now: datetime.datetime) -> N
 def start(*, grant_id: str, now: datetime.datetime) -> None:
     """Reserve the operation that ends the session on the chain, and send it; safe to run twice.
 
+    What else of the wallet is to leave the chain goes with it: a customer who puts everybody out waits for one block.
+
     It waits for `send_waiting` while node or signer do not answer, or the wallet is busy.
     """
     with db.transaction():
-        grant = queries.lock_grant(grant_id=uuid.UUID(grant_id))
-        if grant.state != State.REVOKING or _removals(grant).exclude(state__in=operation_states.FINAL).exists():
+        together = _lock_with_others(grant_id=grant_id)
+        if not together:
             return
-        intent = intents.SessionRemoval(session_ids=(grant.policy_hash,))
+        intent = intents.SessionRemoval(session_ids=tuple(grant.policy_hash for grant in together))
         operation = operations.reserve(
-            wallet=grant.wallet,
+            wallet=together[0].wallet,
             grant=None,
             quote=None,
             kind=models.Operation.Kind.REVOKE_SESSION,
             reference="0x" + secrets.token_hex(16),
-            intent=intent.to_json() | {"grant_id": grant_id},
+            intent=intent.to_json() | {"grant_ids": [str(grant.pk) for grant in together]},
             spend_units=0,
             now=now,
         )
@@ -155,14 +158,15 @@ def send_waiting(*, now: datetime.datetime) -> int:
 
 @db.transaction_required
 def finish(*, outcome: outcomes.Outcome, now: datetime.datetime) -> None:
-    """Close the grant, or try again if the chain did not end the session."""
-    grant = queries.lock_grant(grant_id=uuid.UUID(outcome.intent["grant_id"]))
-    if outcome.succeeded:
-        grant.state = State.REVOKED
-        grant.save(update_fields=["state"])
-        return
-    logger.error("a session was not removed: grant=%s reason=%s", grant.pk, outcome.reason)
-    _enqueue(grant=grant, run_at=now + RETRY_AFTER)
+    """Close the grants, or try again if the chain did not end their sessions."""
+    for grant_id in sorted(outcome.intent["grant_ids"]):
+        grant = queries.lock_grant(grant_id=uuid.UUID(grant_id))
+        if outcome.succeeded:
+            grant.state = State.REVOKED
+            grant.save(update_fields=["state"])
+        else:
+            logger.error("a session was not removed: grant=%s reason=%s", grant.pk, outcome.reason)
+            _enqueue(grant=grant, run_at=now + RETRY_AFTER)
 
 
 def _revoke_all(*, grants: "db_models.QuerySet[Any]", now: datetime.datetime) -> None:
@@ -204,9 +208,19 @@ def _end_tokens(*, refreshed: "db_models.QuerySet[Any]", now: datetime.datetime)
     refreshed.filter(revoked__isnull=True).update(revoked=now, updated=now)
 
 
+def _lock_with_others(*, grant_id: str) -> list[models.SessionKeyGrant]:
+    """Lock a grant and others of its wallet whose sessions nobody removes yet; none if that one's is being removed."""
+    wallets = models.SessionKeyGrant.objects.filter(pk=grant_id).values("wallet_id")
+    revoking = models.SessionKeyGrant.objects.filter(wallet_id__in=wallets, state=State.REVOKING).order_by("pk")
+    locked = list(revoking.select_related("wallet").select_for_update(of=("self",), no_key=True))
+    waiting = [grant for grant in locked if not _removals(grant).exclude(state__in=operation_states.FINAL).exists()]
+    first = [grant for grant in waiting if str(grant.pk) == grant_id]
+    return [*first, *(grant for grant in waiting if grant not in first)][:MOST_TOGETHER] if first else []
+
+
 def _removals(grant: models.SessionKeyGrant) -> "db_models.QuerySet[Any]":
     return models.Operation.objects.filter(
-        wallet_id=grant.wallet_id, kind=models.Operation.Kind.REVOKE_SESSION, intent__grant_id=str(grant.pk)
+        wallet_id=grant.wallet_id, kind=models.Operation.Kind.REVOKE_SESSION, intent__grant_ids__contains=str(grant.pk)
     )
 
 
