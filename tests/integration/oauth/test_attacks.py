@@ -1,6 +1,7 @@
 """Attacks by name: each refused, and nothing moved."""
 
 import datetime
+import json
 from typing import Any
 
 import pytest
@@ -108,10 +109,18 @@ def test_mix_up_every_answer_names_the_issuer(app: flow.MobileApp) -> None:
 
 
 def test_token_in_query_or_body_is_nothing(app: flow.MobileApp) -> None:
-    token = app.get_tokens()["access_token"]
+    app.key = None  # so that nothing but where it stands is wrong with it
+    app.application.allowed_scopes += " account:write"
+    app.application.save()
+    token = app.get_tokens("openid account:read account:write")["access_token"]
+    assert flow.call("/api/v1/me/", token).status_code == 200
     assert test.Client().get(f"/api/v1/me/?access_token={token}").status_code == 401
-    body = {"access_token": token, "number": "1", "proof": "1"}
-    assert test.Client().post("/api/v1/accounts/claim/", body, content_type="application/json").status_code == 401
+    assert test.Client().get(f"/oauth/userinfo/?access_token={token}").status_code == 401
+    everywhere = "/api/v1/me/sign-out-everywhere/"
+    for content_type in ("application/json", "application/x-www-form-urlencoded"):
+        body = json.dumps({"access_token": token}) if content_type.endswith("json") else f"access_token={token}"
+        assert test.Client().post(everywhere, body, content_type=content_type).status_code == 401
+    assert flow.call("/api/v1/me/", token).status_code == 200
 
 
 def test_id_token_as_bearer(app: flow.MobileApp) -> None:
@@ -168,12 +177,14 @@ def test_refresh_token_of_another_client(app: flow.MobileApp) -> None:
     assert flow.call("/api/v1/me/", tokens["access_token"]).status_code == 200
 
 
-def test_client_sent_approval_prompt_skips_nothing(app: flow.MobileApp) -> None:
-    app.get_tokens()
-    answer = app.open_consent(approval_prompt="auto")
+@pytest.mark.parametrize("scope", [flow.READING, flow.SPENDING])
+def test_client_sent_approval_prompt_skips_nothing(app: flow.MobileApp, scope: str) -> None:
+    app.get_tokens(scope)
+    codes, grants = models.Grant.objects.count(), models.SessionKeyGrant.objects.count()
+    answer = app.open_consent(scope, approval_prompt="auto")
     assert answer.status_code == 200
     assert flow.consent_id(answer)
-    assert models.SessionKeyGrant.objects.count() == 1
+    assert (models.Grant.objects.count(), models.SessionKeyGrant.objects.count()) == (codes, grants)
 
 
 @pytest.mark.parametrize("signed_in", [True, False])
@@ -282,4 +293,8 @@ def test_session_fixation_the_session_changes_at_sign_in(app: flow.MobileApp) ->
     browser.cookies["sessionid"] = planted
     answer = browser.post("/accounts/login/", {"login": app.user.email, "password": "correct horse battery"})
     assert answer.status_code == 302
+    assert browser.get("/accounts/devices/").status_code == 200
     assert browser.session.session_key != planted
+    attacker = test.Client()
+    attacker.cookies["sessionid"] = planted
+    assert attacker.get("/accounts/devices/")["Location"].startswith("/accounts/login/")

@@ -11,6 +11,7 @@ import pytest
 from django import db
 from jwcrypto import jwk
 
+from custody import models as custody_models
 from tests.integration.oauth import flow
 from wallets import models
 
@@ -63,8 +64,9 @@ def test_four_redemptions_of_one_code_are_one_success(app: flow.MobileApp) -> No
         assert all(answer["Content-Type"].startswith("application/json") for answer in answers)
         (winner,) = (answer.json() for answer in answers if answer.status_code == 200)
         assert flow.call("/api/v1/me/", winner["access_token"]).status_code == 200
-    assert models.AccessToken.objects.count() == models.RefreshToken.objects.count() == ROUNDS
-    assert models.SessionKeyGrant.objects.count() == ROUNDS
+    for rows in (models.AccessToken, models.RefreshToken, models.IDToken, models.SessionKeyGrant):
+        assert rows.objects.count() == ROUNDS
+    assert custody_models.SealedKey.objects.filter(purpose="session").count() == ROUNDS
 
 
 def test_four_redemptions_without_the_verifier_or_key_of_the_winner_end_it(app: flow.MobileApp) -> None:
@@ -144,14 +146,17 @@ def test_a_pushed_request_at_four_browsers_at_once_is_shown_in_one(app: flow.Mob
 
 
 def test_four_answers_to_one_page_are_one_grant_and_one_code(app: flow.MobileApp) -> None:
-    page = app.open_consent()
-    browsers = [flow.MobileApp(application=app.application, user=None, verifier=app.verifier) for _ in range(AT_ONCE)]
-    for other in browsers:
-        other.browser.cookies = app.browser.cookies
-    answers = at_once(lambda number: browsers[number].answer(page))
-    assert statuses(answers)[302] == 1
-    assert set(statuses(answers)) <= {302, 400, 409}
-    assert models.SessionKeyGrant.objects.count() == models.Grant.objects.count() == 1
+    for made in range(1, ROUNDS + 1):
+        page = app.open_consent()
+        browsers = [flow.MobileApp(application=app.application, user=None) for _ in range(AT_ONCE)]
+        for other in browsers:
+            other.browser.cookies = app.browser.cookies
+        answers = at_once(functools.partial(nth, [functools.partial(each.answer, page) for each in browsers]))
+        assert statuses(answers)[302] == 1
+        assert set(statuses(answers)) <= {302, 400, 409}
+        assert models.SessionKeyGrant.objects.count() == models.Grant.objects.count() == made
+        assert custody_models.SealedKey.objects.filter(purpose="session").count() == made
+    assert set(models.SessionKeyGrant.objects.values_list("state", flat=True)) == {"pending"}
 
 
 def test_refresh_against_revocation_leaves_nothing_alive(app: flow.MobileApp) -> None:
