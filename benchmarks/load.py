@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks import grounds, wishes
+from benchmarks import grounds
 from contracts.bindings import events, words
 from relayer.domain import wire
-from tests import chain_fixture
+from tests import chain_fixture, first_operations
 
 POLL_S = 0.05
 RECEIPT_POLL_S = 0.025
@@ -49,7 +49,7 @@ class Target:
 _local = threading.local()
 
 
-def _send(target: Target, each: wishes.Made, *, entry_point: str) -> dict[str, Any]:
+def _send(target: Target, each: first_operations.Signed, *, entry_point: str) -> dict[str, Any]:
     return _ask(target, "eth_sendUserOperation", wire.write_operation(each.operation), entry_point)
 
 
@@ -64,7 +64,9 @@ def _ask(target: Target, method: str, *parameters: object) -> dict[str, Any]:
     return answer
 
 
-def trickle(*, chain: chain_fixture.Chain, target: Target, made: Sequence[wishes.Made], rate: float) -> float:
+def trickle(
+    *, chain: chain_fixture.Chain, target: Target, made: Sequence[first_operations.Signed], rate: float
+) -> float:
     """Return the median seconds from sending an operation to its receipt, sent at a steady rate."""
     begin = time.monotonic() + 0.2
     entry_point = words.checksummed(chain.deployment.entry_point)
@@ -87,11 +89,13 @@ def trickle(*, chain: chain_fixture.Chain, target: Target, made: Sequence[wishes
         return round(statistics.median(pool.map(follow, range(len(made)))), 3)
 
 
-def measure(*, chain: chain_fixture.Chain, target: Target, made: Sequence[wishes.Made], at_once: int) -> Load:
+def measure(
+    *, chain: chain_fixture.Chain, target: Target, made: Sequence[first_operations.Signed], at_once: int
+) -> Load:
     sent: dict[str, float] = {}
     answers: list[float] = []
 
-    def send(each: wishes.Made) -> None:
+    def send(each: first_operations.Signed) -> None:
         started = time.monotonic()
         answer = _send(target, each, entry_point=words.checksummed(chain.deployment.entry_point))
         answers.append(time.monotonic() - started)

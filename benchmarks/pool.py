@@ -31,7 +31,7 @@ from contracts import deployments
 from contracts.bindings import words
 from openvpp.stack import layout
 from relayer.domain import wire
-from tests import chain_fixture, services_fixture
+from tests import chain_fixture, first_operations, services_fixture
 
 LOT = 32
 LOOKUPS = 400
@@ -114,7 +114,7 @@ def _result(found: dict[str, list[dict[str, float]]], *, rows: int) -> dict[str,
     }
 
 
-def _measure(*, chain: chain_fixture.Chain, token: str, made: list[wishes.Made]) -> dict[str, float]:
+def _measure(*, chain: chain_fixture.Chain, token: str, made: list[first_operations.Signed]) -> dict[str, float]:
     """Return milliseconds an operation, or a question, of each part."""
     from openvpp.core import clock  # noqa: PLC0415 - after Django is set up
     from relayer import models, queries  # noqa: PLC0415

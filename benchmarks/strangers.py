@@ -20,10 +20,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openvpp.settings.test")
 import django
 from rich.console import Console
 
-from benchmarks import grounds, load, wishes
+from benchmarks import grounds, load
 from contracts import deployments
 from contracts.bindings import user_operations, words
-from tests import chain_fixture, services_fixture
+from tests import chain_fixture, first_operations, services_fixture
 
 VOLTAIRE_ACCEPTED_PER_S = 4.8
 ARTIFACT = grounds.ROOT / "contracts/node_modules/@account-abstraction/contracts/artifacts/SimpleAccountFactory.json"
@@ -64,7 +64,7 @@ def run(*, count: int, at_once: int, console: Console) -> dict[str, object]:
     }
 
 
-def _make(*, chain: chain_fixture.Chain, count: int) -> list[wishes.Made]:
+def _make(*, chain: chain_fixture.Chain, count: int) -> list[first_operations.Signed]:
     """Deploy accounts with coins, and sign the first operation of each: a call to itself that does nothing."""
     factory = _deploy_factory(chain)
     creator = words.read_address(chain.call(chain.deployment.entry_point, SENDER_CREATOR), 0)
@@ -93,7 +93,7 @@ def _make(*, chain: chain_fixture.Chain, count: int) -> list[wishes.Made]:
             operation=operation, chain_id=chain.chain_id, entry_point=chain.deployment.entry_point
         )
         signed = dataclasses.replace(operation, signature=words.signature(owner.sign(hash_)))
-        made.append(wishes.Made(signed, "0x" + hash_.hex()))
+        made.append(first_operations.Signed(signed, "0x" + hash_.hex()))
     chain.rpc("anvil_mine", "0x1")
     return made
 

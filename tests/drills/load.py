@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import datetime
 import json
-import secrets
 import threading
 import time
 from collections import Counter
@@ -13,14 +12,14 @@ from collections.abc import Sequence
 import urllib3
 from django import db as django_db
 
-from contracts.bindings import accounts, events, paymaster, tokens, user_operations, words
+from contracts.bindings import accounts, events, paymaster, tokens, words
 from customers import models as customer_models
 from openvpp.core import clock, db, errors
 from relayer import operations
 from relayer.adapters import deployer
 from relayer.domain import wire
 from relayer.usecases import make_api_key, provision_chain, refill
-from tests import chain_fixture
+from tests import chain_fixture, first_operations
 from tests.drills import ground as grounds
 
 TREASURY = bytes.fromhex("7e" * 20)
@@ -33,14 +32,6 @@ _ETHER = 10**18
 # Internal error, and a node or database that is away: whoever sends an operation tries again.
 _PASSING = {-32603, -32000}
 _OVER = ("succeeded", "failed")
-
-
-@dataclasses.dataclass(frozen=True)
-class Signed:
-    """An operation that pays `UNITS` from an account of its own, which it deploys."""
-
-    operation: user_operations.UserOperation
-    hash: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +83,7 @@ class Town:
             operations_per_day=10**6,
         )
         self._pool = urllib3.PoolManager(retries=False)
-        self._ready: list[Signed] = []
+        self._ready: list[first_operations.Signed] = []
         self._next_refill = 0.0
 
     def prepare(self, count: int) -> None:
@@ -122,13 +113,13 @@ class Town:
     def nonce(self, address: str, tag: str = "latest") -> int:
         return int(str(self.ground.chain.rpc("eth_getTransactionCount", address, tag)), 16)
 
-    def take(self, count: int) -> list[Signed]:
+    def take(self, count: int) -> list[first_operations.Signed]:
         """Return operations that nobody has seen yet."""
         taken, self._ready = self._ready[:count], self._ready[count:]
         assert len(taken) == count
         return taken
 
-    def submit(self, made: Signed, *, by_door: bool) -> None:
+    def submit(self, made: first_operations.Signed, *, by_door: bool) -> None:
         """Put an operation into the pool, again until it is accepted; the same operation twice is once."""
         deadline = time.monotonic() + ACCEPTED_WITHIN_S
         while not (self._send(made) if by_door else self._queue(made)):
@@ -137,14 +128,14 @@ class Town:
                 raise RuntimeError(message)
             time.sleep(0.2)
 
-    def submit_all(self, made: Sequence[Signed], *, per_second: float = 40) -> None:
+    def submit_all(self, made: Sequence[first_operations.Signed], *, per_second: float = 40) -> None:
         """Submit one after another, in the given rhythm at most."""
         started = time.monotonic()
         for number, each in enumerate(made):
             time.sleep(max(0.0, started + number / per_second - time.monotonic()))
             self.submit(each, by_door=number % 2 == 0)
 
-    def start(self, made: Sequence[Signed], *, per_second: float = PER_SECOND) -> threading.Thread:
+    def start(self, made: Sequence[first_operations.Signed], *, per_second: float = PER_SECOND) -> threading.Thread:
         """Submit in a thread of its own."""
 
         def work() -> None:
@@ -165,16 +156,20 @@ class Town:
         with contextlib.suppress(errors.Unreachable):
             refill.refill(chain_id=self.ground.chain.chain_id, now=clock.get_now())
 
-    def states(self, made: Sequence[Signed]) -> Counter[str]:
+    def states(self, made: Sequence[first_operations.Signed]) -> Counter[str]:
         query = "SELECT state, count(*) FROM relayer_useroperation WHERE hash = ANY(%s) GROUP BY state"
         return Counter({str(state): int(str(n)) for state, n in self.ground.rows(query, _binary(made))})
 
-    def is_over(self, made: Sequence[Signed]) -> bool:
+    def is_over(self, made: Sequence[first_operations.Signed]) -> bool:
         found = self.states(made)
         return sum(found[state] for state in _OVER) == len(made)
 
     def judge(
-        self, made: Sequence[Signed], *, before: _Before, expected_failures: frozenset[str] = frozenset()
+        self,
+        made: Sequence[first_operations.Signed],
+        *,
+        before: _Before,
+        expected_failures: frozenset[str] = frozenset(),
     ) -> Verdict:
         """Count what was lost and what ran twice, look for gaps in the nonces, and compare rows and balances."""
         executed, paid, gas_wei = self._executed(before)
@@ -234,7 +229,7 @@ class Town:
             good = False
         return good and not any("booked" in each for each in problems)
 
-    def _wrongly_told(self, made: Sequence[Signed]) -> list[str]:
+    def _wrongly_told(self, made: Sequence[first_operations.Signed]) -> list[str]:
         """Return our own operations whose end is not told exactly once."""
         query = (
             "SELECT o.hash, count(n.id) FROM relayer_useroperation o LEFT JOIN relayer_operationnews n "
@@ -255,7 +250,7 @@ class Town:
         problems += [f"bundle {row} waits" for row in waiting]
         return gaps + len(waiting)
 
-    def _rows_of(self, made: Sequence[Signed]) -> dict[str, tuple[str, int | None, str]]:
+    def _rows_of(self, made: Sequence[first_operations.Signed]) -> dict[str, tuple[str, int | None, str]]:
         query = "SELECT hash, state, gas_cost_wei, failure FROM relayer_useroperation WHERE hash = ANY(%s)"
         return {
             "0x" + bytes(hash_).hex(): (str(state), None if gas is None else int(str(gas)), str(failure))  # type: ignore[call-overload] # bytea
@@ -286,52 +281,23 @@ class Town:
             else:
                 return
 
-    def _sign(self) -> Signed:
-        chain, salt = self.ground.chain, bytes(32)
-        deployment = chain.deployment
-        key = chain_fixture.Key(secrets.token_bytes(32))
-        sender = accounts.account_address(
-            factory=deployment.account_factory,
-            implementation=deployment.account_implementation,
-            owner=key.address,
-            salt=salt,
-        )
+    def _sign(self) -> first_operations.Signed:
+        """Return an operation that pays `UNITS` from an account of its own."""
         transfer = accounts.Call(
-            to=deployment.stablecoin, value_wei=0, data=tokens.encode_transfer(to=TREASURY, amount_units=UNITS)
+            to=self.ground.chain.deployment.stablecoin,
+            value_wei=0,
+            data=tokens.encode_transfer(to=TREASURY, amount_units=UNITS),
         )
-        operation = user_operations.UserOperation(
-            sender=sender,
-            nonce=0,
-            init_code=accounts.init_code(factory=deployment.account_factory, owner=key.address, salt=salt),
-            call_data=accounts.encode_execute_batch(calls=[transfer]),
-            verification_gas_limit=250_000,
-            call_gas_limit=100_000,
-            pre_verification_gas=60_000,
-            max_priority_fee_per_gas=10**6,
-            max_fee_per_gas=20 * 10**9,
-        )
-        valid_until = int((clock.get_now() + LIFETIME).timestamp())
-        sponsorship = paymaster.Sponsorship(
-            paymaster=deployment.paymaster,
-            mode=paymaster.FeeMode.UTILITY,
+        return first_operations.sign(
+            chain=self.ground.chain,
             utility_id=self.utility.pk,
-            valid_after=valid_until - paymaster.WINDOW_SECONDS,
-            valid_until=valid_until,
-            fee_units=0,
-            verification_gas_limit=60_000,
-            post_op_gas_limit=25_000,
+            call_data=accounts.encode_execute_batch(calls=[transfer]),
+            call_gas_limit=100_000,
+            max_fee_per_gas=20 * 10**9,
+            valid_until=int((clock.get_now() + LIFETIME).timestamp()),
         )
-        digest = paymaster.sponsor_digest(operation=operation, sponsorship=sponsorship, chain_id=chain.chain_id)
-        operation = paymaster.sponsored(
-            operation=operation, sponsorship=sponsorship, sponsor_signature=chain_fixture.SPONSOR.sign(digest)
-        )
-        hash_ = user_operations.hash_user_operation(
-            operation=operation, chain_id=chain.chain_id, entry_point=deployment.entry_point
-        )
-        signature = b"\x00" + words.signature(key.sign(hash_))
-        return Signed(dataclasses.replace(operation, signature=signature), "0x" + hash_.hex())
 
-    def _send(self, made: Signed) -> bool:
+    def _send(self, made: first_operations.Signed) -> bool:
         chain = self.ground.chain
         body = {
             "jsonrpc": "2.0",
@@ -354,7 +320,7 @@ class Town:
         message = f"{made.hash} was refused: {found}"
         raise RuntimeError(message)
 
-    def _queue(self, made: Signed) -> bool:
+    def _queue(self, made: first_operations.Signed) -> bool:
         now = clock.get_now()
         try:
             with db.transaction():
@@ -372,5 +338,5 @@ class Town:
         return True
 
 
-def _binary(made: Sequence[Signed]) -> list[bytes]:
+def _binary(made: Sequence[first_operations.Signed]) -> list[bytes]:
     return [bytes.fromhex(each.hash[2:]) for each in made]
