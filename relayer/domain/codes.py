@@ -1,18 +1,18 @@
 """How the bundler refuses, by the codes of JSON-RPC 2.0, ERC-7769 and ERC-7677."""
 
 import enum
-from collections.abc import Mapping
-from typing import Any
+
+from openvpp.core import json_rpc
 
 
 class Code(enum.IntEnum):
     """An error code on the wire."""
 
-    UNREADABLE = -32_700
-    NO_REQUEST = -32_600
-    NO_SUCH_METHOD = -32_601
-    BAD_PARAMETERS = -32_602
-    INTERNAL = -32_603
+    UNREADABLE = json_rpc.UNREADABLE
+    NO_REQUEST = json_rpc.NO_REQUEST
+    NO_SUCH_METHOD = json_rpc.NO_SUCH_METHOD
+    BAD_PARAMETERS = json_rpc.BAD_PARAMETERS
+    INTERNAL = json_rpc.INTERNAL
     TOO_MANY_REQUESTS = -32_005
     NOT_ALLOWED = -32_001
     PAUSED = -32_002  # "resource unavailable" of EIP-1474
@@ -28,14 +28,8 @@ class Code(enum.IntEnum):
     REVERTED = -32_521
 
 
-class RefusedCall(Exception):
+class RefusedCall(json_rpc.RefusedCall):
     """A call of the bundler is answered with an error."""
-
-    def __init__(self, code: Code, message: str, *, data: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.data = data
 
 
 _OF_ENTRY_POINT = {

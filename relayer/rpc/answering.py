@@ -13,7 +13,7 @@ from typing import Any
 from django import db as django_db
 from django.conf import settings
 
-from openvpp.core import clock, errors, tally
+from openvpp.core import clock, errors, json_rpc, tally
 from relayer import models, queries
 from relayer.domain import codes
 from relayer.rpc import methods
@@ -165,7 +165,7 @@ def _send_together(opened: Sequence[_Open]) -> None:
     places: list[tuple[_Open, int]] = []
     for each in opened:
         for number, call in enumerate(each.calls):
-            if _malformed(call) is not None or call["method"] != SEND:
+            if json_rpc.find_fault(call) is not None or call["method"] != SEND:
                 continue
             try:
                 asked.append(methods.read_send(caller=each.caller, parameters=call.get("params")))
@@ -202,7 +202,7 @@ def _finish(opened: _Open) -> Response:
 
 
 def _call(caller: methods.Caller, call: Any) -> dict[str, Any] | None:
-    refusal = _malformed(call)
+    refusal = json_rpc.find_fault(call)
     if refusal is not None:
         return _error(None, refusal)
     outcome: object
@@ -213,20 +213,12 @@ def _call(caller: methods.Caller, call: Any) -> dict[str, Any] | None:
     return _answer_with(outcome, call=call, caller=caller)
 
 
-def _malformed(call: Any) -> codes.RefusedCall | None:
-    if not isinstance(call, dict) or call.get("jsonrpc") != "2.0" or not isinstance(call.get("method"), str):
-        return codes.RefusedCall(_Code.NO_REQUEST, "This is no JSON-RPC 2.0 request.")
-    if call.get("id") is not None and not isinstance(call["id"], str | int | float):
-        return codes.RefusedCall(_Code.NO_REQUEST, "The id is no text and no number.")
-    return None
-
-
 def _answer_with(outcome: object, *, call: dict[str, Any], caller: methods.Caller) -> dict[str, Any] | None:
     """Return the answer to a call, None to a notification."""
     if isinstance(outcome, Exception):
         answer = _error(call.get("id"), _refusal_of(outcome, method=call["method"], caller=caller))
     else:
-        answer = {"jsonrpc": "2.0", "id": call.get("id"), "result": outcome}
+        answer = json_rpc.result(call.get("id"), outcome)
     return answer if "id" in call else None
 
 
@@ -240,16 +232,13 @@ def _refusal_of(error: Exception, *, method: str, caller: methods.Caller) -> cod
     return codes.RefusedCall(_Code.INTERNAL, "This failed here, not at your side.")
 
 
-def _refuse(code: codes.Code, message: str, *, status: int = _OK) -> Response:
-    return _respond(_error(None, codes.RefusedCall(code, message)), status=status)
+def _refuse(code: int, message: str, *, status: int = _OK) -> Response:
+    return _respond(_error(None, json_rpc.RefusedCall(code, message)), status=status)
 
 
-def _error(id_: object, refusal: codes.RefusedCall) -> dict[str, Any]:
+def _error(id_: object, refusal: json_rpc.RefusedCall) -> dict[str, Any]:
     tally.note(count_up.REFUSED, str(int(refusal.code)))
-    error: dict[str, Any] = {"code": int(refusal.code), "message": refusal.message}
-    if refusal.data is not None:
-        error["data"] = dict(refusal.data)
-    return {"jsonrpc": "2.0", "id": id_, "error": error}
+    return json_rpc.error(id_, refusal)
 
 
 def _respond(content: Any, *, status: int = _OK) -> Response:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.bindings import tokens, words
+from openvpp.core import json_rpc
 
 VERSION = "2.0.0"
 MOST_CALLS = 1
@@ -21,11 +22,11 @@ _TRANSFER_BYTES = 4 + 2 * 32
 class Code(enum.IntEnum):
     """An error code on the wire."""
 
-    UNREADABLE = -32_700
-    NO_REQUEST = -32_600
-    NO_SUCH_METHOD = -32_601
-    BAD_PARAMETERS = -32_602
-    INTERNAL = -32_603
+    UNREADABLE = json_rpc.UNREADABLE
+    NO_REQUEST = json_rpc.NO_REQUEST
+    NO_SUCH_METHOD = json_rpc.NO_SUCH_METHOD
+    BAD_PARAMETERS = json_rpc.BAD_PARAMETERS
+    INTERNAL = json_rpc.INTERNAL
     REJECTED = -32_003
     UNAUTHORIZED = 4100
     UNSUPPORTED_METHOD = 4200
@@ -36,14 +37,8 @@ class Code(enum.IntEnum):
     TOO_LARGE = 5740
 
 
-class RefusedCall(Exception):
+class RefusedCall(json_rpc.RefusedCall):
     """A wallet's method is answered with an error."""
-
-    def __init__(self, code: Code, message: str, *, data: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.data = data
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from django import http
 from rest_framework import request as drf_request
 from rest_framework import views
 
-from openvpp.core import clock, errors, scopes
+from openvpp.core import clock, errors, json_rpc, scopes
 from wallets import models, queries
 from wallets.domain import wallet_calls
 from wallets.rpc import methods
@@ -31,13 +31,13 @@ class Wallet(views.APIView):
         person = scopes.get_person(request)
         wallet = queries.get_wallet(user=person)
         if wallet.chain_id != chain_id:
-            return _response(_error(None, wallet_calls.RefusedCall(_Code.UNSUPPORTED_CHAIN, "Unknown chain.")))
+            return _response(_refuse(None, _Code.UNSUPPORTED_CHAIN, "Unknown chain."))
         if not isinstance(request.auth, models.AccessToken) or len(request.body) > MAX_BYTES:
-            return _response(_error(None, wallet_calls.RefusedCall(_Code.NO_REQUEST, "The body is too large.")))
+            return _response(_refuse(None, _Code.NO_REQUEST, "The body is too large."))
         try:
             body = json.loads(request.body)
         except (ValueError, RecursionError):
-            return _response(_error(None, wallet_calls.RefusedCall(_Code.UNREADABLE, "The body is not JSON.")))
+            return _response(_refuse(None, _Code.UNREADABLE, "The body is not JSON."))
         caller = methods.Caller(user=person, token=request.auth, wallet=wallet, now=clock.get_now())
         return _answer_all(caller, body)
 
@@ -45,8 +45,7 @@ class Wallet(views.APIView):
 def _answer_all(caller: methods.Caller, body: Any) -> http.HttpResponse:
     calls = body if isinstance(body, list) else [body]
     if not calls or len(calls) > MAX_CALLS:
-        refusal = wallet_calls.RefusedCall(_Code.NO_REQUEST, f"A batch has 1 to {MAX_CALLS} calls.")
-        return _response(_error(None, refusal))
+        return _response(_refuse(None, _Code.NO_REQUEST, f"A batch has 1 to {MAX_CALLS} calls."))
     answers = [answer for each in calls if (answer := _answer(caller, each)) is not None]
     if not answers:
         return http.HttpResponse(status=_WITHOUT_ANSWER)
@@ -55,30 +54,26 @@ def _answer_all(caller: methods.Caller, body: Any) -> http.HttpResponse:
 
 def _answer(caller: methods.Caller, asked: Any) -> dict[str, Any] | None:
     """Return the answer to one call, None to a notification."""
-    if not isinstance(asked, dict) or asked.get("jsonrpc") != "2.0" or not isinstance(asked.get("method"), str):
-        return _error(None, wallet_calls.RefusedCall(_Code.NO_REQUEST, "This is no JSON-RPC 2.0 request."))
+    fault = json_rpc.find_fault(asked)
+    if fault is not None:
+        return json_rpc.error(None, fault)
     id_ = asked.get("id")
-    if id_ is not None and not isinstance(id_, str | int | float):
-        return _error(None, wallet_calls.RefusedCall(_Code.NO_REQUEST, "The id is no text and no number."))
     try:
         result = methods.answer(caller=caller, method=asked["method"], parameters=asked.get("params"))
-        answer = {"jsonrpc": "2.0", "id": id_, "result": result}
+        answer = json_rpc.result(id_, result)
     except wallet_calls.RefusedCall as refusal:
-        answer = _error(id_, refusal)
+        answer = json_rpc.error(id_, refusal)
     except errors.Unreachable as error:
         logger.warning("%s for wallet %s: %s", asked["method"], caller.wallet.address, error)
-        answer = _error(id_, wallet_calls.RefusedCall(_Code.INTERNAL, "Chain or signer do not answer. Try again."))
+        answer = _refuse(id_, _Code.INTERNAL, "Chain or signer do not answer. Try again.")
     except Exception:
         logger.exception("%s failed for wallet %s", asked["method"], caller.wallet.address)
-        answer = _error(id_, wallet_calls.RefusedCall(_Code.INTERNAL, "This failed here, not at your side."))
+        answer = _refuse(id_, _Code.INTERNAL, "This failed here, not at your side.")
     return answer if "id" in asked else None
 
 
-def _error(id_: object, refusal: wallet_calls.RefusedCall) -> dict[str, Any]:
-    error: dict[str, Any] = {"code": int(refusal.code), "message": refusal.message}
-    if refusal.data is not None:
-        error["data"] = dict(refusal.data)
-    return {"jsonrpc": "2.0", "id": id_, "error": error}
+def _refuse(id_: object, code: int, message: str) -> dict[str, Any]:
+    return json_rpc.error(id_, json_rpc.RefusedCall(code, message))
 
 
 def _response(content: Any) -> http.HttpResponse:
