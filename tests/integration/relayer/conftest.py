@@ -266,3 +266,12 @@ def relayer(
     provisioned.provision(relayer_keys=1)
     refresh_prices.refresh_prices(chain_id=chain.chain_id, now=clock.get_now())
     return provisioned
+
+
+def assert_paid_once(relayer: Relayer, *operations: models.UserOperation) -> None:
+    for operation in operations:
+        operation.refresh_from_db()
+        assert (operation.state, operation.failure) == (models.UserOperation.State.SUCCEEDED, "")
+    assert sorted(relayer.executions()) == sorted(str(operation.hash) for operation in operations)
+    assert relayer.treasury_units() == DUE_UNITS * len(operations)
+    assert not models.Bundle.objects.exclude(state__in=["final", "lost"]).exists()

@@ -7,8 +7,7 @@ import pytest
 
 from relayer import models
 from relayer.adapters import chain
-from tests.integration.relayer.conftest import Relayer
-from tests.integration.relayer.test_faults import assert_paid_once
+from tests.integration.relayer.conftest import Relayer, assert_paid_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
