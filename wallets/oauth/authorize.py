@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from allauth.account.internal.flows import reauthentication
+from allauth.account import app_settings as account_settings
+from allauth.account.internal.flows import login, reauthentication
 from allauth.headless.internal import sessionkit
 from django import http, shortcuts
 from django.conf import settings
@@ -64,7 +65,7 @@ class Authorize(base.BaseAuthorizationView):
             asked = self._read_request()
         except toolkit_errors.OAuthToolkitError as error:
             return self.error_response(error, application=None)
-        if "login" in self.prompt.split() and not reauthentication.did_recently_reauthenticate(request):
+        if "login" in self.prompt.split() and not self._has_proven:
             return self._prove_again(then=request.get_full_path())
         try:
             consent = consents.ask(
@@ -92,7 +93,7 @@ class Authorize(base.BaseAuthorizationView):
             return self._show_too_old()
         application = models.Application.objects.select_related("utility").get(pk=consent.application_id)
         decision = request.POST.get("decision", "")
-        if decision == "allow" and consent.steps_up and not reauthentication.did_recently_reauthenticate(request):
+        if decision == "allow" and consent.steps_up and not self._has_proven:
             return self._prove_again(then=f"{request.path}?{urlencode({'consent': consent.id})}")
         if decision == "allow":
             return self._allow(consent=consent, application=application)
@@ -167,8 +168,20 @@ class Authorize(base.BaseAuthorizationView):
             _("This page is too old, or was answered already. Go back to the app and start again."), status=400
         )
 
+    @property
+    def _has_proven(self) -> bool:
+        """Say whether the person proved a moment ago who they are; who has nothing to prove it with, by signing in."""
+        if reauthentication.get_reauthentication_flows(self._person):
+            return bool(reauthentication.did_recently_reauthenticate(self.request))
+        last = max((each["at"] for each in login.get_authentication_records(self.request, self._person)), default=0.0)
+        return clock.get_now().timestamp() - last < account_settings.REAUTHENTICATION_TIMEOUT
+
     def _prove_again(self, *, then: str) -> http.HttpResponseBase:
-        """Ask for the password or a second factor once more, and come back."""
+        """Ask for the password, a passkey or a second factor once more, and come back."""
+        if not reauthentication.get_reauthentication_flows(self._person):
+            return self._show_problem(
+                _("To allow this, sign out and in again, and come back from the app within five minutes."), status=403
+            )
         return shortcuts.redirect(f"{shortcuts.resolve_url('account_reauthenticate')}?{urlencode({'next': then})}")
 
     def _change(self, *, consent: consents.Consent, application: models.Application) -> http.HttpResponseBase:

@@ -164,6 +164,22 @@ def test_above_the_utilitys_threshold_a_person_proves_again_who_they_are(app: fl
     assert models.SessionKeyGrant.objects.get().limit_per_period_units == 1_000_010_000
 
 
+def test_who_has_neither_password_nor_key_proves_it_by_signing_in_again(app: flow.MobileApp) -> None:
+    app.user.set_unusable_password()
+    app.user.save()
+    app.browser.force_login(app.user)
+    page = app.open_consent()
+    higher = app.answer(page, "change", per_payment="900", per_period="1000.01", total="6000", days="90")
+    refused = app.answer(higher)
+    assert (refused.status_code, "sign out and in again" in refused.content.decode()) == (403, True)
+    assert not models.SessionKeyGrant.objects.exists()
+    session = app.browser.session
+    session["account_authentication_methods"] = [{"method": "socialaccount", "at": time.time() - 10}]
+    session["account_authentication_methods_user"] = str(app.user.pk)
+    session.save()
+    assert "code" in flow.parameters(app.answer(higher))
+
+
 def test_short_periods_do_not_slip_under_the_threshold_or_the_utilitys_bounds(
     app: flow.MobileApp, detail: dict[str, Any]
 ) -> None:

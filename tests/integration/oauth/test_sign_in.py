@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 import pytest
+from allauth.mfa.recovery_codes.internal import auth as recovery_codes
+from allauth.mfa.totp.internal import auth as totp
 from django import test
 from django.contrib.sessions import models as session_models
 from django.core import cache, mail
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 AUTH = "/_allauth/app/v1/auth"
 PASSWORD = "correct horse battery"
+SECRET = "JBSWY3DPEHPK3PXP"
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +146,49 @@ def test_guessing_a_password_is_stopped_alike_for_an_account_that_does_not_exist
     assert told == [["email_password_mismatch"] * 5 + ["too_many_login_attempts"] * 2] * 2
     right = call("login", {"email": app.user.email, "password": PASSWORD})
     assert right.status_code == 400
+
+
+def half_way(app: flow.MobileApp) -> str:
+    """Give the right password and return the session, to which the second factor is still due."""
+    answer = call("login", {"email": app.user.email, "password": PASSWORD})
+    assert (answer.status_code, answer.json()["meta"]["is_authenticated"]) == (401, False)
+    assert {"id": "mfa_authenticate", "is_pending": True}.items() <= answer.json()["data"]["flows"][-1].items()
+    return str(answer.json()["meta"]["session_token"])
+
+
+def code_now() -> str:
+    return str(totp.format_hotp_value(totp.hotp_value(SECRET, next(iter(totp.yield_hotp_counters_from_time())))))
+
+
+def test_a_second_factor_is_due_and_a_code_of_it_works_once(app: flow.MobileApp) -> None:
+    totp.TOTP.activate(app.user, SECRET)
+    token = half_way(app)
+    phone = flow.MobileApp(application=app.application, user=None)
+    phone.browser.defaults["HTTP_X_SESSION_TOKEN"] = token
+    assert phone.open_consent().status_code == 302  # to sign in: a password alone opens nothing
+    wrong = call("2fa/authenticate", {"code": "000000"}, token)
+    assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (400, "incorrect_code")
+    code = code_now()
+    signed_in = call("2fa/authenticate", {"code": code}, token).json()["meta"]
+    assert (signed_in["is_authenticated"], signed_in["session_token"] != token) == (True, True)
+    phone.browser.defaults["HTTP_X_SESSION_TOKEN"] = signed_in["session_token"]
+    assert phone.open_consent().status_code == 200
+    assert call("2fa/authenticate", {"code": code}, half_way(app)).status_code == 400
+
+
+def test_a_recovery_code_works_once(app: flow.MobileApp) -> None:
+    totp.TOTP.activate(app.user, SECRET)
+    code = recovery_codes.RecoveryCodes.activate(app.user).get_unused_codes()[0]
+    assert call("2fa/authenticate", {"code": code}, half_way(app)).status_code == 200
+    assert call("2fa/authenticate", {"code": code}, half_way(app)).status_code == 400
+
+
+def test_guessing_a_code_is_stopped(app: flow.MobileApp) -> None:
+    totp.TOTP.activate(app.user, SECRET)
+    token = half_way(app)
+    told = [call("2fa/authenticate", {"code": "000000"}, token) for _ in range(7)]
+    assert told[-1].json()["errors"][0]["code"] == "too_many_login_attempts"
+    assert call("2fa/authenticate", {"code": code_now()}, token).status_code == 400
 
 
 @pytest.mark.parametrize("scope", [flow.READING, flow.SPENDING])
