@@ -38,6 +38,8 @@ PATIENCE_OF_OPEN = datetime.timedelta(milliseconds=120)
 _BASE_GAS = 60_000
 _GAS_PER_OPERATION = 40_000
 _KEPT_BACK = 64
+_SEQUENCE_BITS = 64  # of a nonce; those above name its sequence
+_OURS = models.UserOperation.Validation.OURS
 
 
 class UnableToSendBundle(errors.UnableTo):
@@ -149,6 +151,7 @@ def _is_free(now: datetime.datetime) -> Q:
 def _claim(*, chain_id: int, claim: str, most_gas: int, now: datetime.datetime) -> list[models.UserOperation]:
     """Lease what is due, the oldest first, at most one operation of each sender and none of a sender under way.
 
+    Of an account of ours one of each sequence of nonces may go: a payment, and the removal of the key that signed it.
     What alone needs more than `most_gas`, which is all that the key may pay for now, waits for cheaper gas.
     """
     under_way = models.UserOperation.objects.filter(chain_id=chain_id, state=models.UserOperation.State.BUNDLED)
@@ -159,15 +162,16 @@ def _claim(*, chain_id: int, claim: str, most_gas: int, now: datetime.datetime) 
         .order_by("created_at", "nonce")
         .select_for_update(skip_locked=True)[: 2 * MAX_OPERATIONS]
     )
-    taken: dict[str, models.UserOperation] = {}
+    taken: dict[tuple[str, int], models.UserOperation] = {}
     gas = _BASE_GAS
     for row in rows:
         with_it = gas + _gas_of(row)
         is_full = bool(taken) and with_it > settings.CHAIN_BUNDLE_GAS_LIMIT
-        if str(row.sender) in taken or is_full or with_it > most_gas:
+        place = (str(row.sender), int(row.nonce) >> _SEQUENCE_BITS if row.validation == _OURS else 0)
+        if place in taken or is_full or with_it > most_gas:
             continue
         gas = with_it
-        taken[str(row.sender)] = row
+        taken[place] = row
         if len(taken) == MAX_OPERATIONS:
             break
     for row in taken.values():

@@ -3,17 +3,19 @@
 import datetime
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import connection
 
 from contracts.bindings import accounts, words
-from openvpp.core import clock, db, jobs
+from openvpp.core import clock, db, errors, jobs
 from relayer import operations as relayer
 from tests.factories import wallets
 from tests.functional.conftest import DUE_UNITS, Person, Town
 from tests.integration.oauth import flow
 from wallets import models, operations
 from wallets.adapters import submission
-from wallets.usecases import submit_waiting
+from wallets.usecases import revoke_session_key, submit_waiting
 
 SPENDING = "openid bills:read payments:write wallet:read"
 WITHIN_BLOCKS = 3
@@ -165,3 +167,96 @@ def pay_with_new_token(town: Town, person: Person, bill_id: object) -> Any:
         token=str(token.token),
     )
     return forged.post(f"bills/{bill_id}/quotes/", {"token": "USDX", "fee_mode": "utility"})
+
+
+def test_a_removal_waits_for_no_payment_that_is_on_its_way(
+    town: Town, phone: tuple[flow.MobileApp, Person, dict[str, Any]]
+) -> None:
+    app, person, tokens = phone
+    assert pay(person, town.bill(person, month=8).pk).status_code == 202
+    town.finish()
+    assert pay(person, town.bill(person, month=9).pk).status_code == 202
+    began = int(str(town.chain.rpc("eth_blockNumber")), 16)
+    app.revoke(tokens["refresh_token"])
+    revoke_session_key.take_off(now=clock.get_now())
+    states = models.Operation.objects.order_by("created_at").values_list("kind", "state")
+    assert list(states)[1:] == [("billing.payment", "queued"), ("wallets.revoke_session", "queued")]
+    town.turn()
+    town.chain.rpc("anvil_mine", "0x1")
+    assert int(str(town.chain.rpc("eth_blockNumber")), 16) - began <= WITHIN_BLOCKS
+    state = on_chain(town, person.grant)
+    assert state is not None
+    assert (state.is_revoked, state.spent_total_units) == (True, 2 * DUE_UNITS)
+    town.finish()
+    assert set(models.Operation.objects.values_list("state", flat=True)) == {"succeeded"}
+
+
+def test_a_removal_waits_until_there_is_an_account(
+    town: Town, phone: tuple[flow.MobileApp, Person, dict[str, Any]]
+) -> None:
+    app, person, tokens = phone
+    assert pay(person, town.bill(person).pk).status_code == 202
+    app.revoke(tokens["refresh_token"])
+    revoke_session_key.take_off(now=clock.get_now())
+    removal = models.Operation.objects.get(kind="wallets.revoke_session")
+    assert removal.state == "reserved"
+    town.finish()
+    revoke_session_key.take_off(now=clock.get_now())
+    town.finish()
+    removal.refresh_from_db()
+    state = on_chain(town, person.grant)
+    assert state is not None
+    assert (removal.state, state.is_revoked) == ("succeeded", True)
+
+
+def test_what_ends_at_once_leaves_the_chain_in_one_operation(
+    town: Town, ada: Person, phone: tuple[flow.MobileApp, Person, dict[str, Any]]
+) -> None:
+    _app, person, _tokens = phone
+    for month, payer in ((8, ada), (9, person)):
+        assert pay(payer, town.bill(payer, month=month).pk).status_code == 202
+        town.finish()
+    with db.transaction():
+        revoke_session_key.on_access_ended(user_id=ada.user.pk, now=clock.get_now())
+    revoke_session_key.take_off(now=clock.get_now())
+    town.finish()
+    removal = models.Operation.objects.get(kind="wallets.revoke_session")
+    assert removal.state == "succeeded"
+    assert sorted(removal.intent["grant_ids"]) == sorted(str(grant.pk) for grant in (ada.grant, person.grant))
+    for grant in (ada.grant, person.grant):
+        grant.refresh_from_db()
+        state = on_chain(town, grant)
+        assert state is not None
+        assert (grant.state, state.is_revoked) == ("revoked", True)
+    assert jobs.run_due(now=clock.get_now()) == 0
+
+
+@pytest.mark.parametrize("holder", ["killed", "alive", "hanging"])
+def test_what_a_killed_process_had_taken_up_is_sent_at_once(
+    town: Town, phone: tuple[flow.MobileApp, Person, dict[str, Any]], holder: str
+) -> None:
+    app, person, tokens = phone
+    assert pay(person, town.bill(person).pk).status_code == 202
+    town.finish()
+    app.revoke(tokens["refresh_token"])
+    now = clock.get_now()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(submission, "prepare", _unreachable)
+        with pytest.raises(errors.Unreachable):
+            revoke_session_key.take_off(now=now)
+    removal = models.Operation.objects.get(kind="wallets.revoke_session")
+    leased_until = now + datetime.timedelta(seconds=-1 if holder == "hanging" else 60)
+    models.Operation.objects.filter(pk=removal.pk).update(leased_until=leased_until)
+    parameters = connection.get_connection_params()
+    with psycopg.connect(
+        **{name: parameters[name] for name in ("dbname", "user", "password", "host", "port")}
+    ) as other:
+        if holder != "killed":
+            other.execute("SELECT pg_advisory_lock(4339, %s::int)", [removal.pk.int % 2**31])
+        sent = revoke_session_key.send_waiting(now=now)
+    removal.refresh_from_db()
+    assert (sent, removal.state) == ((0, "reserved") if holder == "alive" else (1, "queued"))
+
+
+def _unreachable(**_: object) -> None:
+    raise errors.Unreachable("The signer does not answer.")
