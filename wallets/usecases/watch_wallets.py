@@ -117,13 +117,20 @@ def _note_session(*, wallet: models.Wallet, seen: chain.Seen, now: datetime.date
         return 0
     session_id = "0x" + installed.session_id.hex()
     grant = models.SessionKeyGrant.objects.filter(wallet=wallet, policy_hash=session_id).first()
+    # What was installed moments ago may be gone by now.
+    is_gone = grant is not None and grant.has_ended and _is_revoked(wallet=wallet, session_id=session_id)
     with db.transaction():
         if grant is None:
             reason = f"Session {session_id} stands on the chain and no app was granted it."
             _freeze(wallet=wallet, reason=reason, now=now)
-        elif grant.has_ended:
+        elif grant.has_ended and not is_gone:
             revoke_session_key.take_off_again(grant_id=grant.pk, now=now)
     return 1
+
+
+def _is_revoked(*, wallet: models.Wallet, session_id: str) -> bool:
+    state = chain.read_session(account=str(wallet.address), session_id=session_id, chain_id=wallet.chain_id)
+    return state is not None and state.is_revoked
 
 
 def _follow_control(*, wallet: models.Wallet, now: datetime.datetime) -> int:
