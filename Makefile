@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 FORGE := cd contracts && node_modules/.bin/forge
 PYTEST_ARGS ?=
+# A stack is ten Python processes and a test run starts dozens: none compiles anew what another one read.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: softhsm help setup run demo test verify drill analyse coverage lint lint-python lint-contracts format bench contracts reset shell lock
 
