@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models.fields import json
 
 from custody.domain import sealing
-from openvpp.core import fields, sql
+from openvpp.core import fields
 
 
 class SealedKey(models.Model):
@@ -53,16 +53,15 @@ class SealedKey(models.Model):
 
         :raises sealing.UnableToOpenSeal: the key has no sealed secret.
         """
-        secret = _SECRETS.first(key_id=self.pk)
+        secret = SealedSecret.objects.filter(key=self).values(*SealedSecret.PARTS).first()
         if secret is None:
             raise sealing.UnableToOpenSeal("The key's sealed secret is gone.")
-        return sealing.Seal(
-            ciphertext=bytes(secret.ciphertext),
-            nonce=bytes(secret.nonce),
-            wrapped_data_key=bytes(secret.wrapped_data_key),
-            wrap_nonce=bytes(secret.wrap_nonce),
-            key_encryption_key_id=self.key_encryption_key_id,
-        )
+        return self.seal_of(*secret.values())
+
+    def seal_of(self, *parts: bytes) -> sealing.Seal:
+        """Return the seal whose parts stand in a row of the secrets, in the order of `SealedSecret.PARTS`."""
+        columns = dict(zip(SealedSecret.PARTS, map(bytes, parts), strict=True))
+        return sealing.Seal(**columns, key_encryption_key_id=self.key_encryption_key_id)
 
     # Mutators
 
@@ -76,6 +75,8 @@ class SealedKey(models.Model):
 class SealedSecret(models.Model):
     """The sealed secret of a key, apart from the key's row: only the signer's role of the database may read it."""
 
+    PARTS = ("ciphertext", "nonce", "wrapped_data_key", "wrap_nonce")
+
     key = models.OneToOneField(SealedKey, on_delete=models.CASCADE, primary_key=True, related_name="secret")
     ciphertext = models.BinaryField()
     nonce = models.BinaryField()
@@ -88,11 +89,7 @@ class SealedSecret(models.Model):
     @staticmethod
     def columns(seal: sealing.Seal) -> dict[str, bytes]:
         """Return what of a seal stands in this row."""
-        names = ("ciphertext", "nonce", "wrapped_data_key", "wrap_nonce")
-        return {name: getattr(seal, name) for name in names}
-
-
-_SECRETS = sql.Read(lambda: SealedSecret.objects.filter(key=sql.Slot("key_id")))
+        return {name: getattr(seal, name) for name in SealedSecret.PARTS}
 
 
 class Consent(models.Model):

@@ -1,12 +1,13 @@
 """Reads of keys, and the lock under which they sign."""
 
 import dataclasses
+from collections.abc import Collection
 
 from django.db.models import Q, QuerySet
 
 from contracts.bindings import sessions, words
 from custody import models
-from custody.domain import chain, policies
+from custody.domain import chain, policies, sealing
 from customers import models as customer_models
 from openvpp.core import db, errors, sql
 
@@ -142,19 +143,44 @@ def lock_key(*, key_id: int) -> models.SealedKey:
 _LOCKED = sql.Read(lambda: models.SealedKey.objects.select_for_update(no_key=True).filter(pk=sql.Slot("key_id")))
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """What a locked key signs with: its seal, and sequence and hash of its log's last entry (0 and the genesis)."""
+
+    seal: sealing.Seal
+    sequence: int
+    hash: str
+
+
+@db.transaction_required
+def get_ready(*, keys: Collection[models.SealedKey]) -> dict[int, Ready]:
+    """Return what locked keys sign with, by their ids; a key whose sealed secret is gone is left out."""
+    named = {key.pk: key for key in keys}
+    return {
+        key_id: Ready(
+            seal=named[key_id].seal_of(*parts),
+            sequence=sequence or 0,
+            hash=f"0x{last.hex()}" if last is not None else chain.GENESIS,
+        )
+        for key_id, *parts, sequence, last in sql.fetch(_READY, [list(named)])
+    }
+
+
+_READY = """
+    SELECT secret.key_id, secret.ciphertext, secret.nonce, secret.wrapped_data_key, secret.wrap_nonce,
+        link.sequence, link.hash
+    FROM custody_sealedsecret AS secret
+    LEFT JOIN LATERAL (
+        SELECT sequence, hash FROM custody_signaturelog WHERE key_id = secret.key_id ORDER BY sequence DESC LIMIT 1
+    ) AS link ON true
+    WHERE secret.key_id = ANY(%s::bigint[])
+"""
+
+
 def get_last_link(*, key_id: int) -> tuple[int, str] | None:
     """Return sequence and hash of the last entry of a key's signature log, or None before the first."""
-    link: tuple[int, str] | None = _LAST.first(key_id=key_id)
-    return link
-
-
-_LAST = sql.Read(
-    lambda: (
-        models.SignatureLog.objects.filter(key=sql.Slot("key_id"))
-        .order_by("-sequence")
-        .values_list("sequence", "hash")[:1]
-    )
-)
+    last: models.SignatureLog | None = models.SignatureLog.objects.filter(key=key_id).order_by("-sequence").first()
+    return None if last is None else (last.sequence, str(last.hash))
 
 
 def first_broken_link(*, key: models.SealedKey) -> int | None:

@@ -30,7 +30,10 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
     key = _admit(key_id=key_id, intent=intent, now=now)
     if isinstance(intent, intents.Sponsorship):
         _require(check_spending.check_sponsored(intent=intent, now=now), key=key, intent=intent)
-    return _make(key=key, intent=intent, ring=ring, now=now)
+    ready = queries.get_ready(keys=[key])
+    signature, entry = _make(key=key, ready=ready, intent=intent, ring=ring, now=now)
+    sql.insert(entry)
+    return signature
 
 
 @db.transaction
@@ -55,9 +58,12 @@ def sign_sponsored(
     wish = _sponsored(sponsorship, entry_point=entry_point, leave=bytes(words.SIGNATURE_BYTES))
     key = _admit(key_id=key_id, intent=wish, now=now)
     sponsor = _admit(key_id=sponsor_key_id, intent=sponsorship, now=now)
-    leave = _make(key=sponsor, intent=sponsorship, ring=ring, now=now)
+    ready = queries.get_ready(keys=[sponsor, key])
+    leave, first = _make(key=sponsor, ready=ready, intent=sponsorship, ring=ring, now=now)
     wish = _sponsored(sponsorship, entry_point=entry_point, leave=leave)
-    return leave, _make(key=key, intent=wish, ring=ring, now=now)
+    signature, second = _make(key=key, ready=ready, intent=wish, ring=ring, now=now)
+    sql.insert(first, second)
+    return leave, signature
 
 
 def _sponsored(wish: intents.Sponsorship, /, *, entry_point: bytes, leave: bytes) -> intents.UserOperation:
@@ -97,21 +103,35 @@ def _require(verdict: policies.Verdict, /, *, key: models.SealedKey, intent: int
         raise UnableToSign(verdict.reason, code=verdict.code)
 
 
-def _make(*, key: models.SealedKey, intent: intents.Intent, ring: sealing.Ring, now: datetime.datetime) -> bytes:
-    """Sign with a key that was admitted, and write it into its log."""
+def _make(
+    *,
+    key: models.SealedKey,
+    ready: Mapping[int, queries.Ready],
+    intent: intents.Intent,
+    ring: sealing.Ring,
+    now: datetime.datetime,
+) -> tuple[bytes, models.SignatureLog]:
+    """Sign with a key that was admitted; return the signature, and what is to stand in its log before it is told."""
     try:
         digest = intent.digest()
     except ValueError as error:
         raise UnableToSign(str(error), code="bad_policy") from None
     try:
-        signature = ring.open(seal=key.seal, binding=key.binding).sign(digest=digest)
+        last = _find(key, ready)
+        signature = ring.open(seal=last.seal, binding=key.binding).sign(digest=digest)
     except sealing.UnableToOpenSeal as error:
         logger.critical("sealed key does not open: key=%s reason=%s", key.pk, error)
         raise UnableToSign(str(error), code="key_not_open") from None
-    _append(key=key, kind=intent.kind, digest=digest, statement=_statement(intent), now=now)
+    entry = _entry(key=key, last=last, kind=intent.kind, digest=digest, statement=_statement(intent), now=now)
     operation = f"0x{digest.hex()}" if isinstance(intent, intents.UserOperation) else None
     steps.note("signed", operation=operation, key=key.pk, kind=intent.kind)
-    return signature
+    return signature, entry
+
+
+def _find(key: models.SealedKey, ready: Mapping[int, queries.Ready], /) -> queries.Ready:
+    if key.pk not in ready:
+        raise sealing.UnableToOpenSeal("The key's sealed secret is gone.")
+    return ready[key.pk]
 
 
 def _check_consent(*, key: models.SealedKey, intent: intents.SessionInstall) -> policies.Verdict:
@@ -130,25 +150,27 @@ def _check_consent(*, key: models.SealedKey, intent: intents.SessionInstall) -> 
     return policies.Allowed()
 
 
-def _append(
-    *, key: models.SealedKey, kind: str, digest: bytes, statement: Mapping[str, Any], now: datetime.datetime
-) -> None:
-    last = queries.get_last_link(key_id=key.pk)
-    sequence, previous_hash = (last[0] + 1, last[1]) if last else (1, chain.GENESIS)
+def _entry(
+    *,
+    key: models.SealedKey,
+    last: queries.Ready,
+    kind: str,
+    digest: bytes,
+    statement: Mapping[str, Any],
+    now: datetime.datetime,
+) -> models.SignatureLog:
     entry: dict[str, Any] = {
-        "sequence": sequence,
+        "sequence": last.sequence + 1,
         "kind": kind,
         "digest": "0x" + digest.hex(),
         "statement": dict(statement),
     }
-    sql.insert(
-        models.SignatureLog(
-            key=key,
-            made_at=now,
-            previous_hash=previous_hash,
-            hash=chain.link(previous_hash=previous_hash, address=str(key.address), made_at=now, **entry),
-            **entry,
-        )
+    return models.SignatureLog(
+        key=key,
+        made_at=now,
+        previous_hash=last.hash,
+        hash=chain.link(previous_hash=last.hash, address=str(key.address), made_at=now, **entry),
+        **entry,
     )
 
 
