@@ -220,6 +220,14 @@ def test_a_deactivated_person_does_not_sign_in(app: flow.MobileApp) -> None:
     assert test.Client().get("/accounts/login/").status_code == 200
 
 
+def test_too_many_tries_are_told_in_words(app: flow.MobileApp) -> None:
+    browser = test.Client(headers={"Accept-Language": "es"})
+    given = {"email": "new@example.com", "password1": PASSWORD}
+    assert browser.post("/accounts/signup/", given).status_code == 302
+    refused = test.Client(headers={"Accept-Language": "es"}).post("/accounts/signup/", given)
+    assert (refused.status_code, "Demasiados intentos" in refused.content.decode()) == (429, True)
+
+
 @pytest.mark.parametrize(
     "path", ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/inactive/"]
 )
