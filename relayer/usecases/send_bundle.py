@@ -151,7 +151,8 @@ def _is_free(now: datetime.datetime) -> Q:
 def _claim(*, chain_id: int, claim: str, most_gas: int, now: datetime.datetime) -> list[models.UserOperation]:
     """Lease what is due, the oldest first, at most one operation of each sender and none of a sender under way.
 
-    Of an account of ours one of each sequence of nonces may go: a payment, and the removal of the key that signed it.
+    Of an account of ours one of each sequence of nonces may go in a bundle, where all are validated before any acts: a
+    payment, and the removal of its key. In a bundle of its own the removal might land first and undo the other's.
     What alone needs more than `most_gas`, which is all that the key may pay for now, waits for cheaper gas.
     """
     under_way = models.UserOperation.objects.filter(chain_id=chain_id, state=models.UserOperation.State.BUNDLED)
