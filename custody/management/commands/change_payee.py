@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management import base
 
 from contracts.bindings import words
-from custody.adapters import key_files
+from custody.adapters import key_files, process_memory
 from custody.domain import sealing
 from custody.usecases import change_payee
 
@@ -19,6 +19,7 @@ class Command(base.BaseCommand):
         parser.add_argument("new", type=words.parse_address, help="The treasury from now on.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        process_memory.keep_private()
         try:
             ring = key_files.load_ring_from_environment()
             count = change_payee.change_payee(before=options["old"], after=options["new"], ring=ring)

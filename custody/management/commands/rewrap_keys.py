@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management import base
 
-from custody.adapters import key_files
+from custody.adapters import key_files, process_memory
 from custody.domain import sealing
 from custody.usecases import rewrap_keys
 
@@ -16,6 +16,7 @@ class Command(base.BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        process_memory.keep_private()
         try:
             count = rewrap_keys.rewrap_keys(ring=key_files.load_ring_from_environment())
         except (key_files.UnableToReadKeyFile, sealing.UnableToOpenSeal) as error:

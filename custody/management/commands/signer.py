@@ -1,13 +1,12 @@
 """`manage.py signer`: the only process that opens sealed keys."""
 
-import resource
 import urllib.parse
 from typing import Any
 
 from django.conf import settings
 from django.core.management import base
 
-from custody.adapters import key_files
+from custody.adapters import key_files, process_memory
 from custody.rpc import endpoints
 from openvpp.core import serving
 
@@ -21,11 +20,11 @@ class Command(base.BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.SIGNER_TOKEN:
             raise base.CommandError("Set SIGNER_TOKEN_FILE to the file of the token that callers of the signer send.")
+        process_memory.keep_private()
         try:
             ring = key_files.load_ring_from_environment()
         except key_files.UnableToReadKeyFile as error:
             raise base.CommandError(str(error)) from None
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the keys in clear
         url = urllib.parse.urlsplit(settings.SIGNER_URL)
         self.stdout.write(f"signer on {url.hostname}:{url.port}, key-encryption key {ring.current.id}")
         application = endpoints.Application(ring=ring, token=settings.SIGNER_TOKEN)
