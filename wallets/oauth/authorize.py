@@ -12,6 +12,7 @@ from allauth.headless.internal import sessionkit
 from django import http, shortcuts
 from django.conf import settings
 from django.db import DataError, IntegrityError
+from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 from oauth2_provider import exceptions as toolkit_errors
@@ -30,6 +31,7 @@ from wallets.usecases import grant_session_key, revoke_session_key
 logger = logging.getLogger(__name__)
 
 TEMPLATE = "oauth/authorize.html"
+MOST_LANGUAGES = 10
 
 
 class Authorize(base.BaseAuthorizationView):
@@ -40,9 +42,18 @@ class Authorize(base.BaseAuthorizationView):
     def dispatch(self, request: http.HttpRequest, *args: Any, **kwargs: Any) -> http.HttpResponseBase:
         """Let the mobile app in by its session token as well as by the browser's cookie, and shut every frame."""
         _sign_in_by_session_token(request)
-        self.nonce = secrets.token_urlsafe(16)
+        self.nonce, self.language = secrets.token_urlsafe(16), ""
         response: http.HttpResponseBase = super().dispatch(request, *args, **kwargs)
         add_never_cache_headers(response)
+        if self.language and isinstance(response, http.HttpResponse):
+            # The page of signing in, which may come first, and the answers to this one speak it too.
+            response.set_cookie(
+                settings.LANGUAGE_COOKIE_NAME,
+                self.language,
+                httponly=True,
+                samesite="Lax",
+                secure=settings.SESSION_COOKIE_SECURE,
+            )
         # Not `no-referrer`: a browser would then post the form with `Origin: null`.
         response["Referrer-Policy"] = "same-origin"
         if "Content-Security-Policy" not in response:
@@ -150,7 +161,18 @@ class Authorize(base.BaseAuthorizationView):
                 )
             parameters, dpop_jkt = waiting
         self.prompt = parameters.get("prompt", "")
+        self._speak(parameters.get("ui_locales", ""))
         return requests.read(view=self, parameters=parameters, dpop_jkt=dpop_jkt, is_pushed=is_pushed, now=now)
+
+    def _speak(self, wanted: str) -> None:
+        """Speak the first of the languages that an application named (OpenID Connect Core, 3.1.2.1) that is spoken."""
+        for tag in wanted.split()[:MOST_LANGUAGES]:
+            try:
+                self.language = translation.get_supported_language_variant(tag)
+            except LookupError:
+                continue
+            translation.activate(self.language)
+            return
 
     def _recall(self, consent_id: str) -> consents.Consent | None:
         consent = consents.recall(request=self.request, consent_id=consent_id)

@@ -59,6 +59,7 @@ class Push(mixins.OAuthLibMixin, generic.View):
                 return refuse("invalid_request", "The request is too long", 413)
             dpop_jkt = dpop_jkt or named
             requests.read(view=self, parameters=parameters, dpop_jkt=dpop_jkt, is_pushed=True, now=now)
+            request_uri = keep(client=client, parameters=parameters, dpop_jkt=dpop_jkt, now=now)
         except dpop.UnableToTrustProof as error:
             return refuse(error.code, error.detail)
         except toolkit_errors.OAuthToolkitError as error:
@@ -66,7 +67,6 @@ class Push(mixins.OAuthLibMixin, generic.View):
             return refuse(told.error, told.description or told.error)
         except DataError:
             return refuse("invalid_request", "A parameter holds characters that no parameter may hold")
-        request_uri = keep(client=client, parameters=parameters, dpop_jkt=dpop_jkt, now=now)
         return http.JsonResponse(
             {"request_uri": request_uri, "expires_in": int(LIFETIME.total_seconds())}, status=201, headers=NO_STORE
         )

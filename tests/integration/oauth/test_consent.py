@@ -230,6 +230,23 @@ def test_spanish_page(app: flow.MobileApp) -> None:
     assert "como máximo $80,50" in changed.content.decode()
 
 
+@pytest.mark.parametrize("scope", [flow.READING, flow.SPENDING])
+def test_an_app_may_name_the_language_of_sign_in_and_consent(app: flow.MobileApp, scope: str) -> None:
+    stranger = flow.MobileApp(application=app.application, user=None)
+    to_sign_in = stranger.open_consent(scope, ui_locales="de es-MX en")
+    assert "Iniciar sesión" in stranger.browser.get(to_sign_in["Location"]).content.decode()
+    page = app.open_consent(scope, ui_locales="de es-MX en")
+    assert "Permitir" in page.content.decode()
+    assert "Permitir" in app.answer(page, "neither").content.decode()
+    for unspoken in ("de", "", "../" * 400):
+        assert (
+            "Allow"
+            in flow.MobileApp(application=app.application, user=app.user)
+            .open_consent(scope, ui_locales=unspoken)
+            .content.decode()
+        )
+
+
 def test_the_page_is_posted_with_a_csrf_token_only(app: flow.MobileApp) -> None:
     page = app.open_consent()
     app.browser.handler.enforce_csrf_checks = True

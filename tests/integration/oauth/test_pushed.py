@@ -98,6 +98,7 @@ def test_what_stands_beside_a_request_uri_changes_nothing(app: flow.MobileApp) -
         ({"state": "x" * 20_000}, "invalid_request"),
         ({"resource": "https://other.example.com"}, "invalid_target"),
         ({"authorization_details": "[]"}, "invalid_authorization_details"),
+        ({"not_known_here": "\x00"}, "invalid_request"),
     ],
 )
 def test_a_request_that_would_be_refused_later_is_refused_now(
