@@ -9,7 +9,6 @@ import re
 import secrets
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.parse
@@ -20,18 +19,14 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.bindings import accounts, tokens, words
+from contracts.bindings import tokens, words
 from openvpp.demo.adapters import phone
-from tests.functional import test_customers_keys
 from tests.stack import remains, running
 
 pytestmark = pytest.mark.stack
 PAID_WITHIN_S = 90.0
 DUE_CENTS = 321
 DUE_UNITS = 3_210_000
-WITHIN_BLOCKS = 3
-PHONES_KEY = test_customers_keys.KEY
-PHONES_JWK = test_customers_keys.jwk()
 MOMENTS = ("queued", "submitted", "mined", "succeeded")
 # The other pairs are played by `make verify`.
 EVERY_TIME = {
@@ -44,11 +39,6 @@ BOOKS = (
     "import json; from billing import queries; from customers import models; "
     "u = models.Utility.objects.get(slug='harbor'); t = u.tokens.get(pays_bills=True); "
     "print(json.dumps(queries.get_balances(utility_id=u.pk).get(('treasury', f'{u.chain_id}:{t.address}'), 0)))"
-)
-
-LATEST_GRANT = (
-    "from wallets import models; g = models.SessionKeyGrant.objects.latest('created_at'); "
-    "print(g.wallet.address, g.policy_hash)"
 )
 
 
@@ -126,28 +116,6 @@ class WatchedBrowser(phone.Browser):
         return super()._redeem(target, client=client, state=state, verifier=verifier)
 
 
-class KeepingBrowser(phone.Browser):
-    """A browser of an app that asks for leave to spend with a key on the server, or with its phone's own."""
-
-    def __init__(self, *, base_url: str, token: str, keeper: str) -> None:
-        super().__init__(base_url=base_url)
-        self._token, self._keeper = token, keeper
-
-    def _post_with_proof(self, path: str, data: Mapping[str, str]) -> httpx.Response:
-        if path != "/oauth/par/" or self._keeper == "server":
-            return super()._post_with_proof(path, data)
-        limits = dict.fromkeys(("limit_per_operation", "limit_per_period", "limit_total"), str(DUE_UNITS))
-        detail = {
-            "type": "ovpp_session_key",
-            "actions": ["pay_bills"],
-            "tokens": [{"token": self._token, "period_seconds": 30 * 86_400, **limits}],
-            "fee": {"mode": "utility"},
-            "not_after": int(time.time()) + 30 * 86_400,
-            "key": {"mode": "client", "jwk": PHONES_JWK},
-        }
-        return super()._post_with_proof(path, {**data, "authorization_details": json.dumps([detail])})
-
-
 @pytest.fixture(scope="module")
 def payer(stack: running.Stack) -> Payer:
     run = stack.run_file
@@ -204,57 +172,9 @@ def test_everything_killed_at_once_pays_once(payer: Payer) -> None:
     before = payer.treasury_units()
     bill = payer.bill()
     payment = patiently(payer.start(bill, key=str(uuid.uuid4())))
-    for victim in ("relay", "tell", "worker", "signer", "web"):
+    for victim in ("relay", "tell", "worker", "signer", "revoker", "web"):
         payer.kill(victim)
     assert_paid_once(payer, bill=bill, payment=payment, before=before)
-
-
-@pytest.mark.drill
-@pytest.mark.parametrize(
-    "victims", [(), ("worker", "relay", "tell", "signer", "web")], ids=["nothing killed", "all killed"]
-)
-@pytest.mark.parametrize("keeper", ["server", "phone"])
-def test_a_revoked_key_leaves_the_chain_within_three_blocks_or_after_kills(
-    payer: Payer, keeper: str, victims: tuple[str, ...], record_property: Callable[[str, object], None]
-) -> None:
-    stack, run = payer.stack, payer.stack.run_file
-    ada, client = run["people"]["ada"], run["oauth"]["mobile"]
-    browser = KeepingBrowser(base_url=stack.base_url, token=run["contracts"]["stablecoin"], keeper=keeper)
-    granted = browser.authorize(client=client, email=ada["email"], password=ada["password"])
-    app = phone.Api(base_url=stack.base_url, token=granted.access, key=browser.key)
-    paying = dataclasses.replace(payer, app=app)
-    payment = patiently(paying.start(paying.bill(), key=str(uuid.uuid4())))
-    if wanted := payment["signature_request"]:
-        signature = {"signature": "0x" + words.signature(PHONES_KEY.sign(bytes.fromhex(wanted["hash"][2:]))).hex()}
-        app.post(f"operations/{payment['operation_id']}/signature/", signature)
-    assert (wanted is not None) == (keeper == "phone")
-    paying.wait_for(payment, "succeeded")
-    account, session = stack.manage("shell", "-v0", "-c", LATEST_GRANT).split()[-2:]
-
-    revoked = {"client_id": client["client_id"], "token": granted["refresh_token"]}
-    assert httpx.post(f"{stack.base_url}/oauth/revoke_token/", data=revoked).status_code == 200
-    began = int(stack.call_chain("eth_blockNumber"), 16)
-    for victim in victims:
-        payer.kill(victim)
-
-    topic = "0x" + words.keccak(b"SessionRevoked(bytes32)").hex()
-    query = {"address": account, "topics": [topic, session], "fromBlock": "0x0"}
-    wait_until(lambda: stack.call_chain("eth_getLogs", query))
-    (gone,) = stack.call_chain("eth_getLogs", query)
-    blocks = int(gone["blockNumber"], 16) - began
-    record_property("blocks", blocks)
-    sys.stdout.write(f"{keeper}'s key, {len(victims)} processes killed: off the chain after {blocks} blocks\n")
-    assert victims or blocks <= WITHIN_BLOCKS
-    call = {"to": account, "data": "0x" + accounts.encode_session(session_id=bytes.fromhex(session[2:])).hex()}
-    left = bytes.fromhex(str(stack.call_chain("eth_call", call, "latest"))[2:])
-    assert accounts.decode_session(result=left).is_revoked
-    refused = {
-        "grant_type": "refresh_token",
-        "refresh_token": granted["refresh_token"],
-        "client_id": client["client_id"],
-    }
-    answer = patiently(lambda: httpx.post(f"{stack.base_url}/oauth/token/", data=refused))
-    assert answer.status_code == 400
 
 
 def test_afterwards_the_books_equal_the_chain(payer: Payer) -> None:
@@ -293,7 +213,7 @@ def test_afterwards_no_secret_stands_in_the_database_redis_a_log_or_a_core(payer
     # which has them, writes no core, and nobody else may read its memory.
     never = private_keys | {name: files[name] for name in ("key-encryption-key", "deployer-key")}
     pids = payer.stack.pids()
-    for process in ("web", "worker", "relay", "tell"):
+    for process in ("web", "worker", "relay", "revoker", "tell"):
         memory = remains.read_memory(pids[process])
         assert b"openvpp" in memory
         assert [f"{name} in {process}" for name, secret in never.items() if remains.holds(memory, secret)] == []
