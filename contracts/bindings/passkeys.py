@@ -5,9 +5,12 @@ Where a signature of a key or an owner is asked for, either kind may stand: r, s
 
 from __future__ import annotations
 
+import dataclasses
+
 from contracts.bindings import words
 
 RAW_BYTES = 128
+KEY_BYTES = 64
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _MAX_BYTES = 4_096 - 2
@@ -46,6 +49,44 @@ def webauthn_signature(*, x: int, y: int, r: int, s: int, authenticator_data: by
         )
     )
     return checked(words.uint(x) + words.uint(y) + assertion)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """A passkey's assertion as accounts read it: coordinates, signature, and where in the client data what begins."""
+
+    x: int
+    y: int
+    r: int
+    s: int
+    challenge_at: int
+    type_at: int
+    authenticator_data: bytes
+    client_data_json: bytes
+
+
+def read_webauthn(signature: bytes, /) -> Assertion:
+    """Return the assertion that `webauthn_signature` wrote.
+
+    :raises ValueError: if it is none, or not written like that.
+    """
+    auth = signature[KEY_BYTES:]
+    r, s, challenge_at, type_at, data_at, json_at = (words.read_uint(auth, 32 * i) for i in range(6))
+    found = Assertion(
+        x=words.read_uint(signature, 0),
+        y=words.read_uint(signature, 32),
+        r=r,
+        s=s,
+        challenge_at=challenge_at,
+        type_at=type_at,
+        authenticator_data=words.read_bytes(auth, data_at),
+        client_data_json=words.read_bytes(auth, json_at),
+    )
+    fields = {name: getattr(found, name) for name in ("x", "y", "r", "s", "authenticator_data", "client_data_json")}
+    if webauthn_signature(**fields) != signature:
+        message = "the assertion is not written as accounts read it"
+        raise ValueError(message)
+    return found
 
 
 def checked(value: bytes, /) -> bytes:

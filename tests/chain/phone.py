@@ -39,17 +39,31 @@ class Phone:
         r, s = self._sign(digest)
         return passkeys.raw_signature(x=x, y=y, r=r, s=s)
 
-    def attest(self, digest: bytes) -> bytes:
-        """Return the passkey's assertion, as a browser would hand it over."""
+    def attest(self, digest: bytes, *, flags: int = 0x05) -> bytes:
+        """Return the passkey's assertion as accounts read it."""
         x, y = self.point
-        authenticator_data = hashlib.sha256(b"utility.example").digest() + b"\x05" + bytes(4)
-        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        client = {"type": "webauthn.get", "challenge": challenge, "origin": "https://utility.example"}
-        client_data = json.dumps(client, separators=(",", ":")).encode()
-        r, s = self._sign(hashlib.sha256(authenticator_data + hashlib.sha256(client_data).digest()).digest())
+        authenticator_data, client_data, (r, s) = self._assert(digest, flags=flags)
         return passkeys.webauthn_signature(
             x=x, y=y, r=r, s=s, authenticator_data=authenticator_data, client_data_json=client_data
         )
+
+    def assertion(self, digest: bytes) -> dict[str, str]:
+        """Return the passkey's assertion as a browser writes it in JSON."""
+        authenticator_data, client_data, (r, s) = self._assert(digest, flags=0x05)
+        parts = {
+            "authenticator_data": authenticator_data,
+            "client_data_json": client_data,
+            "signature": utils.encode_dss_signature(r, s),
+        }
+        return {name: base64.urlsafe_b64encode(part).rstrip(b"=").decode() for name, part in parts.items()}
+
+    def _assert(self, digest: bytes, *, flags: int) -> tuple[bytes, bytes, tuple[int, int]]:
+        authenticator_data = hashlib.sha256(b"utility.example").digest() + bytes([flags]) + bytes(4)
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        client = {"type": "webauthn.get", "challenge": challenge, "origin": "https://utility.example"}
+        client_data = json.dumps(client, separators=(",", ":")).encode()
+        signed = hashlib.sha256(authenticator_data + hashlib.sha256(client_data).digest()).digest()
+        return authenticator_data, client_data, self._sign(signed)
 
     def _sign(self, digest: bytes) -> tuple[int, int]:
         return utils.decode_dss_signature(self._key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256()))))

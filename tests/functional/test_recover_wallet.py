@@ -10,11 +10,13 @@ from controls.usecases import decide_change
 from custody.domain import recoveries
 from openvpp.core import clock, jobs
 from tests import chain_fixture
+from tests.chain import phone as phones
 from tests.factories import customers
 from tests.functional import test_follow_control as following
 from tests.functional import test_leave_custody as leaving
 from tests.functional.conftest import Person, Town
 from wallets import models, operations
+from wallets.adapters import chain
 from wallets.usecases import follow_recovery, watch_wallets
 
 travel, fresh = leaving.travel, leaving.fresh
@@ -124,6 +126,10 @@ def test_a_lost_key_is_replaced_and_owns_nothing_more(town: Town, owner: Person,
 
     with pytest.raises(chain_fixture.RefusedByNode):
         town.chain.call(account, gift(town), sender=leaving.HOLDER.address)
+    # Whoever finds it does not stand in the way of the next recovery either.
+    with pytest.raises(chain_fixture.RefusedByNode):
+        town.chain.call(account, accounts.encode_cancel_change(call=b"any"), sender=leaving.HOLDER.address)
+    town.chain.call(account, accounts.encode_cancel_change(call=b"any"), sender=NEXT.address)
     send(town, account, gift(town), sender=NEXT)
     assert town.held(words.checksummed(HEIR))[0] == 5
     assert following.watch(town) >= 0
@@ -157,6 +163,57 @@ def test_the_customers_key_calls_it_off_on_the_chain_and_that_is_noticed(town: T
     assert row.state == "cancelled"
     assert leaving.told(owner)[-1] == "recovery_cancelled"
     assert watch_wallets.watch_wallets(chain_id=town.chain.chain_id, now=clock.get_now()) == 0
+
+
+def test_a_passkey_is_recovered_by_a_passkey_and_both_speak_by_assertion(town: Town, ada: Person, travel: Any) -> None:
+    lost, found = phones.Phone(0x1057), phones.Phone(0xF0D)
+
+    def coordinates(phone: phones.Phone) -> dict[str, str]:
+        return dict(zip(("x", "y"), (f"0x{number:064x}" for number in phone.point), strict=True))
+
+    operations.open_guardian_wallet(utility_id=town.utility.pk, now=clock.get_now())
+    assert leaving.ask(ada, passkey=coordinates(lost), keeps_guardian=True).status_code == 202
+    for _ in range(2):
+        town.finish()
+        travel(A_BIT_OVER)
+        assert jobs.run_due(now=clock.get_now()) == 1
+    town.finish()
+    ada.wallet.refresh_from_db()
+    person = leaving.renewed(town, ada, None)
+    assert leaving.on_chain(town, person) == (words.checksummed(lost.address), True)
+
+    for ending in ("cancelled", "done"):
+        asked = person.post("wallet/recovery/", {"passkey": coordinates(found)}).json()
+        digest = bytes.fromhex(asked["digest"][2:])
+        assert digest == recoveries.digest(text=asked["message"])
+        for body, code in (
+            ({"assertion": lost.assertion(digest)}, "invalid_signature"),
+            ({"assertion": found.assertion(bytes(32))}, "invalid_signature"),
+            ({}, "one_proof_wanted"),
+        ):
+            refused = person.post("wallet/recovery/proof/", body)
+            assert (refused.status_code, refused.json()["code"]) == (422, code)
+        proven = person.post("wallet/recovery/proof/", {"assertion": found.assertion(digest)})
+        assert (proven.status_code, proven.json()["state"]) == (200, "proven"), proven.json()
+        decide(town, person, new_owner=words.checksummed(found.address))
+        town.finish()
+        assert person.get("wallet/recovery/").json()["state"] == "announced"
+        if ending == "cancelled":
+            wanted = bytes.fromhex(person.get("wallet/recovery/cancel/").json()["digest"][2:])
+            refused = person.post("wallet/recovery/cancel/", {"assertion": found.assertion(wanted)})
+            assert (refused.status_code, refused.json()["code"]) == (422, "invalid_signature")
+            called_off = person.post("wallet/recovery/cancel/", {"assertion": lost.assertion(wanted)})
+            assert called_off.status_code == 202, called_off.json()
+        else:
+            travel(A_BIT_OVER)
+            assert jobs.run_due(now=clock.get_now()) >= 1  # that of the recovery that was called off, too
+        town.finish()
+        person = leaving.renewed(town, person, None)
+        assert person.get("wallet/recovery/").json()["state"] == ending
+    assert leaving.on_chain(town, person) == (words.checksummed(found.address), True)
+    state = chain.read_control(account=person.wallet.address, chain_id=town.chain.chain_id)
+    assert state is not None
+    assert words.checksummed(state.customer) == words.checksummed(found.address)
 
 
 def test_a_custodial_wallet_needs_no_recovery(town: Town, ada: Person) -> None:

@@ -1,18 +1,23 @@
 """Getting a wallet back whose key was lost: to ask for it, to prove the new key, to see it, to call it off."""
 
+import base64
+import binascii
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular import utils as schema
 from rest_framework import request as drf_request
 from rest_framework import response, serializers, views
 
-from openvpp.core import clock, scopes
+from openvpp.core import clock, errors, scopes
 from wallets import models, queries
 from wallets.api import leaving, step_up
+from wallets.domain import assertions
 from wallets.usecases import recover_wallet
 
 TAGS = ["Wallet"]
 SIGNATURE = r"^0x([0-9a-fA-F]{130}|[0-9a-fA-F]{256})$"
+BASE64URL = r"^[A-Za-z0-9_-]+={0,2}$"
 SIGNATURE_HELP = "Hexadecimal: r, s, v of an address (65 bytes) or x, y, r, s of a P-256 key (128), with the lower s."
 _MESSAGE = (
     "I hold the key 0x8ba1f109551bD432803012645Ac136ddd64DBA72 and want it to own the wallet "
@@ -27,6 +32,7 @@ EXAMPLE = schema.OpenApiExample(
         "new_owner": "0x8ba1f109551bD432803012645Ac136ddd64DBA72",
         "passkey": None,
         "message": _MESSAGE,
+        "digest": "0x" + "5c" * 32,
         "state": "announced",
         "ready_at": "2026-11-03T15:04:12Z",
         "failure": "",
@@ -45,6 +51,9 @@ class Output(serializers.Serializer[models.WalletRecovery]):
     new_owner = serializers.CharField(help_text="Owner afterwards: an address, or the name of a P-256 key.")
     passkey = serializers.JSONField(allow_null=True)
     message = serializers.SerializerMethodField(help_text="What the new key signs (ERC-191) to prove that you hold it.")
+    digest = serializers.SerializerMethodField(
+        help_text="The message's 32 bytes: what a P-256 key signs as they are, and a passkey as its challenge."
+    )
     state = serializers.ChoiceField(choices=models.WalletRecovery.State.choices)
     ready_at = serializers.DateTimeField(allow_null=True, help_text="From here on the new key owns the wallet.")
     failure = serializers.CharField()
@@ -53,6 +62,17 @@ class Output(serializers.Serializer[models.WalletRecovery]):
 
     def get_message(self, row: models.WalletRecovery) -> str:
         return recover_wallet.get_message(row)
+
+    def get_digest(self, row: models.WalletRecovery) -> str:
+        return "0x" + recover_wallet.get_digest(row).hex()
+
+
+class AssertionInput(serializers.Serializer[Any]):
+    """A passkey's assertion, each part in base64url as `PublicKeyCredential.toJSON()` writes it."""
+
+    authenticator_data = serializers.RegexField(BASE64URL, max_length=2_000)
+    client_data_json = serializers.RegexField(BASE64URL, max_length=3_000, help_text="As it was signed.")
+    signature = serializers.RegexField(BASE64URL, max_length=200, help_text="DER, as authenticators give it.")
 
 
 class Recovery(views.APIView):
@@ -110,12 +130,13 @@ class Prove(views.APIView):
     required_scopes = ["account:write"]
 
     class Input(serializers.Serializer[Any]):
-        signature = serializers.RegexField(SIGNATURE, help_text=SIGNATURE_HELP)
+        signature = serializers.RegexField(SIGNATURE, required=False, help_text=SIGNATURE_HELP)
+        assertion = AssertionInput(required=False, help_text="Of a passkey, instead; its challenge is `digest`.")
 
     @schema.extend_schema(
         operation_id="wallet_recovery_prove",
         summary="Prove that I hold the new key",
-        description="By its signature of `message`. A second time changes nothing.",
+        description="By its signature of `message`, or a passkey's assertion. A second time changes nothing.",
         tags=TAGS,
         request=Input,
         responses=Output,
@@ -125,8 +146,10 @@ class Prove(views.APIView):
         given = self.Input(data=request.data)
         given.is_valid(raise_exception=True)
         wallet = queries.get_wallet(user=scopes.get_person(request))
-        signature = bytes.fromhex(given.validated_data["signature"][2:])
-        row = recover_wallet.prove(wallet=wallet, signature=signature, now=clock.get_now())
+        proof = _read_proof(given.validated_data)
+        if proof is None:
+            raise errors.Invalid("Send either signature or assertion.", code="one_proof_wanted")
+        row = recover_wallet.prove(wallet=wallet, proof=proof, now=clock.get_now())
         return response.Response(Output(row).data)
 
 
@@ -144,6 +167,7 @@ class Cancel(views.APIView):
             required=False,
             help_text=f"Of your enrolled key over `digest`, once it is announced. {SIGNATURE_HELP}",
         )
+        assertion = AssertionInput(required=False, help_text="Of your enrolled passkey instead, by the same challenge.")
 
     class DigestOutput(serializers.Serializer[Any]):
         digest = serializers.CharField(help_text="32 bytes, to be signed as they are.")
@@ -176,6 +200,27 @@ class Cancel(views.APIView):
         given = self.Input(data=request.data)
         given.is_valid(raise_exception=True)
         wallet = queries.get_wallet(user=scopes.get_person(request))
-        signature = bytes.fromhex(given.validated_data.get("signature", "0x")[2:])
-        row = recover_wallet.cancel(wallet=wallet, signature=signature, now=clock.get_now())
+        proof = _read_proof(given.validated_data)
+        row = recover_wallet.cancel(wallet=wallet, proof=proof or b"", now=clock.get_now())
         return response.Response(Output(row).data, status=202)
+
+
+def _read_proof(given: Mapping[str, Any]) -> assertions.Proof | None:
+    """Return the signature or the assertion that was sent, or None without.
+
+    :raises errors.Invalid: both were sent, or what is no base64url.
+    """
+    if "signature" in given and "assertion" in given:
+        raise errors.Invalid("Send either signature or assertion.", code="one_proof_wanted")
+    if "signature" in given:
+        return bytes.fromhex(given["signature"][2:])
+    if "assertion" not in given:
+        return None
+    try:
+        parts = {
+            name: base64.urlsafe_b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4))
+            for name, text in given["assertion"].items()
+        }
+    except binascii.Error:
+        raise errors.Invalid("That is no base64url.", code="malformed") from None
+    return assertions.Assertion(**parts)

@@ -22,7 +22,7 @@ from customers import models as customer_models
 from openvpp.core import db, errors
 from wallets import models, operations
 from wallets.adapters import chain
-from wallets.domain import new_owners
+from wallets.domain import assertions, new_owners
 from wallets.usecases import check_owner, follow_recovery, keep_guardian, tell_control
 
 logger = logging.getLogger(__name__)
@@ -104,8 +104,13 @@ def get_message(row: models.WalletRecovery) -> str:
     )
 
 
+def get_digest(row: models.WalletRecovery) -> bytes:
+    """Return the 32 bytes of that sentence, a passkey's challenge."""
+    return recoveries.digest(text=get_message(row))
+
+
 @db.transaction
-def prove(*, wallet: models.Wallet, signature: bytes, now: datetime.datetime) -> models.WalletRecovery:
+def prove(*, wallet: models.Wallet, proof: assertions.Proof, now: datetime.datetime) -> models.WalletRecovery:
     """Take the new key's signature, and write it down for the signer; the same again is the same.
 
     :raises UnableToRecoverWallet: `no_recovery` waits for one.
@@ -114,6 +119,7 @@ def prove(*, wallet: models.Wallet, signature: bytes, now: datetime.datetime) ->
     row = _lock_open(wallet)
     if row is None or row.state not in models.WalletRecovery.UNDECIDED_STATES:
         raise UnableToRecoverWallet("No recovery waits for a signature.", code="no_recovery")
+    signature = _write(proof, passkey=row.passkey)
     terms = {
         "type": recoveries.TERMS,
         "wallet": row.wallet.address,
@@ -200,7 +206,7 @@ def get_cancel_digest(*, row: models.WalletRecovery) -> bytes:
 
 
 @db.durable
-def cancel(*, wallet: models.Wallet, signature: bytes, now: datetime.datetime) -> models.WalletRecovery:
+def cancel(*, wallet: models.Wallet, proof: assertions.Proof, now: datetime.datetime) -> models.WalletRecovery:
     """Call a recovery off: with the signature of the customer's key once it is announced, without before.
 
     :raises UnableToRecoverWallet: `no_recovery`, `recovery_not_announced` while it is on its way to the chain, or
@@ -217,9 +223,9 @@ def cancel(*, wallet: models.Wallet, signature: bytes, now: datetime.datetime) -
         if row.state in (State.CANCELLED, State.CANCELLING):
             return row
     call = _read_announced(row)
-    if not recoveries.is_signed_by(
-        key=words.checksummed(call.customer), digest=call.cancel_digest, signature=signature
-    ):
+    customer = words.checksummed(call.customer)
+    signature = _write(proof, passkey=_find_passkey(wallet=wallet, name=customer))
+    if not recoveries.is_signed_by(key=customer, digest=call.cancel_digest, signature=signature):
         raise UnableToProveKey(
             "The signature is not of your key over the digest that calls this off.", code="invalid_signature"
         )
@@ -256,6 +262,25 @@ def _read_announced(row: models.WalletRecovery) -> chain.AnnouncedCall:
     return chain.read_announced_call(
         account=row.wallet.address, call=follow_recovery.encode(row), chain_id=row.wallet.chain_id
     )
+
+
+def _write(proof: assertions.Proof, /, *, passkey: Mapping[str, str] | None) -> bytes:
+    if isinstance(proof, bytes):
+        return proof
+    try:
+        return proof.written(passkey=passkey or {"x": "0x0", "y": "0x0"})
+    except assertions.UnableToReadAssertion as error:
+        raise UnableToProveKey(f"This is no passkey's assertion: {error}.", code="invalid_signature") from None
+
+
+def _find_passkey(*, wallet: models.Wallet, name: str) -> Mapping[str, str] | None:
+    """Return the coordinates of the customer's passkey, as they named it when they left or recovered the wallet."""
+    for rows in (models.CustodyExit.objects, models.WalletRecovery.objects):
+        found = rows.filter(wallet=wallet, new_owner=name, passkey__isnull=False).first()
+        if found is not None:
+            passkey: Mapping[str, str] = found.passkey
+            return passkey
+    return None
 
 
 def _find_refusal(*, row: models.WalletRecovery, now: datetime.datetime) -> str:

@@ -102,7 +102,7 @@ contract AccountControl is Exits, CallSessions {
         _cancelChange(callHash);
     }
 
-    /// @notice Enrols the customer's own key. The owner enrols the first; only the customer replaces it.
+    /// @notice Enrols the customer's own key. The owner enrols the first; the customer replaces it, or a recovery does.
     /// @param newCustomer The key's address, or the name of a P-256 key.
     function enrolCustomer(address newCustomer) external {
         address current = _accountStorage().customer;
@@ -142,6 +142,7 @@ contract AccountControl is Exits, CallSessions {
     }
 
     /// @notice Gives the account to the owner whom the guardian proposed 48 hours before; sessions stay until ended.
+    /// In self-custody the new owner's key is the customer's enrolled one too, in place of the one that was lost.
     /// @param previousOwner Owner until now, as when it was proposed.
     /// @param newOwner Owner from now on.
     function recover(address previousOwner, address newOwner) external {
@@ -151,6 +152,8 @@ contract AccountControl is Exits, CallSessions {
         if (proposer == address(0)) revert NotAuthorised(msg.sender);
         _useNotice(keccak256(msg.data), proposer);
         _changeOwner(newOwner);
+        // Whoever finds the lost key must not call off what the customer's next recovery announces.
+        if (!_isCustodial()) _enrolCustomer(newOwner);
     }
 
     /// @notice Appoints a guardian; the first at once, but none while the customer's exit is announced.

@@ -12,7 +12,7 @@ abstract contract Parties is AccountBase {
     /// @param newOwner Owner from now on.
     event OwnerChanged(address indexed previousOwner, address indexed newOwner);
 
-    /// @notice The customer's own key was enrolled, or replaced by itself.
+    /// @notice The customer's own key was enrolled, or replaced by itself or by a recovery.
     /// @param customer The key's address or name.
     event CustomerEnrolled(address indexed customer);
 

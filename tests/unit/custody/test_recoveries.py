@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from contracts.bindings import passkeys, words
 from custody.domain import recoveries
 from tests import chain_fixture
+from tests.chain import phone as phones
 
 KEY = chain_fixture.Key(words.keccak(b"the next key"))
 OTHER = chain_fixture.Key(words.keccak(b"another key"))
@@ -62,3 +63,31 @@ def test_a_key_of_p256_proves_itself_by_its_name() -> None:
     assert recoveries.is_signed_by(key=name, digest=digest, signature=signature)
     assert not recoveries.is_signed_by(key=words.checksummed(KEY.address), digest=digest, signature=signature)
     assert not recoveries.is_signed_by(key=name, digest=bytes(32), signature=signature)
+
+
+PHONE = phones.Phone(0xFACE)
+PHONES_NAME = words.checksummed(PHONE.address)
+DIGEST = recoveries.digest(text="hello")
+
+
+@pytest.mark.parametrize("flags", [0x05, 0x0D, 0x1D])
+def test_a_passkey_proves_itself_by_its_assertion(flags: int) -> None:
+    signature = PHONE.attest(DIGEST, flags=flags)
+    assert recoveries.is_signed_by(key=PHONES_NAME, digest=DIGEST, signature=signature)
+    assert not recoveries.is_signed_by(key=words.checksummed(KEY.address), digest=DIGEST, signature=signature)
+    assert not recoveries.is_signed_by(key=PHONES_NAME, digest=bytes(32), signature=signature)
+
+
+@pytest.mark.parametrize("flags", [0x00, 0x01, 0x04, 0x15])
+def test_a_user_who_was_not_verified_proves_nothing(flags: int) -> None:
+    """Not present, not verified, or backed up where that may not be: accounts refuse the same."""
+    assert not recoveries.is_signed_by(key=PHONES_NAME, digest=DIGEST, signature=PHONE.attest(DIGEST, flags=flags))
+
+
+def test_an_altered_assertion_proves_nothing() -> None:
+    whole = PHONE.attest(DIGEST)
+    for at in range(0, len(whole), 7):
+        altered = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        assert not recoveries.is_signed_by(key=PHONES_NAME, digest=DIGEST, signature=altered), at
+    for cut in (whole[:-1], whole + bytes(1), whole[:200]):
+        assert not recoveries.is_signed_by(key=PHONES_NAME, digest=DIGEST, signature=cut)
