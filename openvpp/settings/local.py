@@ -4,6 +4,7 @@ from openvpp.settings.base import *
 
 DEBUG = False
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+OAUTH_PRIVATE_SCHEMES_MAY_SPEND = True
 PROGRAMS_ALLOW_PAST_EVENTS = True
 SHARING_MAY_NOTIFY_PRIVATE_ADDRESSES = True
 # Passkeys at http://localhost:<port>: there is no TLS, and browsers take no address for a name.

@@ -6,6 +6,13 @@ ISSUER = environment.text("BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 # Signs ID tokens (EC of P-256, PEM; the first of several signs). Without it nobody gets one, and the metadata says so.
 OIDC_PRIVATE_KEY = environment.secret("OIDC_PRIVATE_KEY", "")
 
+# A scheme of an app's own can be taken by any other app on the phone (RFC 8252, section 8.6): leave to spend is
+# answered at HTTPS addresses that the app has claimed, and at loopback addresses.
+OAUTH_PRIVATE_SCHEMES_MAY_SPEND = False
+# The apps that claim `/app/` here: team and bundle ids; packages, each with the SHA-256 of its signing certificate.
+APPLE_APPS = [name for name in environment.text("APPLE_APPS", "").split(",") if name]
+ANDROID_APPS = [tuple(each.split("=", 1)) for each in environment.text("ANDROID_APPS", "").split(",") if "=" in each]
+
 OAUTH2_PROVIDER_APPLICATION_MODEL = "wallets.Application"
 OAUTH2_PROVIDER_GRANT_MODEL = "wallets.Grant"
 OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "wallets.AccessToken"

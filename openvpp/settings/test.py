@@ -21,6 +21,7 @@ from openvpp.settings.base import *
 SPONSORSHIP_MAX_AGE_S = 0
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+OAUTH_PRIVATE_SCHEMES_MAY_SPEND = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STORAGES = {

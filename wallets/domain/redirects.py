@@ -1,8 +1,14 @@
-"""When two redirect URIs are the same."""
+"""When two redirect URIs are the same, and whose they can be."""
 
 import urllib.parse
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1"})
+
+
+def may_be_claimed(uri: str, /) -> bool:
+    """Say whether no other app can take a URI's answers: HTTPS, or `http` of a loopback address."""
+    parts = urllib.parse.urlsplit(uri)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)
 
 
 def is_same_loopback(*, uri: str, known: str) -> bool:

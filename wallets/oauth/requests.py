@@ -15,7 +15,7 @@ from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 
 from customers import models as customer_models
 from wallets import models
-from wallets.domain import authorization_details
+from wallets.domain import authorization_details, redirects
 from wallets.oauth import offers
 from wallets.oauth import scopes as oauth_scopes
 
@@ -111,6 +111,10 @@ def _check(
     if not is_pushed:
         raise oauth_errors.InvalidRequestError(
             description="A request for leave to spend must be pushed first, and come as request_uri (RFC 9126)"
+        )
+    if not settings.OAUTH_PRIVATE_SCHEMES_MAY_SPEND and not redirects.may_be_claimed(credentials["redirect_uri"]):
+        raise oauth_errors.InvalidRequestError(
+            description="Leave to spend is answered at an HTTPS address that the app has claimed (RFC 8252, section 7.2)"
         )
     if not dpop_jkt:
         raise oauth_errors.InvalidRequestError(

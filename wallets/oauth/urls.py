@@ -3,7 +3,7 @@
 from django import urls
 
 from wallets.api import closing
-from wallets.oauth import authorize, connected, endpoints, metadata, pushed
+from wallets.oauth import authorize, claimed, connected, endpoints, metadata, pushed
 
 # The toolkit looks its addresses up under this name.
 server = (
@@ -29,5 +29,8 @@ server = (
 urlpatterns = [
     urls.path("accounts/apps/", connected.ConnectedApps.as_view(), name="connected-apps"),
     urls.path("accounts/closing/", closing.Page.as_view(), name="closing"),
+    urls.path(".well-known/apple-app-site-association", claimed.apple, name="apple-apps"),
+    urls.path(".well-known/assetlinks.json", claimed.android, name="android-apps"),
+    urls.path(f"{claimed.PATH}<path:rest>", claimed.page, name="claimed"),
     urls.path("", urls.include(server)),
 ]
