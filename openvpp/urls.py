@@ -16,7 +16,8 @@ handler403 = "openvpp.problems.forbidden"
 handler404 = "openvpp.problems.not_found"
 handler500 = "openvpp.problems.server_error"
 
-API_APPS = ["customers", "controls", "wallets", "notifications", "relayer", "meters", "ders", "billing", "programs"]
+# In the order in which their addresses are tried: payments first.
+API_APPS = ["billing", "customers", "controls", "wallets", "notifications", "relayer", "meters", "ders", "programs"]
 API_APPS += ["sharing"]
 
 

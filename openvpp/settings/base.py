@@ -191,7 +191,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "openvpp.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "openvpp.core.pages.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": [],
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.ScopedRateThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["openvpp.core.throttling.ScopedRateThrottle"],
     "DEFAULT_THROTTLE_RATES": {"claim": "10/hour", "quote": "120/min", "payment": "120/min"},
     "EXCEPTION_HANDLER": "openvpp.core.api.problem_handler",
     "UNAUTHENTICATED_USER": None,

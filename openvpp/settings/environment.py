@@ -37,7 +37,7 @@ def database(name: str, default: str | None = None) -> dict[str, Any]:
         raise exceptions.ImproperlyConfigured(f"{name} must be a postgresql:// URL.")
     query = dict(urllib.parse.parse_qsl(url.query))
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "openvpp.core.postgres",
         "NAME": url.path.lstrip("/") or "postgres",
         "USER": urllib.parse.unquote(url.username or ""),
         "PASSWORD": urllib.parse.unquote(url.password or ""),
