@@ -114,7 +114,7 @@ def _check(
         )
     if not settings.OAUTH_PRIVATE_SCHEMES_MAY_SPEND and not redirects.may_be_claimed(credentials["redirect_uri"]):
         raise oauth_errors.InvalidRequestError(
-            description="Leave to spend is answered at an HTTPS address that the app has claimed (RFC 8252, section 7.2)"
+            description="Leave to spend is answered at an HTTPS address that the app claimed (RFC 8252, section 7.2)"
         )
     if not dpop_jkt:
         raise oauth_errors.InvalidRequestError(

@@ -31,7 +31,7 @@ def test_leave_to_spend_is_answered_at_no_scheme_that_any_app_can_take(
     if status == 201:
         assert app.redeem(app.get_code()).status_code == 200
     else:
-        assert "claimed" in answer.json()["error_description"]
+        assert "that the app claimed" in answer.json()["error_description"]
 
 
 def test_phones_are_told_which_apps_claim_addresses_here(settings: Any) -> None:
