@@ -1,7 +1,7 @@
 """Keys in AWS KMS: operator keys that sign there (`ECC_SECG_P256K1`), and a key that wraps data keys.
 
-`KMS_ENDPOINT` (`https://kms.<region>.amazonaws.com` if left out), `AWS_REGION`, and the credentials of the process:
-`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`. Requests are signed by Signature Version 4.
+`KMS_ENDPOINT` (`https://kms.<region>.amazonaws.com` if left out), `AWS_REGION`, and the credentials of the process
+(`aws_credentials`). Requests are signed by Signature Version 4.
 """
 
 import base64
@@ -17,6 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from custody.adapters import aws_credentials
 from custody.domain import keys
 from openvpp.core import clock, errors, http
 
@@ -180,24 +181,25 @@ def _name_of(body: bytes) -> str:
 def _signed(endpoint: str, action: str, content: bytes) -> dict[str, str]:
     """Return the headers of a request, with its signature (AWS Signature Version 4)."""
     now, region = clock.get_now(), os.environ.get("AWS_REGION", "us-east-1")
+    own = aws_credentials.find(now=now)
     headers = {
         "content-type": _TYPE,
         "host": urllib.parse.urlsplit(endpoint).netloc,
         "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ"),
         "x-amz-target": f"TrentService.{action}",
     }
-    if token := os.environ.get("AWS_SESSION_TOKEN"):
-        headers["x-amz-security-token"] = token
+    if own.token:
+        headers["x-amz-security-token"] = own.token
     names = ";".join(sorted(headers))
     listed = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
     canonical = f"POST\n/\n\n{listed}\n{names}\n{hashlib.sha256(content).hexdigest()}"
     scope = f"{now:%Y%m%d}/{region}/kms/aws4_request"
     wish = f"AWS4-HMAC-SHA256\n{headers['x-amz-date']}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = f"AWS4{os.environ.get('AWS_SECRET_ACCESS_KEY', '')}".encode()
+    key = f"AWS4{own.secret_key}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.digest(key, wish.encode(), "sha256").hex()
-    credential = f"{os.environ.get('AWS_ACCESS_KEY_ID', '')}/{scope}"
+    credential = f"{own.access_key}/{scope}"
     authorization = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
     return headers | {"authorization": authorization}
 

@@ -35,6 +35,7 @@ class Kms:
         self.keys: dict[str, Any] = {}
         self.disabled: set[str] = set()
         self.requests: list[str] = []
+        self.tokens: set[str] = set()
 
     def add_wrapping_key(self) -> str:
         """Return the id of a new symmetric key."""
@@ -94,6 +95,7 @@ def serve(kms: Kms) -> Iterator[str]:
             status, answer = 200, {}
             try:
                 _require_signed(self.headers, content)
+                kms.tokens.add(self.headers.get("x-amz-security-token", ""))
                 answer = kms.answer(self.headers["x-amz-target"].removeprefix("TrentService."), json.loads(content))
             except Refusal as refusal:
                 status, answer = 400, {"__type": f"com.amazonaws.kms#{refusal}", "message": "no"}
