@@ -131,6 +131,24 @@ contract GuardianTest is ControlWorld {
         emit Parties.OwnerChanged(vm.addr(OWNER), NEXT);
         control.recover(vm.addr(OWNER), NEXT);
         equal(account.owner(), NEXT, "owner");
+        equal(control.customer(), CUSTOMER, "in custody the customer's key stays");
+    }
+
+    function test_inSelfCustodyTheRecoveredKeyIsTheCustomersToo() public {
+        vm.warp(vm.getBlockTimestamp() + 48 hours);
+        asOwner();
+        control.announceExit(CUSTOMER, true);
+        vm.warp(vm.getBlockTimestamp() + 48 hours);
+        control.exit();
+        vm.prank(GUARDIAN);
+        control.scheduleRecovery(NEXT);
+        vm.warp(vm.getBlockTimestamp() + 48 hours);
+        vm.expectEmit(address(account));
+        emit Parties.CustomerEnrolled(NEXT);
+        control.recover(CUSTOMER, NEXT);
+        equal(control.customer(), NEXT, "customer");
+        refused(CUSTOMER);
+        control.cancelChange(_recovery());
     }
 
     function test_ownerOrCustomerCancelsARecovery() public {
