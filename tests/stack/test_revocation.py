@@ -26,6 +26,8 @@ from tests.stack import running, test_kill_drill
 
 pytestmark = pytest.mark.stack
 WITHIN_BLOCKS = 3
+MORE_WHEN_BUSY = 2
+BUSY_LOAD_PER_PROCESSOR = 2
 REPETITIONS = int(os.environ.get("REPETITIONS", "1"))
 PHONES_KEY = test_customers_keys.KEY
 PHONES_JWK = test_customers_keys.jwk()
@@ -167,6 +169,7 @@ def assert_gone_in_time(
     record: Callable[[str, object], None],
     is_paying: bool = False,
 ) -> None:
+    is_busy = os.getloadavg()[0] > BUSY_LOAD_PER_PROCESSOR * (os.cpu_count() or 1)
     measured = []
     for _ in range(REPETITIONS):
         granted = grant(stack, keeper=keeper)
@@ -183,7 +186,9 @@ def assert_gone_in_time(
         f"\n{keeper}'s key, killed: {', '.join(victims) or 'nothing'}{', while it pays' if is_paying else ''}: "
         f"off the chain after {revocation} blocks, {up} since they were up\n"
     )
-    assert max(revocation) <= WITHIN_BLOCKS
+    assert max(up) <= WITHIN_BLOCKS
+    # Three processes start meanwhile, which takes longer on a machine that is busy with much else.
+    assert max(revocation) <= WITHIN_BLOCKS + (MORE_WHEN_BUSY if is_busy else 0)
 
 
 def test_a_revoked_key_leaves_the_chain_without_a_worker(
