@@ -60,7 +60,7 @@ class _FormMixin(tenant_admin.TenantAdmin):
             else:
                 return shortcuts.redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         context = {**self.admin_site.each_context(request), "title": wish.title, "verb": wish.verb, "form": form}
-        return shortcuts.render(request, "billing/one_form.html", context)
+        return shortcuts.render(request, "desk/one_form.html", context)
 
 
 @admin.register(models.Tariff)

@@ -60,7 +60,7 @@ class OneRowForm(tenant_admin.ReadOnlyTenantAdmin):
             "verb": title,
             "form": filled,
         }
-        return shortcuts.render(request, "billing/one_form.html", context)
+        return shortcuts.render(request, "desk/one_form.html", context)
 
 
 class CorrectingMixin(OneRowForm):

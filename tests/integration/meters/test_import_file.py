@@ -19,7 +19,7 @@ from meters.usecases import import_file, ingest_readings
 from openvpp.core import jobs
 from openvpp.core import models as core_models
 from tests.factories import customers
-from tests.integration.meters.test_api import client
+from tests.integration.meters.conftest import client
 
 SAMPLES = pathlib.Path(__file__).parents[2] / "data" / "meter"
 HOURS = SAMPLES / "green_button" / "gb_openespi_1hrLP_32Days.xml"

@@ -1,29 +1,10 @@
 """The customer's page of usage and its downloads, in a browser that signed in."""
 
-import datetime
-import io
-
 import pytest
 from django import test
 
 from customers import models as customers_models
-from meters.usecases import ingest_readings
 from tests.factories import customers
-from tests.integration.meters.test_api import HOURS, NOW
-
-
-@pytest.fixture
-def agreement(transactional_db: None) -> customers_models.ServiceAgreement:
-    made: customers_models.ServiceAgreement = customers.ServiceAgreement.create(
-        starts_on=datetime.date(2012, 4, 10), ends_on=datetime.date(2012, 4, 20)
-    )
-    ingest_readings.ingest_green_button(
-        stream=io.BytesIO(HOURS.read_bytes()),
-        utility_id=made.account.utility_id,
-        service_point_id=made.service_point_id,
-        now=NOW,
-    )
-    return made
 
 
 def browser(user: customers_models.User | None) -> test.Client:
@@ -33,18 +14,12 @@ def browser(user: customers_models.User | None) -> test.Client:
     return client
 
 
-def holder(agreement: customers_models.ServiceAgreement) -> customers_models.User:
-    user = customers.AccountAccess.create(account=agreement.account).customer.user
-    assert user is not None
-    return user
-
-
 def query(agreement: customers_models.ServiceAgreement) -> dict[str, str]:
     return {"service_point": str(agreement.service_point_id), "from": "2012-04-01", "to": "2012-05-01"}
 
 
-def test_customer_sees_a_plot_of_their_own_days_only(agreement: customers_models.ServiceAgreement) -> None:
-    page = browser(holder(agreement)).get("/usage/")
+def test_customer_sees_a_plot_of_their_own_days_only(holder: customers_models.User) -> None:
+    page = browser(holder).get("/usage/")
 
     text = page.content.decode()
     assert page.status_code == 200
@@ -62,13 +37,12 @@ def test_empty_states_say_what_happens_next(agreement: customers_models.ServiceA
 
 @pytest.mark.parametrize(("name", "beginning"), [("csv", b"starts_at,"), ("green-button", b"<?xml")])
 def test_downloads_follow_the_same_rules_as_the_api(
-    agreement: customers_models.ServiceAgreement, name: str, beginning: bytes
+    agreement: customers_models.ServiceAgreement, holder: customers_models.User, name: str, beginning: bytes
 ) -> None:
-    owner = holder(agreement)
     csr = customers.StaffRole.create(utility=agreement.account.utility).user
     asked = query(agreement)
 
-    answer = browser(owner).get(f"/usage/{name}/", asked)
+    answer = browser(holder).get(f"/usage/{name}/", asked)
 
     content = b"".join(answer.streaming_content)  # type: ignore[attr-defined] # a streaming response
     assert content.startswith(beginning)
@@ -78,4 +52,4 @@ def test_downloads_follow_the_same_rules_as_the_api(
         refused = browser(stranger).get(f"/usage/{name}/", asked)
         assert refused.status_code == 404
         assert b"no such service point" in refused.content
-    assert browser(owner).get(f"/usage/{name}/", asked | {"to": ""}).status_code == 400
+    assert browser(holder).get(f"/usage/{name}/", asked | {"to": ""}).status_code == 400

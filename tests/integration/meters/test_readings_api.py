@@ -9,7 +9,7 @@ from rest_framework import test
 from customers import models as customers_models
 from meters import models, queries
 from tests.factories import customers
-from tests.integration.meters.test_api import client
+from tests.integration.meters.conftest import client
 
 READINGS, REGISTERS = "/api/v1/meter-readings/", "/api/v1/meter-register-reads/"
 FIRST = datetime.datetime(2026, 6, 1, 4, tzinfo=datetime.UTC)

@@ -15,7 +15,7 @@ from customers import models as customers_models
 from meters import models, operations
 from meters.domain import signed_readings
 from tests.factories import customers
-from tests.integration.meters.test_api import client
+from tests.integration.meters.conftest import client
 
 START = int(datetime.datetime(2026, 5, 1, tzinfo=datetime.UTC).timestamp())
 

@@ -12,7 +12,7 @@ from customers import models as customers_models
 from meters import models, operations, queries
 from openvpp.core import db
 from tests.factories import customers
-from tests.integration.meters.test_api import client
+from tests.integration.meters.conftest import client
 from tests.integration.sharing.conftest import feed, store
 
 DAY = datetime.timedelta(days=1)

@@ -15,37 +15,10 @@ from meters import models, queries
 from meters.adapters import espi
 from meters.usecases import ingest_readings
 from tests.factories import customers
-from tests.integration.meters.test_api import HOURS, NOW, client
+from tests.integration.meters.conftest import NOW, client
 from tests.integration.meters.test_ingest_readings import MONTHS
 
 ADDRESSES = ["/api/v1/usage/comparison/", "/api/v1/usage/csv/", "/api/v1/usage/green-button/"]
-
-
-@pytest.fixture
-def agreement(transactional_db: None) -> customers_models.ServiceAgreement:
-    """Service in the middle of a month whose hours are stored."""
-    made: customers_models.ServiceAgreement = customers.ServiceAgreement.create(
-        starts_on=datetime.date(2012, 4, 10), ends_on=datetime.date(2012, 4, 20)
-    )
-    ingest_readings.ingest_green_button(
-        stream=io.BytesIO(HOURS.read_bytes()),
-        utility_id=made.account.utility_id,
-        service_point_id=made.service_point_id,
-        now=NOW,
-    )
-    return made
-
-
-@pytest.fixture
-def holder(agreement: customers_models.ServiceAgreement) -> customers_models.User:
-    user = customers.AccountAccess.create(account=agreement.account).customer.user
-    assert user is not None
-    return user
-
-
-@pytest.fixture
-def csr(agreement: customers_models.ServiceAgreement) -> test.APIClient:
-    return client(user=customers.StaffRole.create(utility=agreement.account.utility).user, scope="usage:read")
 
 
 def asked(agreement: customers_models.ServiceAgreement, **extra: object) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Weather beside usage, where a utility has set a source; none by default."""
 
 import datetime
-import io
 import pathlib
 from typing import Any
 
@@ -11,32 +10,18 @@ from rest_framework import test
 
 from customers import models as customers_models
 from meters import models, tasks
-from meters.usecases import fetch_weather, ingest_readings
+from meters.usecases import fetch_weather
 from openvpp import celery
 from openvpp.core import errors, http
 from tests.factories import customers
-from tests.integration.meters.test_api import HOURS, NOW, client
+from tests.integration.meters.conftest import NOW, serve
 
 TABLE = "date,mean_c\n2012-04-02,8\n2012-04-03,12.5\n2012-04-04,21\n"
 
 
 @pytest.fixture
 def agreement(transactional_db: None) -> customers_models.ServiceAgreement:
-    made: customers_models.ServiceAgreement = customers.ServiceAgreement.create(
-        account__utility__slug="harbor", starts_on=datetime.date(2012, 4, 1)
-    )
-    ingest_readings.ingest_green_button(
-        stream=io.BytesIO(HOURS.read_bytes()),
-        utility_id=made.account.utility_id,
-        service_point_id=made.service_point_id,
-        now=NOW,
-    )
-    return made
-
-
-@pytest.fixture
-def csr(agreement: customers_models.ServiceAgreement) -> test.APIClient:
-    return client(user=customers.StaffRole.create(utility=agreement.account.utility).user, scope="usage:read")
+    return serve(account__utility__slug="harbor", starts_on=datetime.date(2012, 4, 1))
 
 
 def shown(agreement: customers_models.ServiceAgreement, csr: test.APIClient, **asked: Any) -> dict[str, Any]:

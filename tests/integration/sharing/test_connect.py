@@ -317,7 +317,7 @@ def test_system_token_sees_registration_status_and_authorizations(watt: Watt, ho
 
 
 def _api(user: customers_models.User, scope: str) -> Any:
-    from tests.integration.meters.test_api import client  # noqa: PLC0415
+    from tests.integration.meters.conftest import client  # noqa: PLC0415
 
     return client(user=user, scope=scope)
 

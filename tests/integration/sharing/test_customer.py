@@ -13,7 +13,7 @@ from customers import models as customers_models
 from sharing import models
 from sharing.usecases import register_third_party
 from tests.factories import customers
-from tests.integration.meters.test_api import client
+from tests.integration.meters.conftest import client
 from tests.integration.sharing.conftest import Watt, register
 from wallets import models as wallets_models
 
