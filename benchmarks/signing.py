@@ -45,7 +45,7 @@ TARGET_P99_MS = 50
 THREADS = 32
 LEAD_S = 1.0
 READY_WITHIN_S = 60.0
-WARM_UP = 60
+WARM_UP = 200
 PARTS = ("openvpp.asgi", "manage.py signer", "postgres", "redis", "anvil")
 WEB_WORKERS = os.cpu_count() or 1
 

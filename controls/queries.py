@@ -1,11 +1,10 @@
 """Reads: which policies hold, what is frozen, who may decide."""
 
+import dataclasses
+import json
 import uuid
 import zoneinfo
 from collections.abc import Iterable
-from typing import Any
-
-from django.db.models import Q, QuerySet
 
 from controls import models
 from controls.domain import conditions, spending
@@ -18,54 +17,77 @@ DECIDERS = frozenset({Roles.ADMINISTRATOR})
 READERS = frozenset({Roles.ADMINISTRATOR, Roles.AUDITOR, Roles.CSR, Roles.PROGRAM_MANAGER, Roles.BILLING_ANALYST})
 
 
-def _layers() -> "QuerySet[Any, Any]":
-    scopes = (
-        Q(scope=models.SpendingPolicy.Scope.UTILITY)
-        | Q(scope=models.SpendingPolicy.Scope.CUSTOMER, customer_id=sql.Slot("customer_id"))
-        | Q(scope=models.SpendingPolicy.Scope.PROGRAM, program=sql.Slot("program"))
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What holds for an account: policies, and why it is frozen (empty when it is not)."""
+
+    layers: list[spending.Layer]
+    frozen: str
+
+
+def get_rules(
+    *, utility_id: int, account: str, chain_id: int, customer_id: int | None = None, program: str = ""
+) -> Rules:
+    """Return the policies that hold for an account, of its utility (built in if it has none), program and customer."""
+    found = sql.fetch(
+        _RULES,
+        {
+            "utility": utility_id,
+            "customer": customer_id,
+            "program": program or None,
+            "account": bytes.fromhex(account[2:]),
+            "chain": chain_id,
+        },
     )
-    rows = models.SpendingPolicy.objects.filter(scopes, utility_id=sql.Slot("utility_id"))
-    return rows.order_by("scope", "-version").distinct("scope").values_list("scope", "version", "document")
-
-
-_LAYERS = sql.Read(_layers)  # what is no customer's or program's is asked with None, which equals nothing
-_FREEZES = sql.Read(
-    lambda: models.Freeze.objects.filter(
-        account=sql.Slot("account"), chain_id=sql.Slot("chain_id"), lifted_at__isnull=True
-    )
-)
-
-
-def get_layers(*, utility_id: int, customer_id: int | None = None, program: str = "") -> list[spending.Layer]:
-    """Return the policies that hold for a wallet: of its utility (built in if it has none), program and customer."""
     layers = [
-        spending.Layer(scope=scope, version=version, policy=spending.Policy.parse(document))
-        for scope, version, document in _LAYERS.all(
-            utility_id=utility_id, customer_id=customer_id, program=program or None
-        )
+        spending.Layer(scope=scope, version=version, policy=spending.Policy.parse(json.loads(document)))
+        for scope, version, document in found
+        if scope != _FREEZE
     ]
     if not any(layer.scope == models.SpendingPolicy.Scope.UTILITY for layer in layers):
         layers.insert(0, spending.Layer(scope="utility", version=0, policy=spending.DEFAULT))
-    return layers
+    return Rules(layers=layers, frozen="".join(json.loads(said) for scope, _, said in found if scope == _FREEZE))
+
+
+_FREEZE = "freeze"
+# What is no customer's or program's is asked with NULL, which equals nothing.
+_RULES = """
+    (
+        SELECT DISTINCT ON (scope) scope, version, document FROM controls_spendingpolicy
+        WHERE utility_id = %(utility)s AND (
+            scope = 'utility' OR (scope = 'customer' AND customer_id = %(customer)s::bigint)
+            OR (scope = 'program' AND program = %(program)s::text)
+        )
+        ORDER BY scope, version DESC
+    )
+    UNION ALL
+    SELECT 'freeze', NULL, to_jsonb(reason) FROM controls_freeze
+    WHERE account = %(account)s AND chain_id = %(chain)s AND lifted_at IS NULL
+"""
 
 
 def get_facts(
     *,
     utility: customer_models.Utility,
-    account: str,
-    chain_id: int,
+    frozen: str,
     customers: Iterable[str] | None = None,
     history: tuple[conditions.Spend, ...] | None = None,
 ) -> conditions.Facts:
     """Return what a request of an account is judged by."""
-    freeze = get_freeze(account=account, chain_id=chain_id)
     return conditions.Facts(
         treasury=str(utility.treasury_address).lower(),
         zone=zoneinfo.ZoneInfo(utility.time_zone),
         customers=None if customers is None else frozenset(address.lower() for address in customers),
         history=history,
-        frozen=freeze.reason if freeze is not None else "",
+        frozen=frozen,
     )
+
+
+_FREEZES = sql.Read(
+    lambda: models.Freeze.objects.filter(
+        account=sql.Slot("account"), chain_id=sql.Slot("chain_id"), lifted_at__isnull=True
+    )
+)
 
 
 def get_freeze(*, account: str, chain_id: int) -> models.Freeze | None:

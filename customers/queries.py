@@ -97,22 +97,6 @@ def get_customer_of(*, user: models.User, utility_id: int) -> models.Customer | 
     return found
 
 
-def get_access_role(*, user: models.User, account_id: int) -> str | None:
-    """Return what a person may do with an account (`AccountAccess.Role`), or None for nothing."""
-    found = _ROLES.first(user_id=user.pk, account_id=account_id) if user.is_active else None
-    return None if found is None else str(found[0])
-
-
-_ROLES = sql.Read(
-    lambda: (
-        models.AccountAccess.objects.of_customer(sql.Slot("user_id"))
-        .filter(account_id=sql.Slot("account_id"))
-        .order_by("pk")
-        .values_list("role")
-    )
-)
-
-
 def users_of_account(*, account_id: int, roles: Collection[str] | None = None) -> list[models.User]:
     """Return the active people who may open an account, all of them or those of some roles, each once."""
     accesses = Q(customers__accesses__account_id=account_id)
@@ -121,17 +105,16 @@ def users_of_account(*, account_id: int, roles: Collection[str] | None = None) -
     return list(models.User.objects.filter(accesses, is_active=True).distinct().order_by("pk"))
 
 
-def user_ids_of_account(*, account_id: int) -> list[int]:
-    """Return the ids of the active people who may open an account, each once."""
-    return [user_id for (user_id,) in _PEOPLE.all(account_id=account_id)]
+def people_of_account(*, account_id: int) -> dict[int, str]:
+    """Return the ids of the active people who may open an account, and what each may do (`AccountAccess.Role`)."""
+    return dict(_PEOPLE.all(account_id=account_id))
 
 
 _PEOPLE = sql.Read(
     lambda: (
         models.AccountAccess.objects.filter(account_id=sql.Slot("account_id"), customer__user__is_active=True)
-        .order_by("customer__user_id")
-        .values_list("customer__user_id")
-        .distinct()
+        .order_by("customer__user_id", "-pk")
+        .values_list("customer__user_id", "role")
     )
 )
 

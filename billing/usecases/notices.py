@@ -1,7 +1,7 @@
 """What the people of an account are told of their bills and payments."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from billing import models
@@ -71,8 +71,10 @@ def _bill_issued(bill: models.Bill, user_ids: Sequence[int]) -> notifications.Me
 
 
 @db.transaction_required
-def tell_payment_pending(*, payment: models.Payment, bills: Sequence[models.Bill], now: datetime.datetime) -> None:
-    """Tell that a payment, made in the open transaction, is on its way."""
+def tell_payment_pending(
+    *, payment: models.Payment, bills: Sequence[models.Bill], user_ids: Collection[int], now: datetime.datetime
+) -> None:
+    """Tell an account's people that a payment, made in the open transaction, is on its way."""
     amount = _amount(cents=payment.amount_cents, currency=payment.utility.currency)
     _tell_of_payment(
         payment=payment,
@@ -81,7 +83,7 @@ def tell_payment_pending(*, payment: models.Payment, bills: Sequence[models.Bill
         title=f"Your payment of {amount} is on its way",
         body=f"{_numbers(bills)}: we tell you as soon as it has arrived.",
         now=now,
-        is_new=True,
+        new_to=user_ids,
     )
 
 
@@ -121,7 +123,7 @@ def _tell_of_payment(
     title: str,
     body: str,
     now: datetime.datetime,
-    is_new: bool = False,
+    new_to: Collection[int] | None = None,
 ) -> None:
     _tell(
         account_id=payment.account_id,
@@ -141,7 +143,7 @@ def _tell_of_payment(
             "failure": payment.failure,
         },
         now=now,
-        is_new=is_new,
+        new_to=new_to,
     )
 
 
@@ -155,10 +157,10 @@ def _tell(
     body: str,
     data: dict[str, Any],
     now: datetime.datetime,
-    is_new: bool = False,
+    new_to: Collection[int] | None = None,
 ) -> None:
     notifications.tell(
-        user_ids=customer_queries.user_ids_of_account(account_id=account_id),
+        user_ids=customer_queries.people_of_account(account_id=account_id) if new_to is None else new_to,
         utility_id=utility_id,
         kind=kind,
         key=key,
@@ -166,7 +168,7 @@ def _tell(
         body=body,
         data=data,
         now=now,
-        is_new=is_new,
+        is_new=new_to is not None,
     )
 
 

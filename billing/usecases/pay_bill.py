@@ -5,6 +5,7 @@ import datetime
 import logging
 import secrets
 import uuid
+from collections.abc import Mapping
 
 from billing import models, operations, queries
 from billing.domain import proof
@@ -66,7 +67,8 @@ def quote(
     """
     bill = queries.get_bill(user=user, bill_id=bill_id)
     _require_payable(bill=bill, failure=UnableToQuotePayment)
-    wallet = _get_paying_wallet(bill=bill, user=user, failure=UnableToQuotePayment)
+    people = customer_queries.people_of_account(account_id=bill.account_id)
+    wallet = _get_paying_wallet(bill=bill, user=user, people=people, failure=UnableToQuotePayment)
     token = _get_bill_token(bill=bill, symbol=token_symbol)
     mode = _get_mode(utility=bill.utility, asked=fee_mode)
     amount_units = _to_units(bill=bill, token=token)
@@ -198,9 +200,9 @@ def _require_payable(*, bill: models.Bill, failure: type[errors.UnableTo]) -> No
 
 
 def _get_paying_wallet(
-    *, bill: models.Bill, user: customer_models.User, failure: type[errors.UnableTo]
+    *, bill: models.Bill, user: customer_models.User, people: Mapping[int, str], failure: type[errors.UnableTo]
 ) -> wallet_models.Wallet:
-    if customer_queries.get_access_role(user=user, account_id=bill.account_id) not in MAY_PAY:
+    if people.get(user.pk) not in MAY_PAY:
         raise failure("You may see this account but not pay for it.", code="viewer_may_not_pay")
     wallet = wallet_queries.get_wallet_at(user=user, utility_id=bill.utility_id)
     if wallet is None:
@@ -290,7 +292,8 @@ def _reserve(
 ) -> models.Payment:
     bill = queries.lock_bill(user=user, bill_id=bill_id)
     _require_payable(bill=bill, failure=UnableToPayBill)
-    wallet = _get_paying_wallet(bill=bill, user=user, failure=NotAllowedToPay)
+    people = customer_queries.people_of_account(account_id=bill.account_id)
+    wallet = _get_paying_wallet(bill=bill, user=user, people=people, failure=NotAllowedToPay)
     if grant is None:
         raise NotAllowedToPay(
             "This app has no permission to pay. Agree to a spending limit in the app first.", code="grant_required"
@@ -334,7 +337,7 @@ def _reserve(
     bill.state = models.Bill.State.PENDING
     pending = "UPDATE billing_bill SET state = %s WHERE id = %s"
     sql.insert(payment, allocation, then=pending, parameters=[bill.state, bill.pk])
-    notices.tell_payment_pending(payment=payment, bills=[bill], now=now)
+    notices.tell_payment_pending(payment=payment, bills=[bill], user_ids=people, now=now)
     return payment
 
 

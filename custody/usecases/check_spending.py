@@ -93,8 +93,15 @@ def _check_policies(*, account: bytes, chain_id: int, spend: _Spend, now: dateti
     treasury = words.parse_address(str(place.utility.treasury_address))
     if spend.action == BILL_PAYMENT and any(payee != treasury for payee in spend.payees):
         return policies.Denied("other_treasury", "The utility's treasury moved; agree to pay the new one.")
+    rules = controls.get_rules(
+        utility_id=place.utility.pk,
+        account=words.checksummed(account),
+        chain_id=chain_id,
+        customer_id=place.customer_id,
+        program=place.program,
+    )
     verdict = spending.decide(
-        layers=controls.get_layers(utility_id=place.utility.pk, customer_id=place.customer_id, program=place.program),
+        layers=rules.layers,
         request=conditions.Request(
             action=spend.action,
             token="0x" + spend.token.hex(),
@@ -102,7 +109,7 @@ def _check_policies(*, account: bytes, chain_id: int, spend: _Spend, now: dateti
             units=spend.units,
             at=now,
         ),
-        facts=controls.get_facts(utility=place.utility, account=words.checksummed(account), chain_id=chain_id),
+        facts=controls.get_facts(utility=place.utility, frozen=rules.frozen),
     )
     if isinstance(verdict, spending.Denied):
         return policies.Denied(verdict.code, verdict.reason)

@@ -45,7 +45,8 @@ def pay(person: Person, bill: billing_models.Bill) -> Any:
 
 
 def add_rule(town: Town, rule: dict[str, Any]) -> None:
-    current = queries.get_layers(utility_id=town.utility.pk)[0].policy.to_json()
+    rules = queries.get_rules(utility_id=town.utility.pk, account=customers.address(), chain_id=31337)
+    current = rules.layers[0].policy.to_json()
     document = current | {"rules": [*current["rules"], rule]}
     decide(town, "spending_policy", f"utility:{town.utility.pk}", {"document": document})
 

@@ -33,8 +33,10 @@ def get_spending_case(
     In an open transaction a wallet whose past counts is locked. Spends that are reserved or under way count as well as
     those that arrived.
     """
-    layers = controls.get_layers(
+    rules = controls.get_rules(
         utility_id=wallet.utility_id,
+        account=wallet.address,
+        chain_id=wallet.chain_id,
         customer_id=wallet.customer_id,
         program=wallet.label if wallet.kind == models.Wallet.Kind.TREASURY else "",
     )
@@ -46,15 +48,14 @@ def get_spending_case(
         units=spend_units,
         at=now,
     )
-    seconds = spending.needs_history(layers)
+    seconds = spending.needs_history(rules.layers)
     facts = controls.get_facts(
         utility=wallet.utility,
-        account=wallet.address,
-        chain_id=wallet.chain_id,
+        frozen=rules.frozen,
         customers=_customers_among(wallet=wallet, payees=payees),
         history=_history(wallet=wallet, since=now - datetime.timedelta(seconds=seconds)) if seconds else (),
     )
-    return SpendingCase(layers=layers, request=request, facts=facts)
+    return SpendingCase(layers=rules.layers, request=request, facts=facts)
 
 
 class UnableToExplain(errors.NotFound):

@@ -50,8 +50,8 @@ def test_another_customers_account_is_not_found() -> None:
     assert queries.get_account(user=person, account_id=mine.account_id) == mine.account
     with pytest.raises(errors.NotFound):
         queries.get_account(user=person, account_id=theirs.account_id)
-    assert queries.get_access_role(user=person, account_id=mine.account_id) == "holder"
-    assert queries.get_access_role(user=person, account_id=theirs.account_id) is None
+    assert queries.people_of_account(account_id=mine.account_id)[person.pk] == "holder"
+    assert person.pk not in queries.people_of_account(account_id=theirs.account_id)
 
 
 def test_roles_hold_at_their_utility_only() -> None:
