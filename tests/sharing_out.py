@@ -1,13 +1,14 @@
 """How the workers of pytest-xdist share the tests out: a file goes to one of them, and so does all of `tests/stack`.
 
-What asks a whole stack comes first, for it takes longest and mostly waits. pytest-xdist's own groups (`loadgroup`)
-are not used: with pytest 9.2 they hold nothing together.
+What asks a whole stack comes first, for it takes longest and mostly waits; what reads compiled contracts last, for
+`make test` compiles them meanwhile. pytest-xdist's own groups (`loadgroup`) are not used: with pytest 9.2 they hold
+nothing together.
 """
 
 import pytest
 from xdist import remote, scheduler
 
-STACK = "tests/stack/"
+STACK, CHAIN = "tests/stack/", "tests/chain/"
 
 
 class FileByFile(scheduler.LoadFileScheduling):
@@ -23,4 +24,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: remote.Producer) -> 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(STACK))
+    items.sort(key=lambda item: (not item.nodeid.startswith(STACK), item.nodeid.startswith(CHAIN)))
