@@ -39,7 +39,7 @@ def _change_password(request: http.HttpRequest, extra_context: Any = None) -> ht
     return shortcuts.redirect("account_change_password")
 
 
-admin.site.password_change = _change_password  # type: ignore[method-assign]
+admin.site.password_change = _change_password  # type: ignore[method-assign,assignment]
 
 
 class PasswordForm(unfold_forms.AdminPasswordChangeForm):

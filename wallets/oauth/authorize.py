@@ -196,7 +196,7 @@ class Authorize(base.BaseAuthorizationView):
         if reauthentication.get_reauthentication_flows(self._person):
             return bool(reauthentication.did_recently_reauthenticate(self.request))
         last = max((each["at"] for each in login.get_authentication_records(self.request, self._person)), default=0.0)
-        return clock.get_now().timestamp() - last < account_settings.REAUTHENTICATION_TIMEOUT
+        return clock.get_now().timestamp() - float(last) < float(account_settings.REAUTHENTICATION_TIMEOUT)
 
     def _prove_again(self, *, then: str) -> http.HttpResponseBase:
         """Ask for the password, a passkey or a second factor once more, and come back."""
