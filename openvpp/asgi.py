@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openvpp.settings.local")
 django_application = wsgi.get_wsgi_application()
 
 from openvpp import rest, sockets  # noqa: E402 - needs the apps loaded
+from openvpp.core import serving  # noqa: E402
 
 
 async def lifespan(_scope: dict[str, Any], receive: sockets.Receive, send: sockets.Send) -> None:
@@ -36,3 +37,4 @@ application = routing.ProtocolTypeRouter(
 # What is loaded by now stays: walking all of it again would stop every request for tens of milliseconds.
 gc.collect()
 gc.freeze()
+gc.set_threshold(serving.GARBAGE_AFTER)

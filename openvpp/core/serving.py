@@ -16,6 +16,8 @@ from granian import log as granian_log
 from granian.server import embed
 
 BACKLOG = 1024
+# A request makes some thousands of objects and drops them all: they are not walked every time that a few hundred stand.
+GARBAGE_AFTER = 50_000
 
 
 class Wsgi(Protocol):
@@ -29,6 +31,7 @@ def serve(application: Any, *, host: str, port: int) -> None:
     """Serve an RSGI application until SIGTERM or SIGINT."""
     gc.collect()
     gc.freeze()  # what is loaded by now stays: walking all of it again would stop every request
+    gc.set_threshold(GARBAGE_AFTER)
     asyncio.run(_serve(application, host, port))
 
 
