@@ -32,7 +32,7 @@ def run(connection: "psycopg.Connection[Any]", sql: str, parameters: Parameters,
         _require(server.exec_(b"BEGIN"), connection)
     context = adapt.Transformer(connection)
     given: Any = context.dump_sequence(values, [adapt.PyFormat.AUTO] * len(values))
-    known: dict[Any, bytes] = vars(connection).setdefault("_openvpp_prepared", {})
+    known = _known(connection)
     kind = query, context.types
     name = known.get(kind)
     if name is None:
@@ -46,6 +46,29 @@ def run(connection: "psycopg.Connection[Any]", sql: str, parameters: Parameters,
     context.set_pgresult(result)
     rows: Rows = context.load_rows(0, result.ntuples, tuple)
     return rows, len(rows)
+
+
+def _known(connection: "psycopg.Connection[Any]", /) -> dict[Any, bytes]:
+    """Return the names of what is prepared on a connection, while it is.
+
+    Where psycopg itself prepared something, it deallocates all of a connection's statements after a ROLLBACK.
+    """
+    known: dict[Any, bytes] | None = vars(connection).get("_openvpp_prepared")
+    if known is not None:
+        return known
+    made: dict[Any, bytes] = {}
+    manager: Any = connection._prepared  # noqa: SLF001 - nothing else tells
+    forget = manager.clear
+
+    def clear() -> bool:
+        is_deallocated = bool(forget())
+        if is_deallocated:
+            made.clear()
+        return is_deallocated
+
+    manager.clear = clear
+    vars(connection)["_openvpp_prepared"] = made
+    return made
 
 
 def _require(result: Any, connection: "psycopg.Connection[Any]", /) -> None:

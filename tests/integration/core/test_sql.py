@@ -2,6 +2,7 @@
 
 import uuid
 
+import psycopg
 import pytest
 from django import db as django_db
 from django.db import transaction
@@ -108,3 +109,18 @@ def test_a_value_is_prepared_as_its_field_says() -> None:
     read = sql.Read(lambda: controls.Freeze.objects.filter(account=sql.Slot("account")))
 
     assert read.first(account=str(freeze.account)) == freeze
+
+
+def test_what_is_prepared_is_prepared_again_when_psycopg_forgot_all() -> None:
+    """It deallocates every statement of a connection after a ROLLBACK, if one of them was its own."""
+    account = customers.CustomerAccount.create()
+    for _ in range(2):
+        assert _JOINED.first(number=account.number) == account
+        driver = psycopg.Cursor(django_db.connection.connection)
+        driver.execute("SELECT 1", prepare=True)
+        with db.transaction():
+            assert _JOINED.first(number=account.number) == account
+            transaction.set_rollback(True)
+
+    assert _JOINED.first(number=account.number) == account
+    assert driver.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'openvpp%'").fetchone() == (1,)
