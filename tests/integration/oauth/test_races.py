@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import functools
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,7 +19,8 @@ from wallets import models
 pytestmark = pytest.mark.django_db(transaction=True)
 
 AT_ONCE = 4
-ROUNDS = 20
+# Ten as a rule, a hundred in `make verify`.
+ROUNDS = max(10, int(os.environ.get("PROPERTY_EXAMPLES", "100")) // 100)
 
 
 def at_once(act: Callable[[int], Any], times: int = AT_ONCE) -> list[Any]:
