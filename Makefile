@@ -29,7 +29,7 @@ demo: setup ## Play a customer's journey in the terminal (FEE=ovpp|stablecoin|ut
 
 test: setup ## Every test: Solidity and Python
 	@echo "forge test (compiles first) beside pytest; its report follows at the end"
-	@log=$$(mktemp); trap 'rm -f $$log; kill 0' INT TERM; \
+	@log=$$(mktemp); trap 'trap - INT TERM; rm -f $$log; kill 0' INT TERM; \
 	($(FORGE) test) >$$log 2>&1 & forge=$$!; \
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not drill" $(PYTEST_ARGS); python=$$?; \
 	wait $$forge; solidity=$$?; cat $$log; rm -f $$log; \
