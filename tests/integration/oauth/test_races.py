@@ -19,8 +19,8 @@ from wallets import models
 pytestmark = pytest.mark.django_db(transaction=True)
 
 AT_ONCE = 4
-# Ten as a rule, a hundred in `make verify`.
-ROUNDS = max(10, int(os.environ.get("PROPERTY_EXAMPLES", "100")) // 100)
+# Twenty as a rule, a hundred in `make verify`.
+ROUNDS = max(20, int(os.environ.get("PROPERTY_EXAMPLES", "100")) // 100)
 
 
 def at_once(act: Callable[[int], Any], times: int = AT_ONCE) -> list[Any]:
