@@ -23,8 +23,9 @@ async def lifespan(_scope: dict[str, Any], receive: sockets.Receive, send: socke
             return
 
 
-# Each thread has a connection and its prepared statements: twice as many cost a payment a fifth more processor time.
-THREADS = 8
+# Each thread has a connection and its prepared statements, and they take the interpreter from each other: with eight of
+# them the slowest hundredth of payments waits three times as long.
+THREADS = 4
 
 application = routing.ProtocolTypeRouter(
     {
