@@ -8,6 +8,7 @@ on Django's own connection, inside its transaction.
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -232,4 +233,41 @@ def _fields(kind: type[models.Model]) -> tuple[Any, ...]:
 
 
 def _values(row: models.Model, connection: Any) -> Iterable[Any]:
-    return (field.get_db_prep_save(field.pre_save(row, True), connection) for field in _fields(type(row)))  # noqa: FBT003
+    return (read(row) if prepare is None else prepare(row, connection) for read, prepare in _writers(type(row)))
+
+
+@functools.cache
+def _writers(kind: type[models.Model]) -> tuple[tuple[Callable[[Any], Any], Any], ...]:
+    """Return for each column how its value is read from a row, and how it is prepared where psycopg alone cannot."""
+    return tuple(
+        (operator.attrgetter(field.attname), None if _is_plain(field) else functools.partial(_prepare, field))
+        for field in _fields(kind)
+    )
+
+
+def _prepare(field: Any, row: models.Model, connection: Any) -> Any:
+    return field.get_db_prep_save(field.pre_save(row, True), connection)  # noqa: FBT003
+
+
+def _is_plain(field: Any) -> bool:
+    """Say whether Django writes a field's values as they stand in the row."""
+    if isinstance(field, models.ForeignKey):
+        return _is_plain(field.target_field)
+    return type(field) in _PLAIN and not getattr(field, "auto_now", False) and not getattr(field, "auto_now_add", False)
+
+
+_PLAIN = frozenset(
+    {
+        models.BigAutoField,
+        models.BigIntegerField,
+        models.BooleanField,
+        models.CharField,
+        models.DateTimeField,
+        models.IntegerField,
+        models.PositiveBigIntegerField,
+        models.PositiveIntegerField,
+        models.PositiveSmallIntegerField,
+        models.TextField,
+        models.UUIDField,
+    }
+)
