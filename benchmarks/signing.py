@@ -150,18 +150,18 @@ def _wait_until_ready(port: int) -> None:
 def _pay(*, asked: "list[paying_town.Asked]", rate: float, port: int) -> list[Ended]:
     """Send each request when it is due."""
     mine = threading.local()
+    signed = [each.headers() for each in asked]  # by so many phones; a proof is good for a minute
     begin = time.monotonic() + LEAD_S
 
     def send(number: int) -> Ended:
         due = begin + number / rate
         each = asked[number]
-        headers = each.headers()  # before it is due; a proof is good for a minute
         connection: http.client.HTTPConnection = getattr(mine, "connection", None) or http.client.HTTPConnection(
             "127.0.0.1", port, timeout=30
         )
         mine.connection = connection
         time.sleep(max(0.0, due - time.monotonic()))
-        connection.request("POST", each.path, each.body, headers)
+        connection.request("POST", each.path, each.body, signed[number])
         answer = connection.getresponse()
         answer.read()
         return Ended(took_s=time.monotonic() - due, status=answer.status)
