@@ -54,7 +54,7 @@ def load(chain_id: int) -> Deployment:
     for directory in directories():
         path = f"{directory}/{chain_id}.json"
         try:
-            changed_at_ns = os.stat(path).st_mtime_ns  # noqa: PTH116 - asked for at every operation
+            changed_at_ns = os.stat(path).st_mtime_ns  # noqa: PTH116 - a Path takes four times as long, at every operation
         except OSError:
             continue
         return _read_once(path, changed_at_ns)

@@ -35,11 +35,11 @@ for _model in (auth_models.Group, mfa_models.Authenticator, social_models.Social
 admin.site.login = account_decorators.secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 
-def _change_password(request: http.HttpRequest, extra_context: Any = None) -> http.HttpResponse:  # noqa: ARG001
+def _change_password(request: http.HttpRequest, extra_context: Any = None) -> http.HttpResponse:  # noqa: ARG001 - as Django calls it
     return shortcuts.redirect("account_change_password")
 
 
-admin.site.password_change = _change_password  # type: ignore[method-assign,assignment]
+admin.site.password_change = _change_password  # type: ignore[method-assign,assignment] # the way that unfold leaves
 
 
 class PasswordForm(unfold_forms.AdminPasswordChangeForm):

@@ -5,12 +5,15 @@ A hop between the server's loop and a thread costs as much as a statement of the
 
 import asyncio
 import concurrent.futures
+import json
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from a2wsgi import wsgi
 from django.core.handlers import wsgi as django_wsgi
+
+from openvpp.core import api as problems
 
 type Message = dict[str, Any]
 type Send = Callable[[Message], Awaitable[None]]
@@ -41,8 +44,7 @@ class Rest:
                 body.write(message.get("body", b""))
                 more = message.get("more_body", False)
                 if body.tell() > MOST_BYTES:
-                    await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
-                    await send({"type": "http.response.body", "body": b""})
+                    await _refuse(send)
                     return
             body.seek(0)
             loop = asyncio.get_running_loop()
@@ -76,6 +78,14 @@ class Rest:
             return None
         finally:
             response.close()
+
+
+async def _refuse(send: Send) -> None:
+    detail = f"A request may have {MOST_BYTES} bytes. Send the file in parts."
+    content = json.dumps(problems.problem(status=413, code="content_too_large", detail=detail)).encode()
+    media_type = problems.PROBLEM_MEDIA_TYPE.encode()
+    await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", media_type)]})
+    await send({"type": "http.response.body", "body": content})
 
 
 async def _send(send: Send, message: Message) -> None:

@@ -5,6 +5,7 @@ them. A call blocks its thread, but not the interpreter, until the server answer
 """
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from psycopg import adapt, pq
 
 _IDLE = pq.TransactionStatus.IDLE
 _DONE, _ROWS = pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK
+
+# A name is never used twice: nobody can be told for certain that the server has forgotten one.
+_NUMBERS = itertools.count()
 
 type Parameters = Sequence[Any] | Mapping[str, Any]
 type Rows = list[tuple[Any, ...]]
@@ -36,13 +40,17 @@ def run(connection: "psycopg.Connection[Any]", sql: str, parameters: Parameters,
     kind = query, context.types
     name = known.get(kind)
     if name is None:
-        name = b"openvpp_%d" % len(known)
+        name = b"openvpp_%d" % next(_NUMBERS)
         _require(server.prepare(name, query, context.types), connection)
         known[kind] = name
     result = server.exec_prepared(name, given, context.formats)
     if result.status == _DONE:
         return [], result.command_tuples or 0
-    _require(result, connection)
+    try:
+        _require(result, connection)
+    except psycopg.errors.InvalidSqlStatementName:
+        known.clear()  # somebody else deallocated: this statement fails, the next one is prepared again
+        raise
     context.set_pgresult(result)
     rows: Rows = context.load_rows(0, result.ntuples, tuple)
     return rows, len(rows)
@@ -57,7 +65,7 @@ def _known(connection: "psycopg.Connection[Any]", /) -> dict[Any, bytes]:
     if known is not None:
         return known
     made: dict[Any, bytes] = {}
-    manager: Any = connection._prepared  # noqa: SLF001 - nothing else tells
+    manager: Any = connection._prepared  # noqa: SLF001 - psycopg tells nobody when it deallocates
     forget = manager.clear
 
     def clear() -> bool:

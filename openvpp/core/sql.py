@@ -246,7 +246,7 @@ def _writers(kind: type[models.Model]) -> tuple[tuple[Callable[[Any], Any], Any]
 
 
 def _prepare(field: Any, row: models.Model, connection: Any) -> Any:
-    return field.get_db_prep_save(field.pre_save(row, True), connection)  # noqa: FBT003
+    return field.get_db_prep_save(field.pre_save(row, True), connection)  # noqa: FBT003 - Django's own
 
 
 def _is_plain(field: Any) -> bool:

@@ -123,4 +123,8 @@ def test_what_is_prepared_is_prepared_again_when_psycopg_forgot_all() -> None:
             transaction.set_rollback(True)
 
     assert _JOINED.first(number=account.number) == account
+    driver.connection.pgconn.exec_(b"DEALLOCATE ALL")  # behind psycopg's back
+    with pytest.raises(django_db.ProgrammingError):
+        _JOINED.first(number=account.number)
+    assert _JOINED.first(number=account.number) == account
     assert driver.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'openvpp%'").fetchone() == (1,)

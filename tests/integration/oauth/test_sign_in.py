@@ -53,7 +53,7 @@ def test_the_app_signs_a_person_up_and_opens_consent_with_their_session(app: flo
     answer = call("signup", {"email": "New@Example.com", "password": PASSWORD})
     assert answer.status_code == 401
     token = answer.json()["meta"]["session_token"]
-    assert call("email/verify", {"key": "XXXX-XXXX"}, token).status_code == 400
+    assert call("email/verify", {"key": "2222-2222"}, token).status_code == 400
     verified = call("email/verify", {"key": code_of(mail.outbox[-1])}, token)
     assert (verified.status_code, verified.json()["meta"]["is_authenticated"]) == (200, True)
     token = verified.json()["meta"].get("session_token", token)
