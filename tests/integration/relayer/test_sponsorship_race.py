@@ -32,7 +32,9 @@ def test_of_200_who_ask_at_once_exactly_100_are_sponsored_and_the_others_offered
         if number < AT_ONCE:
             start.wait()
         try:
-            for _ in range(TRIES):  # the signer shares this process: on a busy machine the crowd may outlast its timeout
+            for _ in range(
+                TRIES
+            ):  # the signer shares this process: on a busy machine the crowd may outlast its timeout
                 answer = app.ask("pm_getPaymasterData", *sponsors.asked(drafts[number], chain_id))
                 if answer.get("error", {}).get("code") != codes.Code.INTERNAL:
                     break
