@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eth_hash.auto import keccak as _keccak
+import sha3
 
 from openvpp.core import addresses
 
@@ -16,17 +16,20 @@ ZERO_ADDRESS = bytes(ADDRESS_BYTES)
 
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _RECOVERY_BASE = 27
-_DOMAIN_TYPEHASH = _keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 
 
 def keccak(data: bytes, /) -> bytes:
     """Return the Keccak-256 hash of `data`."""
-    return _keccak(data)
+    digest: bytes = sha3.keccak_256(data).digest()
+    return digest
+
+
+_DOMAIN_TYPEHASH = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 
 
 def selector(signature: str, /) -> bytes:
     """Return the four bytes that name a function or an error, such as `transfer(address,uint256)`."""
-    return _keccak(signature.encode())[:4]
+    return keccak(signature.encode())[:4]
 
 
 def uint(value: int, /, *, bits: int = 256) -> bytes:
@@ -138,10 +141,10 @@ def checksummed(value: bytes, /) -> str:
 
 def domain_separator(*, name: str, version: str, chain_id: int, verifying_contract: bytes) -> bytes:
     """Return the EIP-712 domain separator of a contract."""
-    return _keccak(
+    return keccak(
         _DOMAIN_TYPEHASH
-        + _keccak(name.encode())
-        + _keccak(version.encode())
+        + keccak(name.encode())
+        + keccak(version.encode())
         + uint(chain_id)
         + address(verifying_contract)
     )
@@ -149,7 +152,7 @@ def domain_separator(*, name: str, version: str, chain_id: int, verifying_contra
 
 def typed_data_hash(*, domain: bytes, struct_hash: bytes) -> bytes:
     """Return the EIP-712 digest of a struct in a domain."""
-    return _keccak(b"\x19\x01" + domain + struct_hash)
+    return keccak(b"\x19\x01" + domain + struct_hash)
 
 
 def read_word(data: bytes, offset: int, /) -> bytes:

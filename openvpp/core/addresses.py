@@ -2,7 +2,7 @@
 
 import functools
 
-from eth_hash import auto
+import sha3
 
 ADDRESS_BYTES = 20
 # The same few treasuries, tokens and contracts stand in nearly every row and log.
@@ -18,5 +18,5 @@ def checksummed(value: bytes, /) -> str:
     if len(value) != ADDRESS_BYTES:
         raise ValueError(f"an address must be {ADDRESS_BYTES} bytes long, not {len(value)}")
     digits = value.hex()
-    nibbles = auto.keccak(digits.encode()).hex()
+    nibbles = sha3.keccak_256(digits.encode()).hexdigest()
     return "0x" + "".join(d.upper() if n > "7" else d for d, n in zip(digits, nibbles, strict=False))

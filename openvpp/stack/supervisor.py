@@ -275,10 +275,10 @@ def end_leftovers(paths: layout.Layout) -> None:
 
 def _address_of(private_key: str) -> str:
     import coincurve  # noqa: PLC0415
-    import eth_hash.auto  # noqa: PLC0415
+    import sha3  # noqa: PLC0415
 
     public = coincurve.PrivateKey(bytes.fromhex(private_key.removeprefix("0x"))).public_key.format(compressed=False)
-    return f"0x{eth_hash.auto.keccak(public[1:])[-20:].hex()}"
+    return f"0x{sha3.keccak_256(public[1:]).digest()[-20:].hex()}"
 
 
 async def _cancel(*tasks: asyncio.Task[None] | asyncio.Task[bool]) -> None:
