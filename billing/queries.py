@@ -118,9 +118,23 @@ def get_counted_logs(*, chain_id: int, transaction_hash: str) -> set[int]:
     return set(rows.values_list("log_index", flat=True))
 
 
-def is_quote_used(*, quote_id: uuid.UUID) -> bool:
-    """Say whether a payment was made under a quote."""
-    return bool(_PAID_UNDER.all(quote_id=quote_id))
+def ask_people_of_bill(*, bill_id: uuid.UUID) -> sql.Question:
+    """Ask for the ids of the active people who may open a bill's account, and what each may do."""
+    return _PEOPLE.ask(bill_id=bill_id)
+
+
+_PEOPLE = sql.Read(
+    lambda: (
+        customer_models.AccountAccess.objects.filter(account__bills__pk=sql.Slot("bill_id"), customer__user__is_active=True)
+        .order_by("customer__user_id", "-pk")
+        .values_list("customer__user_id", "role")
+    )
+)
+
+
+def ask_payments_under(*, quote_id: uuid.UUID | None) -> sql.Question:
+    """Ask for the ids of the payments that were made under a quote."""
+    return _PAID_UNDER.ask(quote_id=quote_id)
 
 
 _PAID_UNDER = sql.Read(lambda: models.Payment.objects.filter(quote=sql.Slot("quote_id")).values_list("pk"))

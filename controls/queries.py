@@ -29,7 +29,17 @@ def get_rules(
     *, utility_id: int, account: str, chain_id: int, customer_id: int | None = None, program: str = ""
 ) -> Rules:
     """Return the policies that hold for an account, of its utility (built in if it has none), program and customer."""
-    found = sql.fetch(
+    asked = ask_rules(
+        utility_id=utility_id, account=account, chain_id=chain_id, customer_id=customer_id, program=program
+    )
+    return asked.get()
+
+
+def ask_rules(
+    *, utility_id: int, account: str, chain_id: int, customer_id: int | None = None, program: str = ""
+) -> "AskedRules":
+    """Ask for them, with the next statement."""
+    question = sql.ask(
         _RULES,
         {
             "utility": utility_id,
@@ -39,14 +49,26 @@ def get_rules(
             "chain": chain_id,
         },
     )
-    layers = [
-        spending.Layer(scope=scope, version=version, policy=spending.Policy.parse(json.loads(document)))
-        for scope, version, document in found
-        if scope != _FREEZE
-    ]
-    if not any(layer.scope == models.SpendingPolicy.Scope.UTILITY for layer in layers):
-        layers.insert(0, spending.Layer(scope="utility", version=0, policy=spending.DEFAULT))
-    return Rules(layers=layers, frozen="".join(json.loads(said) for scope, _, said in found if scope == _FREEZE))
+    return AskedRules(question=question)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AskedRules:
+    """The policies that were asked for."""
+
+    question: sql.Question
+
+    def get(self) -> Rules:
+        """Return them."""
+        found = self.question.all()
+        layers = [
+            spending.Layer(scope=scope, version=version, policy=spending.Policy.parse(json.loads(document)))
+            for scope, version, document in found
+            if scope != _FREEZE
+        ]
+        if not any(layer.scope == models.SpendingPolicy.Scope.UTILITY for layer in layers):
+            layers.insert(0, spending.Layer(scope="utility", version=0, policy=spending.DEFAULT))
+        return Rules(layers=layers, frozen="".join(json.loads(said) for scope, _, said in found if scope == _FREEZE))
 
 
 _FREEZE = "freeze"

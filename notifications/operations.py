@@ -46,7 +46,7 @@ def tell(
     """
     if is_new and user_ids:
         given = {"kind": kind, "key": key, "title": title, "body": body, "data": json_types.Jsonb(dict(data))}
-        sql.execute(_TELL, given | {"people": sorted(set(user_ids)), "utility": utility_id, "now": now})
+        sql.later(_TELL, given | {"people": sorted(set(user_ids)), "utility": utility_id, "now": now})
         db.run_after_commit(functools.partial(hints.send, user_ids=sorted(set(user_ids))))
         return
     message = Message(user_ids=user_ids, key=key, title=title, body=body, data=data)

@@ -343,19 +343,22 @@ def queue(
         expires_at=expires_at,
         created_at=now,
     )
+    taken = None if quote is None else sql.ask(_TAKE_QUOTE, [now, quote.pk, operation.sender])
     if not sql.insert_if_new(
         row, first_of=models.UserOperationTransition(user_operation=row, state=row.state, made_at=now)
     ):
         existing: models.UserOperation = _QUEUED.first(hash=hash_)
         return existing
-    if quote is not None and not sql.execute(_TAKE_QUOTE, [now, quote.pk, operation.sender]):
+    if taken is not None and not taken.all():
         raise UnableToQueue("The quote was used already, or is another wallet's.", code="quote_used")
     steps.note("queued", operation=row.hash, utility=utility_id)
     return row
 
 
 _QUEUED = sql.Read(lambda: models.UserOperation.objects.filter(hash=sql.Slot("hash")))
-_TAKE_QUOTE = "UPDATE relayer_feequote SET used_at = %s WHERE id = %s AND sender = %s AND used_at IS NULL"
+_TAKE_QUOTE = """
+    UPDATE relayer_feequote SET used_at = %s WHERE id = %s AND sender = %s AND used_at IS NULL RETURNING id
+"""
 
 
 def sponsor_subject(*, chain_id: int) -> str:

@@ -1,4 +1,4 @@
-"""A customer pays a bill: `quote` the network fee, `start` the payment, and `finish` when the chain has spoken."""
+"""A customer pays a bill: `quote` the network fee, then `start` the payment."""
 
 import dataclasses
 import datetime
@@ -7,20 +7,19 @@ import secrets
 import uuid
 from collections.abc import Mapping
 
-from billing import models, operations, queries
-from billing.domain import proof
+from billing import models, queries
 from billing.usecases import choose_fee_token, notices
-from contracts.bindings import events, words
+from contracts.bindings import words
 from customers import models as customer_models
 from customers import queries as customer_queries
 from openvpp.core import db, errors, sql
 from relayer import models as relayer_models
 from relayer import operations as relayer
-from relayer.domain import gas, receipts, sponsoring
+from relayer.domain import gas, sponsoring
 from wallets import models as wallet_models
 from wallets import operations as wallet_operations
 from wallets import queries as wallet_queries
-from wallets.domain import account_state, client_keys, intents, outcome
+from wallets.domain import account_state, client_keys, intents
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +67,8 @@ def quote(
     bill = queries.get_bill(user=user, bill_id=bill_id)
     _require_payable(bill=bill, failure=UnableToQuotePayment)
     people = customer_queries.people_of_account(account_id=bill.account_id)
-    wallet = _get_paying_wallet(bill=bill, user=user, people=people, failure=UnableToQuotePayment)
+    found = wallet_queries.get_wallet_at(user=user, utility_id=bill.utility_id)
+    wallet = _require_payer(user=user, people=people, wallet=found, failure=UnableToQuotePayment)
     token = _get_bill_token(bill=bill, symbol=token_symbol)
     mode = _get_mode(utility=bill.utility, asked=fee_mode)
     amount_units = _to_units(bill=bill, token=token)
@@ -158,34 +158,6 @@ def start(
     return payment
 
 
-class UnableToFinishPayment(errors.UnableTo):
-    """The payment has ended before."""
-
-
-@db.transaction_required
-def finish(*, outcome: outcome.Outcome, now: datetime.datetime) -> None:
-    """Write how the payment ended: into payment, bill, books and notices, all in this transaction.
-
-    It is paid only if the tokens' own `Transfer` logs in the final receipt prove it, each log used once.
-
-    :raises UnableToFinishPayment: it has ended before.
-    """
-    payment = queries.lock_payment_of(operation_id=outcome.operation_id)
-    if payment.state != models.Payment.State.PENDING:
-        raise UnableToFinishPayment(f"Payment {payment.pk} is {payment.state} already.")
-    receipt, reason = outcome.receipt, outcome.reason
-    if outcome.succeeded and receipt is not None:
-        verdict = _prove(payment=payment, receipt=receipt)
-        if isinstance(verdict, proof.Proven):
-            bills = operations.settle_payment(payment=payment, proven=verdict, receipt=receipt, now=now)
-            notices.tell_payment_paid(payment=payment, bills=bills, now=now)
-            return
-        logger.error("payment not proven: payment=%s reason=%s", payment.pk, verdict.reason)
-        reason = verdict.reason
-    bills = operations.fail_payment(payment=payment, reason=reason, receipt=receipt, now=now)
-    notices.tell_payment_failed(payment=payment, bills=bills, now=now)
-
-
 def _require_payable(*, bill: models.Bill, failure: type[errors.UnableTo]) -> None:
     refusals = {
         models.Bill.State.PAID: ("already_paid", "This bill is paid."),
@@ -199,12 +171,15 @@ def _require_payable(*, bill: models.Bill, failure: type[errors.UnableTo]) -> No
         raise failure("There is nothing to pay on this bill.", code="nothing_to_pay")
 
 
-def _get_paying_wallet(
-    *, bill: models.Bill, user: customer_models.User, people: Mapping[int, str], failure: type[errors.UnableTo]
+def _require_payer(
+    *,
+    user: customer_models.User,
+    people: Mapping[int, str],
+    wallet: wallet_models.Wallet | None,
+    failure: type[errors.UnableTo],
 ) -> wallet_models.Wallet:
     if people.get(user.pk) not in MAY_PAY:
         raise failure("You may see this account but not pay for it.", code="viewer_may_not_pay")
-    wallet = wallet_queries.get_wallet_at(user=user, utility_id=bill.utility_id)
     if wallet is None:
         raise failure("Your wallet is still being made. Try again in a minute.", code="wallet_not_ready")
     return wallet
@@ -290,10 +265,16 @@ def _reserve(
     grant: wallet_models.SessionKeyGrant | None,
     now: datetime.datetime,
 ) -> models.Payment:
+    asked = _ask(user=user, bill_id=bill_id, fee=fee)
     bill = queries.lock_bill(user=user, bill_id=bill_id)
     _require_payable(bill=bill, failure=UnableToPayBill)
-    people = customer_queries.people_of_account(account_id=bill.account_id)
-    wallet = _get_paying_wallet(bill=bill, user=user, people=people, failure=NotAllowedToPay)
+    people = dict(asked.people.all())
+    found = (
+        asked.wallet.first()
+        if fee is not None and fee.utility_id == bill.utility_id
+        else wallet_queries.get_wallet_at(user=user, utility_id=bill.utility_id)
+    )
+    wallet = _require_payer(user=user, people=people, wallet=found, failure=NotAllowedToPay)
     if grant is None:
         raise NotAllowedToPay(
             "This app has no permission to pay. Agree to a spending limit in the app first.", code="grant_required"
@@ -302,7 +283,8 @@ def _reserve(
         raise NotAllowedToPay("This app's permission to pay is for another wallet.", code="grant_of_another_wallet")
     if fee is None:
         raise UnableToPayBill("There is no such quote. Ask for one.", code="quote_of_another_bill")
-    wish = _read_quote(fee=fee, bill=bill, wallet=wallet, amount_units=amount_units, now=now)
+    is_used = fee.used_at is not None or bool(asked.payments.all())
+    wish = _read_quote(fee=fee, bill=bill, wallet=wallet, is_used=is_used, amount_units=amount_units, now=now)
     _require_fee_within(grant=grant, wish=wish)
     operation = wallet_operations.reserve(
         wallet=wallet,
@@ -315,7 +297,7 @@ def _reserve(
         now=now,
         is_sent_at_once=True,
     )
-    tokens = {token.address: token for token in _TOKENS.all(utility_id=bill.utility_id)}
+    tokens = {token.address: token for token in asked.tokens.all()}
     payment = models.Payment(
         utility=bill.utility,
         account=bill.account,
@@ -336,9 +318,29 @@ def _reserve(
     payment.holds(allocations=[allocation], transfers=[])
     bill.state = models.Bill.State.PENDING
     pending = "UPDATE billing_bill SET state = %s WHERE id = %s"
-    sql.insert(payment, allocation, then=pending, parameters=[bill.state, bill.pk])
+    sql.insert_later(payment, allocation, then=pending, parameters=[bill.state, bill.pk])
     notices.tell_payment_pending(payment=payment, bills=[bill], user_ids=people, now=now)
     return payment
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked in one trip with the lock of the bill."""
+
+    people: sql.Question
+    wallet: sql.Question
+    payments: sql.Question
+    tokens: sql.Question
+
+
+def _ask(*, user: customer_models.User, bill_id: uuid.UUID, fee: relayer_models.FeeQuote | None) -> _Asked:
+    utility_id = None if fee is None else fee.utility_id
+    return _Asked(
+        people=queries.ask_people_of_bill(bill_id=bill_id),
+        wallet=wallet_queries.ask_wallet_at(user=user, utility_id=utility_id),
+        payments=queries.ask_payments_under(quote_id=None if fee is None else fee.pk),
+        tokens=_TOKENS.ask(utility_id=utility_id),
+    )
 
 
 _TOKENS = sql.Read(lambda: customer_models.AcceptedToken.objects.of_utility(sql.Slot("utility_id")))
@@ -349,12 +351,13 @@ def _read_quote(
     fee: relayer_models.FeeQuote,
     bill: models.Bill,
     wallet: wallet_models.Wallet,
+    is_used: bool,
     amount_units: int,
     now: datetime.datetime,
 ) -> intents.BillPayment:
     if fee.intent.get("bill_id") != str(bill.pk) or fee.sender != wallet.address:
         raise UnableToPayBill("This is not a quote of yours for this bill. Ask for one.", code="quote_of_another_bill")
-    if fee.used_at is not None or queries.is_quote_used(quote_id=fee.pk):
+    if is_used:
         raise UnableToPayBill("This quote was used. Ask for a new one.", code="quote_used")
     if fee.expires_at <= now:
         raise UnableToPayBill(
@@ -397,27 +400,3 @@ def _require_fee_within(*, grant: wallet_models.SessionKeyGrant, wish: intents.B
             code="over_fee_limit",
             extra={"fee_units": str(wish.fee_units), "limit_units": str(limit_units)},
         )
-
-
-def _prove(*, payment: models.Payment, receipt: receipts.Receipt) -> proof.Proven | proof.NotProven:
-    fee_token = payment.fee_token
-    due = proof.Due(
-        wallet=words.parse_address(payment.wallet.address),
-        treasury=words.parse_address(payment.treasury_address),
-        token=words.parse_address(payment.token.address),
-        amount_units=payment.amount_units,
-        fee_units=payment.fee_units,
-        fee_token=words.parse_address(fee_token.address) if fee_token is not None else None,
-    )
-    counted = queries.get_counted_logs(chain_id=payment.wallet.chain_id, transaction_hash=receipt.transaction_hash)
-    decoded = [
-        events.decode_log(
-            address=words.parse_address(log.address),
-            topics=[bytes.fromhex(topic[2:]) for topic in log.topics],
-            data=bytes.fromhex(log.data[2:]),
-            log_index=log.log_index,
-        )
-        for log in receipt.logs
-        if log.log_index not in counted
-    ]
-    return proof.prove(due=due, logs=[event for event in decoded if event is not None])

@@ -1,58 +1,138 @@
-"""Prepared statements by way of libpq itself: psycopg's cursor takes longer to ask one than the server to answer it.
+"""Prepared statements straight to PostgreSQL's client library, with what psycopg knows of parameters and types.
 
-Values are written and read by psycopg's own adapters, in C, and transactions begin and end as psycopg and Django have
-them. A call blocks its thread, but not the interpreter, until the server answers; `statement_timeout` bounds that.
+A cursor costs a hundred calls a statement, and that is what a request waits for where some twenty are asked of kept
+connections. Statements that need not wait for each other go to the server together: each trip costs both sides as much
+as the statement itself. A call blocks its thread, but not the interpreter, until the server answers.
 """
 
+import dataclasses
 import functools
 import itertools
+import select
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 from psycopg import adapt, pq
 
-_IDLE = pq.TransactionStatus.IDLE
+_IDLE, _CONNECTED = pq.TransactionStatus.IDLE, pq.ConnStatus.OK
 _DONE, _ROWS = pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK
+_ABORTED, _SYNC = pq.ExecStatus.PIPELINE_ABORTED, pq.ExecStatus.PIPELINE_SYNC
 
 # A name is never used twice: nobody can be told for certain that the server has forgotten one.
 _NUMBERS = itertools.count()
 
 type Parameters = Sequence[Any] | Mapping[str, Any]
+type Statement = tuple[str, Parameters]
 type Rows = list[tuple[Any, ...]]
+type Answer = tuple[Rows, int]
 
 
-def run(connection: "psycopg.Connection[Any]", sql: str, parameters: Parameters, /) -> tuple[Rows, int]:
-    """Return a statement's rows, and how many it returned or wrote; it is prepared at its first use on a connection.
+@dataclasses.dataclass(slots=True)
+class _Bound:
+    """A statement with its values as the server takes them, and its name there; `sql` is what psycopg made of it."""
 
-    Placeholders are psycopg's, all `%s` or all `%(name)s`.
+    sql: bytes
+    values: Any
+    context: Any
+    name: bytes
+    is_known: bool
 
-    :raises psycopg.Error: as a cursor's `execute`.
+
+def run(
+    connection: "psycopg.Connection[Any]", statements: Sequence[Statement], *, commit: bool = False
+) -> list[Answer]:
+    """Return each statement's rows, and how many it returned or wrote; it is prepared at its first use on a connection.
+
+    Placeholders are psycopg's, all `%s` or all `%(name)s`. Several statements make one round trip, and where no
+    transaction is open, one transaction. With `commit` the open one ends in the same trip, if none of them fails.
+
+    :raises psycopg.Error: as a cursor's `execute`, of the first that failed; those after it did not run.
     """
+    server, known = connection.pgconn, _known(connection)
+    begins = not connection.autocommit and server.transaction_status == _IDLE
+    bound = [_bind(connection, known, sql, parameters) for sql, parameters in statements]
+    if len(bound) == 1 and bound[0].is_known and not begins and not commit:
+        results = [server.exec_prepared(bound[0].name, bound[0].values, bound[0].context.formats)]
+    else:
+        results = _pipeline(connection, bound, begins=begins, commit=commit)
+    for result in results:
+        if result.status not in (_DONE, _ROWS):
+            error = _failure(result, connection)
+            for each in bound:
+                if not each.is_known or isinstance(error, psycopg.errors.InvalidSqlStatementName):
+                    known.pop((each.sql, each.context.types), None)  # prepared again when it is next asked
+            raise error
+    return [_answer(each, result) for each, result in zip(bound, results, strict=True)]
+
+
+def _bind(connection: "psycopg.Connection[Any]", known: dict[Any, bytes], sql: str, parameters: Parameters) -> _Bound:
     names, query = _numbered(sql, len(parameters) if isinstance(parameters, Sequence) else None)
     values = [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
-    server = connection.pgconn
-    if not connection.autocommit and server.transaction_status == _IDLE:
-        _require(server.exec_(b"BEGIN"), connection)
     context = adapt.Transformer(connection)
-    given: Any = context.dump_sequence(values, [adapt.PyFormat.AUTO] * len(values))
-    known = _known(connection)
+    given = context.dump_sequence(values, [adapt.PyFormat.AUTO] * len(values))
     kind = query, context.types
     name = known.get(kind)
-    if name is None:
-        name = b"openvpp_%d" % next(_NUMBERS)
-        _require(server.prepare(name, query, context.types), connection)
-        known[kind] = name
-    result = server.exec_prepared(name, given, context.formats)
+    if name is not None:
+        return _Bound(query, given, context, name, is_known=True)
+    name = known[kind] = b"openvpp_%d" % next(_NUMBERS)
+    return _Bound(query, given, context, name, is_known=False)
+
+
+def _pipeline(
+    connection: "psycopg.Connection[Any]", bound: list[_Bound], *, begins: bool, commit: bool
+) -> list["pq.abc.PGresult"]:
+    """Send all at once, and return the results of the statements themselves, or the one that failed."""
+    server = connection.pgconn
+    kept = []
+    try:
+        server.enter_pipeline_mode()
+        if begins:
+            kept.append(False)
+            server.send_query_params(b"BEGIN", None)
+        for each in bound:
+            if not each.is_known:
+                kept.append(False)
+                server.send_prepare(each.name, each.sql, each.context.types)
+            kept.append(True)
+            server.send_query_prepared(each.name, each.values, each.context.formats)
+        if commit:
+            kept.append(False)
+            server.send_query_params(b"COMMIT", None)
+        server.pipeline_sync()
+        results = _receive(server)
+        server.exit_pipeline_mode()
+    except BaseException:
+        connection.close()  # what it would say next answers something else
+        raise
+    failed = [result for result in results if result.status not in (_DONE, _ROWS, _ABORTED)]
+    return failed[:1] or [result for result, is_kept in zip(results, kept, strict=True) if is_kept]
+
+
+def _receive(server: "pq.abc.PGconn", /) -> list["pq.abc.PGresult"]:
+    """Return all results up to the end of what was sent; psycopg holds the interpreter while it waits for one."""
+    results: list[pq.abc.PGresult] = []
+    poll = select.poll()
+    poll.register(server.socket, select.POLLIN)
+    while True:
+        while server.is_busy():
+            poll.poll()
+            server.consume_input()
+        result = server.get_result()
+        if result is None:
+            if server.status != _CONNECTED:
+                raise psycopg.OperationalError(server.get_error_message())
+        elif result.status == _SYNC:
+            return results
+        else:
+            results.append(result)
+
+
+def _answer(bound: _Bound, result: "pq.abc.PGresult") -> Answer:
     if result.status == _DONE:
         return [], result.command_tuples or 0
-    try:
-        _require(result, connection)
-    except psycopg.errors.InvalidSqlStatementName:
-        known.clear()  # somebody else deallocated: this statement fails, the next one is prepared again
-        raise
-    context.set_pgresult(result)
-    rows: Rows = context.load_rows(0, result.ntuples, tuple)
+    bound.context.set_pgresult(result)
+    rows: Rows = bound.context.load_rows(0, result.ntuples, tuple)
     return rows, len(rows)
 
 
@@ -79,13 +159,10 @@ def _known(connection: "psycopg.Connection[Any]", /) -> dict[Any, bytes]:
     return made
 
 
-def _require(result: Any, connection: "psycopg.Connection[Any]", /) -> None:
-    """Raise what the server answered, if that is an error."""
-    if result.status in (_DONE, _ROWS):
-        return
-    if connection.pgconn.status != pq.ConnStatus.OK:
-        raise psycopg.OperationalError(result.get_error_message() or "The connection is lost.")
-    raise psycopg.errors.error_from_result(result)
+def _failure(result: Any, connection: "psycopg.Connection[Any]", /) -> psycopg.Error:
+    if connection.pgconn.status != _CONNECTED:
+        return psycopg.OperationalError(result.get_error_message() or "The connection is lost.")
+    return psycopg.errors.error_from_result(result)
 
 
 class _Numbers(dict[str, str]):

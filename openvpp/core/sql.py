@@ -4,6 +4,9 @@ A payment asks some twenty statements. To build one of them from a queryset cost
 answer it, so that a queryset which is always the same is compiled at its first use (`Read`), rows that belong together
 are inserted in one statement (`insert`), and what guards money is one statement in words (`execute`). All of them run
 on Django's own connection, inside its transaction.
+
+A trip to the server costs as much again, so that what need not wait for an answer travels with what does: a question
+(`Read.ask`, `ask`) after the next statement, a write that is `later` before it or with the transaction's COMMIT.
 """
 
 import dataclasses
@@ -63,14 +66,20 @@ class Read:
 
     def first(self, **values: Any) -> Any:
         """Return the first row, or None."""
-        found = self.all(**values)
-        return found[0] if found else None
+        return self._question(values).first()
 
     def all(self, **values: Any) -> list[Any]:
         """Return the rows in their order.
 
         :raises TransactionManagementError: it locks, and no transaction is open.
         """
+        return self._question(values).all()
+
+    def ask(self, **values: Any) -> "Question":
+        """Return the question, which is asked right after the next statement, or when its rows are wanted."""
+        return self._question(values).wait()
+
+    def _question(self, values: dict[str, Any]) -> "Question":
         plan = self._plan
         if plan is None:
             plan = self._plan = _compile(self._build())
@@ -81,7 +90,44 @@ class Read:
             each.field.get_db_prep_value(values[each.name], connection) if isinstance(each, Slot) else each
             for each in plan.parameters
         ]
-        return [_to_row(plan, list(columns), connection) for columns in _run(plan.sql, given, connection)[0]]
+        return Question(plan.sql, given, connection, plan)
+
+
+class Question:
+    """A statement that reads, and its rows once it was asked."""
+
+    def __init__(self, sql: str, parameters: prepared.Parameters, connection: Any, plan: _Plan | None = None) -> None:
+        self.statement = sql, parameters
+        self.rows: list[tuple[Any, ...]] | None = None
+        self._connection = connection
+        self._plan = plan
+
+    def wait(self) -> "Question":
+        """Let it be asked with the next statement, after it."""
+        self._connection.questions.append(self)
+        return self
+
+    def first(self) -> Any:
+        """Return the first row, or None."""
+        found = self.all()
+        return found[0] if found else None
+
+    def all(self) -> list[Any]:
+        """Return the rows in their order."""
+        connection, plan = self._connection, self._plan
+        if self.rows is None:
+            if self in connection.questions:
+                connection.questions.remove(self)
+            self.rows = _run(*self.statement, connection)[0]
+        return self.rows if plan is None else [_to_row(plan, list(columns), connection) for columns in self.rows]
+
+
+def ask(sql: str, parameters: prepared.Parameters) -> Question:
+    """Return a question in words, which is asked right after the next statement, or when its rows are wanted.
+
+    It may be a write that answers by RETURNING.
+    """
+    return Question(sql, parameters, _connection()).wait()
 
 
 def fetch(sql: str, parameters: prepared.Parameters) -> list[tuple[Any, ...]]:
@@ -99,18 +145,41 @@ def execute(sql: str, parameters: prepared.Parameters, *, may_lag: bool = False)
     return _run(sql + _LAGS if may_lag and not connection.in_atomic_block else sql, parameters, connection)[1]
 
 
-def insert(*rows: models.Model, may_lag: bool = False, then: str | None = None, parameters: Iterable[Any] = ()) -> int:
+def later(sql: str, parameters: prepared.Parameters) -> None:
+    """Write with the open transaction's next statement, before it, or with its COMMIT; then it may fail.
+
+    For what no later step needs to know the count of.
+    """
+    connection = _connection()
+    if connection.in_atomic_block and connection.connection is not None and not _is_watched(connection):
+        connection.writes.append((sql, parameters))
+    else:
+        _run(sql, parameters, connection)
+
+
+def insert(*rows: models.Model, may_lag: bool = False) -> None:
     """Insert rows, of different tables or the same, in one statement; keys that the database gives are not read back.
 
-    `may_lag` as `execute` says. `then` ends the statement with an UPDATE, whose count is returned, and which sees the
-    tables as they were before.
+    `may_lag` as `execute` says.
     """
-    kinds, connection = tuple(type(row) for row in rows), _connection()
+    execute(*_insertion_of(rows), may_lag=may_lag)
+
+
+def insert_later(*rows: models.Model, then: str | None = None, parameters: Iterable[Any] = ()) -> None:
+    """Insert rows as `insert`, with the open transaction's next statement or its COMMIT, as `later` says.
+
+    `then` ends the statement with an UPDATE, which sees the tables as they were before.
+    """
+    sql, values = _insertion_of(rows, then)
+    later(sql, [*values, *parameters])
+
+
+def _insertion_of(rows: tuple[models.Model, ...], then: str | None = None) -> tuple[str, list[Any]]:
+    connection = _connection()
     values = [value for row in rows for value in _values(row, connection)]
-    written = execute(_insertion(kinds, then), [*values, *parameters], may_lag=may_lag)
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as `save` leaves it
-    return written
+    return _insertion(tuple(type(row) for row in rows), then), values
 
 
 def insert_if_new(row: models.Model, *, first_of: models.Model | None = None, may_lag: bool = False) -> bool:
@@ -129,24 +198,36 @@ def _connection() -> Any:
     return django.db.connections[django.db.DEFAULT_DB_ALIAS]
 
 
-def _run(sql: str, parameters: prepared.Parameters, connection: Any) -> tuple[list[tuple[Any, ...]], int]:
-    """Return a statement's rows, and how many it returned or wrote."""
+def _run(sql: str, parameters: prepared.Parameters, connection: Any) -> prepared.Answer:
+    """Return a statement's rows, and how many it returned or wrote, and send what waits with it."""
     connection.close_if_health_check_failed()
     if connection.connection is None:
         connection.ensure_connection()
-    driver: psycopg.Connection[Any] = connection.connection
-    if driver.prepare_threshold is None or connection.queries_logged or connection.execute_wrappers:
+    if _is_watched(connection):
+        if connection.writes:
+            connection.write()
         return _ask_cursor(sql, parameters, connection)
     connection.validate_no_broken_transaction()
+    writes, questions = connection.take_waiting()
+    statements = [*writes, (sql, parameters), *[question.statement for question in questions]]
     try:
-        return prepared.run(driver, sql, parameters)
+        answers = prepared.run(connection.connection, statements)
     except psycopg.Error:
         with connection.wrap_database_errors:
             raise
+    for question, answer in zip(questions, answers[len(writes) + 1 :], strict=True):
+        question.rows = answer[0]
+    return answers[len(writes)]
 
 
-def _ask_cursor(sql: str, parameters: prepared.Parameters, connection: Any) -> tuple[list[tuple[Any, ...]], int]:
-    """Do the same where statements are not to be prepared, or somebody watches them."""
+def _is_watched(connection: Any) -> bool:
+    """Say whether statements are not to be prepared, or somebody wants to see each of them."""
+    driver = connection.connection
+    return driver.prepare_threshold is None or connection.queries_logged or bool(connection.execute_wrappers)
+
+
+def _ask_cursor(sql: str, parameters: prepared.Parameters, connection: Any) -> prepared.Answer:
+    """Do the same by a cursor."""
     cursor: Any = psycopg.Cursor(connection.connection)
     watched = connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
     with watched:

@@ -7,7 +7,7 @@ UPCALLS: dict[str, list[str]] = {
     # relayer -> wallets: kwargs `utility_id`, `key`, `title`, `body`, `now`.
     "relayer.staff_told": ["wallets.usecases.tell_gas.on_staff_told"],
     # wallets -> the app that asked: kwargs `outcome` (wallets.domain.outcome.Outcome), `now`.
-    "operation.billing.payment": ["billing.usecases.pay_bill.finish"],
+    "operation.billing.payment": ["billing.usecases.finish_payment.finish"],
     "operation.programs.payout": ["programs.usecases.finish_payouts.finish"],
     "operation.wallets.revoke_session": ["wallets.usecases.revoke_session_key.finish"],
     "operation.wallets.announce_exit": ["wallets.usecases.follow_exit.on_announced"],

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from billing import models, queries
-from billing.usecases import pay_bill
+from billing.usecases import finish_payment, pay_bill
 from contracts.bindings import words
 from custody import models as custody_models
 from notifications import models as notification_models
@@ -262,7 +262,7 @@ def finish(payment: models.Payment, found: receipts.Receipt | None, **changes: A
         "receipt": found,
     }
     with db.transaction():
-        pay_bill.finish(outcome=outcome.Outcome(**(given | changes)), now=clock.get_now())
+        finish_payment.finish(outcome=outcome.Outcome(**(given | changes)), now=clock.get_now())
 
 
 def bill_paid(payment: models.Payment) -> receipts.Log:
@@ -313,7 +313,7 @@ def test_a_payment_ends_once(town: Town, ada: Person, bill: models.Bill) -> None
     payment = start(ada, bill)
     town.finish()
     expect_paid_once(town, ada, bill)
-    with pytest.raises(pay_bill.UnableToFinishPayment):
+    with pytest.raises(finish_payment.UnableToFinishPayment):
         finish(payment, None, succeeded=False, reason="No.")
     expect_paid_once(town, ada, bill)
 

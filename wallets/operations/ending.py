@@ -29,7 +29,7 @@ def move(*, operation: models.Operation, state: State, detail: str, now: datetim
     operation.state = state
     operation.leased_until = None
     operation.updated_at = now
-    sql.execute(
+    sql.later(
         _MOVE,
         {
             "id": operation.pk,
@@ -80,7 +80,7 @@ def _settle_wallet(*, operation: models.Operation, was_included: bool, now: date
 def move_grant(*, operation: models.Operation, before: GrantState, after: GrantState) -> None:
     """Move the operation's grant on, if it has one that is where it should be."""
     if operation.grant_id is not None:
-        sql.execute(
+        sql.later(
             "UPDATE wallets_sessionkeygrant SET state = %s WHERE id = %s AND state = %s",
             [after, operation.grant_id, before],
         )

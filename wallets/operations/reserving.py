@@ -46,13 +46,17 @@ def reserve(
     :raises controls.RefusedByPolicy: a spending policy of the utility, program or customer refuses it, or the wallet is
         frozen.
     """
+    rules = queries.ask_rules(wallet=wallet) if kind in queries.SPENDING else None
+    on_their_way = ask_what_is_on_its_way(wallet_id=wallet.pk, since=now) if is_sent_at_once else None
     period_started_at = None
     if grant is not None:
         period_started_at = _count(wallet=wallet, grant=grant, spend_units=spend_units, now=now)
-    if kind in queries.SPENDING:
-        case = queries.get_spending_case(wallet=wallet, kind=kind, intent=intent, spend_units=spend_units, now=now)
+    if rules is not None:
+        case = queries.get_spending_case(
+            wallet=wallet, rules=rules, kind=kind, intent=intent, spend_units=spend_units, now=now
+        )
         controls.require_allowed(layers=case.layers, request=case.request, facts=case.facts)
-    is_leased = is_sent_at_once and not is_wallet_busy(wallet_id=wallet.pk, since=now)
+    is_leased = on_their_way is not None and not on_their_way.all()
     operation = models.Operation(
         wallet=wallet,
         grant=grant,
@@ -67,7 +71,7 @@ def reserve(
         created_at=now,
         updated_at=now,
     )
-    sql.insert(operation, models.OperationTransition(operation=operation, state=operation.state, made_at=now))
+    sql.insert_later(operation, models.OperationTransition(operation=operation, state=operation.state, made_at=now))
     return operation
 
 
@@ -132,12 +136,12 @@ def _refusal(
     return UnableToReserve("Another payment was counted at the same moment. Try again.", code="grant_busy")
 
 
-def is_wallet_busy(*, wallet_id: uuid.UUID, since: datetime.datetime | None = None) -> bool:
-    """Say whether an operation of a wallet is on its way to the chain, or was at some time after `since`.
+def ask_what_is_on_its_way(*, wallet_id: uuid.UUID, since: datetime.datetime | None = None) -> sql.Question:
+    """Ask for an operation of a wallet that is on its way to the chain, or was at some time after `since`.
 
     The removals of sessions, whose nonces are of their own, are in nobody's way.
     """
-    return bool(_ON_THEIR_WAY.all(wallet_id=wallet_id, since=since))
+    return _ON_THEIR_WAY.ask(wallet_id=wallet_id, since=since)
 
 
 _ON_THEIR_WAY = sql.Read(

@@ -119,7 +119,7 @@ def _queue(
 ) -> None:
     if _end_if_withdrawn(operation=operation, standing=standing, now=now):
         return
-    _require_free_wallet(operation)
+    _require_free_wallet(operation, on_their_way=standing.on_their_way)
     operation.user_operation = relayer.queue(
         operation=signed,
         quote=operation.quote,
@@ -155,8 +155,9 @@ def _lease(*, operation_id: uuid.UUID, now: datetime.datetime) -> tuple[models.O
     if reason:
         ending.end(operation=operation, result=operation.ended(succeeded=False, reason=reason, receipt=None), now=now)
         return None
+    on_their_way = reserving.ask_what_is_on_its_way(wallet_id=operation.wallet_id)
     _WALLET.all(wallet_id=operation.wallet_id)
-    _require_free_wallet(operation)
+    _require_free_wallet(operation, on_their_way=on_their_way)
     operation.leased_until = now + min(FIRST_LEASE * 2 ** min(operation.attempts, 3), reserving.SUBMIT_LEASE)
     operation.attempts += 1
     operation.save(update_fields=["leased_until", "attempts"])
@@ -178,11 +179,11 @@ def _require_unsent(operation: models.Operation) -> None:
         raise UnableToSubmit(f"The operation is {operation.state} already.", code="already_submitted")
 
 
-def _require_free_wallet(operation: models.Operation) -> None:
+def _require_free_wallet(operation: models.Operation, /, *, on_their_way: sql.Question) -> None:
     """Refuse a second operation of a locked wallet. A removal waits only until there is an account to remove from."""
     if operation.kind == models.Operation.Kind.REVOKE_SESSION and operation.wallet.deployed_at is not None:
         return
-    if reserving.is_wallet_busy(wallet_id=operation.wallet_id):
+    if on_their_way.all():
         raise _busy()
 
 
@@ -227,10 +228,12 @@ class _Standing:
     treasury: str
     grant_state: str | None
     grant_ends_at: datetime.datetime | None
+    on_their_way: sql.Question
 
 
 def _lock(operation: models.Operation, /) -> _Standing:
     """Lock an operation, its grant and its wallet until the transaction ends: one of a wallet is queued at a time."""
+    on_their_way = reserving.ask_what_is_on_its_way(wallet_id=operation.wallet_id)
     statement = _LOCK if operation.grant_id is None else _LOCK_WITH_GRANT
     ((state, leased_until, treasury, grant_state, ends_at),) = sql.fetch(statement, [operation.pk])
     return _Standing(
@@ -239,6 +242,7 @@ def _lock(operation: models.Operation, /) -> _Standing:
         treasury=words.checksummed(treasury),
         grant_state=grant_state,
         grant_ends_at=ends_at,
+        on_their_way=on_their_way,
     )
 
 

@@ -79,6 +79,11 @@ def get_wallet_at(*, user: customer_models.User, utility_id: int) -> models.Wall
     return wallet
 
 
+def ask_wallet_at(*, user: customer_models.User, utility_id: int | None) -> sql.Question:
+    """Ask for the same."""
+    return _OWN_WALLETS.ask(user_id=user.pk, utility_id=utility_id)
+
+
 def get_wallet_of(customer: customer_models.Customer) -> models.Wallet | None:
     """Return a customer's wallet, if it is made."""
     wallet: models.Wallet | None = models.Wallet.objects.filter(customer=customer).select_related("utility").first()

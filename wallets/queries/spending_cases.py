@@ -25,21 +25,32 @@ class SpendingCase:
     facts: conditions.Facts
 
 
-def get_spending_case(
-    *, wallet: models.Wallet, kind: str, intent: Mapping[str, Any], spend_units: int, now: datetime.datetime
-) -> SpendingCase:
-    """Return what decides whether a wallet may spend so.
-
-    In an open transaction a wallet whose past counts is locked. Spends that are reserved or under way count as well as
-    those that arrived.
-    """
-    rules = controls.get_rules(
+def ask_rules(*, wallet: models.Wallet) -> controls.AskedRules:
+    """Ask for the spending policies that hold for a wallet."""
+    return controls.ask_rules(
         utility_id=wallet.utility_id,
         account=wallet.address,
         chain_id=wallet.chain_id,
         customer_id=wallet.customer_id,
         program=wallet.label if wallet.kind == models.Wallet.Kind.TREASURY else "",
     )
+
+
+def get_spending_case(
+    *,
+    wallet: models.Wallet,
+    rules: controls.AskedRules,
+    kind: str,
+    intent: Mapping[str, Any],
+    spend_units: int,
+    now: datetime.datetime,
+) -> SpendingCase:
+    """Return what decides whether a wallet may spend so, by the rules that were asked for it.
+
+    In an open transaction a wallet whose past counts is locked. Spends that are reserved or under way count as well as
+    those that arrived.
+    """
+    found = rules.get()
     payees = get_payees(intent)
     request = conditions.Request(
         action=kind,
@@ -48,14 +59,14 @@ def get_spending_case(
         units=spend_units,
         at=now,
     )
-    seconds = spending.needs_history(rules.layers)
+    seconds = spending.needs_history(found.layers)
     facts = controls.get_facts(
         utility=wallet.utility,
-        frozen=rules.frozen,
+        frozen=found.frozen,
         customers=_customers_among(wallet=wallet, payees=payees),
         history=_history(wallet=wallet, since=now - datetime.timedelta(seconds=seconds)) if seconds else (),
     )
-    return SpendingCase(layers=rules.layers, request=request, facts=facts)
+    return SpendingCase(layers=found.layers, request=request, facts=facts)
 
 
 class UnableToExplain(errors.NotFound):
@@ -91,7 +102,9 @@ def explain_spending(
 ) -> Explanation:
     """Say what would be decided about an operation of a wallet at an instant, and why."""
     intent = {"token": token, "recipients": [words.checksummed(words.parse_address(payee)) for payee in payees]}
-    case = get_spending_case(wallet=wallet, kind=kind, intent=intent, spend_units=units, now=at)
+    case = get_spending_case(
+        wallet=wallet, rules=ask_rules(wallet=wallet), kind=kind, intent=intent, spend_units=units, now=at
+    )
     verdict = spending.decide(layers=case.layers, request=case.request, facts=case.facts)
     steps = spending.explain(layers=case.layers, request=case.request, facts=case.facts)
     denied = verdict if isinstance(verdict, spending.Denied) else None

@@ -1,6 +1,9 @@
 """Statements that are written once do what the ORM's would have done."""
 
+import threading
+import time
 import uuid
+from typing import Any
 
 import psycopg
 import pytest
@@ -9,7 +12,7 @@ from django.db import transaction
 
 from controls import models as controls
 from customers import models as customer_models
-from openvpp.core import clock, db, sql
+from openvpp.core import clock, db, prepared, sql
 from openvpp.core import models as core_models
 from tests.factories import customers
 
@@ -30,6 +33,7 @@ _NUMBERS = sql.Read(
         .values_list("number", "opened_on")
     )
 )
+_COUNT = "SELECT count(*) FROM core_idempotentrequest"
 _LOCKED = sql.Read(lambda: Request.objects.select_for_update().filter(key=sql.Slot("key")))
 
 
@@ -128,3 +132,122 @@ def test_what_is_prepared_is_prepared_again_when_psycopg_forgot_all() -> None:
         _JOINED.first(number=account.number)
     assert _JOINED.first(number=account.number) == account
     assert driver.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'openvpp%'").fetchone() == (1,)
+
+
+def count() -> int:
+    return Request.objects.count()
+
+
+@pytest.fixture
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many statements each trip to the server carried."""
+    counts: list[int] = []
+    run = prepared.run
+
+    def counted(connection: Any, statements: Any, **options: Any) -> Any:
+        counts.append(len(statements))
+        return run(connection, statements, **options)
+
+    monkeypatch.setattr(prepared, "run", counted)
+    return counts
+
+
+def test_questions_travel_with_the_next_statement_and_see_what_it_wrote(trips: list[int]) -> None:
+    with db.transaction():
+        asked, alone = sql.ask(_COUNT, []), _NUMBERS.ask(utility_id=1)
+        sql.insert(make("a"))
+        assert (asked.all(), alone.all(), trips) == ([(1,)], [], [3])
+        late = sql.ask(_COUNT, [])
+        assert late.first() == (1,)
+        never = sql.ask(_COUNT, [])
+    assert trips == [3, 1]
+    assert never.all() == [(1,)]
+
+
+def test_what_is_written_later_is_there_for_every_next_statement_and_after_the_commit(trips: list[int]) -> None:
+    with db.transaction():
+        sql.insert_later(make("a"))
+        assert trips == []
+        assert sql.fetch(_COUNT, []) == [(1,)]
+        sql.insert_later(make("b"))
+        assert count() == 2  # the ORM's own
+        with db.savepoint():
+            sql.insert_later(make("c"))
+        sql.insert_later(make("d"))
+        sql.later("UPDATE core_idempotentrequest SET status = %s WHERE key = %s", [202, "d"])
+    assert trips == [2, 1, 1, 2]
+    assert count() == 4
+    sql.insert_later(make("e"))  # no transaction is open: at once
+    assert set(Request.objects.values_list("key", "status")) == {
+        ("a", None),
+        ("b", None),
+        ("c", None),
+        ("d", 202),
+        ("e", None),
+    }
+
+
+@db.transaction
+def write_twice() -> None:
+    sql.insert_later(make("b"))
+    sql.insert_later(make("a"))
+
+
+@db.transaction
+def ask_for_trouble() -> None:
+    sql.insert_later(make("c"))
+    sql.ask("SELECT 1 / %s", [0])
+    sql.fetch(_COUNT, [])
+
+
+@db.transaction
+def give_up() -> None:
+    sql.insert_later(make("d"))
+    raise ValueError("given up")
+
+
+def test_nothing_stays_of_a_transaction_that_fails_in_its_last_trip(trips: list[int]) -> None:
+    sql.insert(make("a"))
+    with pytest.raises(django_db.IntegrityError):
+        write_twice()
+    with pytest.raises(django_db.DataError):
+        ask_for_trouble()
+    with pytest.raises(ValueError, match="given up"):
+        give_up()
+    assert (count(), trips) == (1, [1, 2, 3])
+    with db.transaction():
+        sql.insert_later(make("b"))
+    assert count() == 2
+
+
+@db.transaction
+def write_one() -> None:
+    sql.insert(make("a"))
+
+
+def test_a_connection_that_was_left_in_the_middle_of_a_trip_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    django_db.connection.ensure_connection()
+    left = django_db.connection.connection
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared, "_receive", lambda _server: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            write_one()
+    assert left.closed
+    assert count() == 0
+
+
+def test_other_threads_go_on_while_a_trip_waits() -> None:
+    beats: list[float] = []
+    is_over = threading.Event()
+
+    def beat() -> None:
+        while not is_over.wait(0.01):
+            beats.append(time.monotonic())
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    with db.transaction():
+        sql.fetch("SELECT pg_sleep(%s)", [0.3])  # with BEGIN
+    is_over.set()
+    thread.join()
+    assert len(beats) > 10
