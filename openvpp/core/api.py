@@ -1,11 +1,13 @@
 """What every REST endpoint shares: problem documents (RFC 9457) and requests that act once."""
 
 import functools
+import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django import http
 from django.core import exceptions as django_exceptions
+from django.db import models as db_models
 from rest_framework import exceptions, response, serializers, views
 from rest_framework import request as drf_request
 
@@ -46,8 +48,12 @@ def act_once(
 
 
 def show(kind: Callable[[], serializers.BaseSerializer[Any]], value: Any) -> Any:
-    """Return what a serializer makes of a value; to make the serializer anew costs ten times as much as to ask it."""
-    return _kept(kind).to_representation(value)
+    """Return what a serializer makes of a value whose attributes its fields name.
+
+    To make the serializer anew costs ten times as much as to ask it, and four times as much again what it finds out
+    for each value: whether that is a mapping, and its attributes methods.
+    """
+    return _writer(kind)(value)
 
 
 def read(kind: Callable[[], serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
@@ -62,6 +68,33 @@ def read(kind: Callable[[], serializers.Serializer[Any]], data: Any) -> dict[str
 @functools.cache
 def _kept(kind: Callable[[], Any]) -> Any:
     return kind()
+
+
+@functools.cache
+def _writer(kind: Callable[[], Any]) -> Callable[[Any], Any]:
+    return _write(_kept(kind))
+
+
+def _write(field: Any) -> Callable[[Any], Any]:
+    if isinstance(field, serializers.ListSerializer):
+        one = _write(field.child)
+        return lambda rows: [one(row) for row in (rows.all() if isinstance(rows, db_models.Manager) else rows)]
+    if type(field).to_representation is not serializers.Serializer.to_representation:
+        return cast("Callable[[Any], Any]", field.to_representation)
+    parts = [(name, _read(part), _write(part)) for name, part in field.fields.items() if not part.write_only]
+
+    def write(value: Any) -> dict[str, Any]:
+        shown = {}
+        for name, get, represent in parts:
+            part = get(value)
+            shown[name] = None if part is None else represent(part)
+        return shown
+
+    return write
+
+
+def _read(field: Any) -> Callable[[Any], Any]:
+    return operator.attrgetter(field.source) if field.source != "*" else lambda value: value
 
 
 def problem_handler(error: Exception, _context: dict[str, Any]) -> response.Response | None:
