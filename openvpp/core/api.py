@@ -27,7 +27,7 @@ def act_once(
 
     :raises errors.Invalid: no key, or one over 200 characters.
     """
-    key = request.headers.get("Idempotency-Key", "")
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY", "")
     if not key or len(key) > idempotency.MAX_KEY_LENGTH:
         raise errors.Invalid(
             "Send an Idempotency-Key header of 1 to 200 characters, new for each wish and the same for each retry.",

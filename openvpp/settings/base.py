@@ -188,6 +188,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["openvpp.core.scopes.HasScopes"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["openvpp.core.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "openvpp.core.negotiation.ContentNegotiation",
     "DEFAULT_SCHEMA_CLASS": "openvpp.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "openvpp.core.pages.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": [],
