@@ -41,6 +41,24 @@ def symmetric() -> str:
     return str(proof.serialize(compact=True))
 
 
+def no_keys() -> dict[str, dict[str, Any]]:
+    """Return what looks like the phone's public key and is none."""
+    public = flow.KEY.export_public(as_dict=True)
+    other = OTHER.export_public(as_dict=True)
+    return {
+        "off the curve": public | {"y": other["y"]},
+        "of another curve": public | {"crv": "P-384"},
+        "of another kind of key": public | {"kty": "OKP"},
+        "without y": {name: public[name] for name in ("kty", "crv", "x")},
+        "with a short x": public | {"x": public["x"][:-2]},
+        "with a long x": public | {"x": "A" + public["x"]},
+        "with a padded x": public | {"x": public["x"] + "="},
+        "with a number for x": public | {"x": 1},
+        "with another alphabet": public | {"x": "+" + public["x"][1:]},
+        "at infinity": public | {"x": "A" * 43, "y": "A" * 43},
+    }
+
+
 def test_a_token_is_bound_to_the_key_that_its_code_was_bound_to(app: flow.MobileApp) -> None:
     tokens = app.get_tokens()
     assert tokens["token_type"] == "DPoP"
@@ -78,6 +96,7 @@ def test_dpop_theft_is_refused_whatever_is_wrong_with_the_proof(app: flow.Mobile
             flow.KEY, "GET", ME, token=token, header={"jwk": json.loads(flow.KEY.export_private())}
         ),
         "unsigned": unsigned(token),
+        **{name: flow.proof(flow.KEY, "GET", ME, token=token, header={"jwk": key}) for name, key in no_keys().items()},
         "symmetric": symmetric(),
     }
     for name, proof in wrong.items():
