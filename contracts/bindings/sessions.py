@@ -96,24 +96,21 @@ def unpack(*, packed: bytes) -> SessionPolicy:
     :raises ValueError: if they are not five words.
     """
     words.exactly(packed, POLICY_BYTES, "a packed session policy")
-
-    def number(start: int, end: int) -> int:
-        return int.from_bytes(packed[start:end], "big")
-
+    number = int.from_bytes
     return SessionPolicy(
         key=packed[0:20],
-        max_per_payment_units=number(20, 32),
+        max_per_payment_units=number(packed[20:32]),
         payee=packed[32:52],
-        max_per_period_units=number(52, 64),
+        max_per_period_units=number(packed[52:64]),
         token=packed[64:84],
-        max_total_units=number(84, 96),
+        max_total_units=number(packed[84:96]),
         fee_token=packed[96:116],
-        max_fee_in_fee_token_units=number(116, 128),
-        max_fee_units=number(128, 140),
-        starts_at=number(140, 145),
-        ends_at=number(145, 150),
-        period_seconds=number(150, 154),
-        salt=number(154, 160),
+        max_fee_in_fee_token_units=number(packed[116:128]),
+        max_fee_units=number(packed[128:140]),
+        starts_at=number(packed[140:145]),
+        ends_at=number(packed[145:150]),
+        period_seconds=number(packed[150:154]),
+        salt=number(packed[154:160]),
     )
 
 

@@ -231,7 +231,7 @@ def _read_operation(value: Mapping[str, Any]) -> user_operations.UserOperation:
 
 
 def _number(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if type(value) is not int or value < 0:  # a boolean is no number
         raise UnableToReadIntent("a number must be whole and not negative")
     return value
 

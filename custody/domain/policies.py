@@ -4,11 +4,12 @@ Serialised policies carry a tag and are append-only: a changed meaning is a new 
 """
 
 import dataclasses
+import operator
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from contracts.bindings import accounts, delegations, payments, sessions, tokens, user_operations, words
-from custody.domain import caps, control_calls, guardian_calls, intents
+from custody.domain import caps, control_calls, forms, guardian_calls, intents
 
 _PAYMASTER_FIELDS_BYTES = 52
 _REVOKE_SESSIONS = accounts.encode_revoke_sessions(session_ids=[])[:4]
@@ -16,6 +17,8 @@ _FREEZE_SESSIONS = accounts.encode_freeze_sessions(session_ids=[])[:4]
 _HANDLE_OPS = user_operations.encode_handle_ops(operations=[], beneficiary=words.ZERO_ADDRESS)[:4]
 # As many as a bundle has operations.
 _MOST_AUTHORIZATIONS = 100
+_ON_CHAIN = tuple(field.name for field in dataclasses.fields(sessions.SessionPolicy)[1:])
+_read_on_chain = operator.attrgetter(*_ON_CHAIN)
 
 
 class UnableToReadPolicy(ValueError):
@@ -51,15 +54,14 @@ class _Policy:
 
         :raises UnableToReadPolicy: a field is missing, unknown or malformed.
         """
-        given = {name: field for name, field in value.items() if name != "tag"}
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        if value.get("tag", cls.tag) != cls.tag or given.keys() - fields.keys():
+        form = forms.of(cls)  # type: ignore[arg-type] # mypy asks the instances for a hash
+        if value.get("tag", cls.tag) != cls.tag or value.keys() - form.readers.keys() - {"tag"}:
             raise UnableToReadPolicy(f"Not a policy of the form {cls.tag}.")
         try:
             read: dict[str, Any] = {
-                name: caps.read(given[name]) if name == "caps" else _read(given[name], as_bytes=field.type is bytes)
-                for name, field in fields.items()
-                if name in given or field.default is dataclasses.MISSING
+                name: reader(value[name])
+                for name, reader in form.readers.items()
+                if name in value or name in form.required
             }
         except (KeyError, ValueError, TypeError) as error:
             raise UnableToReadPolicy(f"{cls.tag}: {type(error).__name__} {error}") from None
@@ -68,7 +70,7 @@ class _Policy:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON that is sealed and stored."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {"tag": self.tag} | {name: _write(value) for name, value in values.items()}
+        return {"tag": self.tag} | {name: forms.write(value) for name, value in values.items()}
 
     def _of_own_account(self, intent: intents.UserOperation, account: bytes) -> Verdict:
         if intent.chain_id != self.chain_id:
@@ -134,8 +136,7 @@ class Session(_Policy):
 
     def on_chain(self, *, key: bytes) -> sessions.SessionPolicy:
         """Return the policy that the account installs for the session key `key`."""
-        shared = {field.name: getattr(self, field.name) for field in dataclasses.fields(sessions.SessionPolicy)[1:]}
-        return sessions.SessionPolicy(key=key, **shared)
+        return sessions.SessionPolicy(key=key, **dict(zip(_ON_CHAIN, _read_on_chain(self), strict=True)))
 
     def check(self, *, intent: intents.Intent, address: bytes, timestamp: int) -> Verdict:
         if not isinstance(intent, intents.UserOperation):
@@ -381,19 +382,3 @@ def _is_authority(authorization: delegations.Authorization, address: bytes) -> b
         return authorization.authority() == address
     except ValueError:
         return False
-
-
-def _write(value: object) -> object:
-    if isinstance(value, bytes):
-        return "0x" + value.hex()
-    return [cap.to_json() for cap in value] if isinstance(value, tuple) else value
-
-
-def _read(value: object, *, as_bytes: bool) -> bytes | int:
-    if as_bytes:
-        if not isinstance(value, str) or not value.startswith("0x"):
-            raise ValueError("bytes are written as 0x and hexadecimal digits")
-        return bytes.fromhex(value[2:])
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("a number must be whole and not negative")
-    return value

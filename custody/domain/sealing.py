@@ -160,11 +160,9 @@ class Ring:
 
         :raises UnableToOpenSeal: as for `open`.
         """
-        wrap_nonce = os.urandom(NONCE_BYTES)
+        wrap_nonce, bound = os.urandom(NONCE_BYTES), binding.associated_data()
         wrapped = self.current.wrap(
-            data_key=self._unwrap(seal=seal, binding=binding),
-            nonce=wrap_nonce,
-            associated_data=binding.associated_data(),
+            data_key=self._unwrap(seal=seal, associated_data=bound), nonce=wrap_nonce, associated_data=bound
         )
         return dataclasses.replace(
             seal, wrapped_data_key=wrapped, wrap_nonce=wrap_nonce, key_encryption_key_id=self.current.id
@@ -178,19 +176,18 @@ class Ring:
         return self._open_reference(secret.reveal()[len(REFERENCE) :].decode(), address)
 
     def _decrypt(self, *, seal: Seal, binding: Binding) -> keys.Secret:
-        data_key = self._unwrap(seal=seal, binding=binding)
-        secret = _decrypt(data_key=data_key, seal=seal, associated_data=binding.associated_data())
+        bound = binding.associated_data()
+        data_key = self._unwrap(seal=seal, associated_data=bound)
+        secret = _decrypt(data_key=data_key, seal=seal, associated_data=bound)
         if secret is None:
             raise UnableToOpenSeal(NOT_TOGETHER)
         return secret
 
-    def _unwrap(self, *, seal: Seal, binding: Binding) -> keys.Secret:
+    def _unwrap(self, *, seal: Seal, associated_data: bytes) -> keys.Secret:
         wrapper = self._by_id.get(seal.key_encryption_key_id)
         if wrapper is None:
             raise UnableToOpenSeal(f"The key-encryption key {seal.key_encryption_key_id} is not here.")
-        data_key = wrapper.unwrap(
-            wrapped=seal.wrapped_data_key, nonce=seal.wrap_nonce, associated_data=binding.associated_data()
-        )
+        data_key = wrapper.unwrap(wrapped=seal.wrapped_data_key, nonce=seal.wrap_nonce, associated_data=associated_data)
         if data_key is None:
             raise UnableToOpenSeal(NOT_TOGETHER)
         return data_key
@@ -198,7 +195,10 @@ class Ring:
 
 def canonical(value: Mapping[str, Any]) -> bytes:
     """Return the one JSON text of a mapping: sorted, without spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return _CANONICAL.encode(value).encode()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def reference(text: str) -> keys.Secret:
