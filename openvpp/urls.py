@@ -29,7 +29,9 @@ def rpc(request: http.HttpRequest, chain_id: int) -> http.HttpResponseBase:
 
 
 _wallet = wallet_views.Wallet.as_view()
+_api = [urls.path("", urls.include(f"{app}.urls")) for app in API_APPS if importlib.util.find_spec(f"{app}.urls")]
 urlpatterns = [
+    urls.path("api/v1/", urls.include(_api)),
     urls.path("", home.home, name="home"),
     urls.path("admin/desk/", urls.include("openvpp.desk.urls")),
     urls.path("admin/", admin.site.urls),
@@ -46,9 +48,6 @@ urlpatterns = [
     urls.path("api/v1/schema/", spectacular_views.SpectacularAPIView.as_view(), name="schema"),
     urls.path("api/v1/docs/", spectacular_views.SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     urls.path("api/v1/redoc/", spectacular_views.SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
-]
-urlpatterns += [
-    urls.path("api/v1/", urls.include(f"{app}.urls")) for app in API_APPS if importlib.util.find_spec(f"{app}.urls")
 ]
 # `/oauth/` and `/.well-known/` are named whole in the authorization server's own module.
 if importlib.util.find_spec("wallets.oauth.urls"):

@@ -1,5 +1,6 @@
 """The clock of the admin: staff read and write times in the time zone of their utility, and see which one it is."""
 
+import functools
 import zoneinfo
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ def staff_time_zone(get_response: Answer) -> Answer:
     """Serve the admin in the time zone of the person's utilities; in UTC where these have several."""
 
     def answer(request: http.HttpRequest) -> http.HttpResponse:
-        if not request.path.startswith(urls.reverse("admin:index")):
+        if not request.path.startswith(_admin()):
             return get_response(request)
         with timezone.override(_zone_of(request.user)):
             return get_response(request)
@@ -28,6 +29,12 @@ def staff_time_zone(get_response: Answer) -> Answer:
 def label(request: http.HttpRequest) -> list[str]:  # noqa: ARG001 - the admin's own signature
     """Return what the head of every admin page says about its times, and in which colour."""
     return [f"Times: {timezone.get_current_timezone()}", "info"]
+
+
+@functools.cache
+def _admin() -> str:
+    """Return where the admin begins; every request asks."""
+    return urls.reverse("admin:index")
 
 
 def _zone_of(user: Any) -> zoneinfo.ZoneInfo:
