@@ -1,7 +1,12 @@
 """Requests are counted in one step, and a connection that the server closed is not used again."""
 
 import concurrent.futures
+import contextlib
+import pathlib
 import secrets
+import subprocess
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +17,7 @@ from rest_framework import exceptions, response, test, views
 
 from openvpp.core import cache as redis_cache
 from openvpp.core import throttling
+from openvpp.stack import embedded, layout
 
 
 class _Limited(views.APIView):
@@ -53,6 +59,41 @@ def test_a_count_ends_by_itself() -> None:
     key = secrets.token_hex(8)
 
     assert [cache.count(key, seconds=60) for _ in range(2)] == [(1, 60), (2, 60)]  # type: ignore[attr-defined] # ours
+
+
+def test_redis_may_close_a_connection_between_counts(redis_url: str) -> None:
+    key = secrets.token_hex(8)
+    assert cache.count(key, seconds=60) == (1, 60)  # type: ignore[attr-defined] # ours
+
+    with redis.Redis.from_url(redis_url) as other:
+        assert int(other.client_kill_filter(_type="normal", skipme=True)) >= 1
+
+    assert cache.count(key, seconds=60) == (2, 60)  # type: ignore[attr-defined] # ours
+
+
+def test_counting_goes_on_with_a_redis_that_was_away(tmp_path: pathlib.Path) -> None:
+    service = embedded.Redis(directory=tmp_path, port=layout.free_port(), password="tests", durable=False)
+    service.prepare()
+    kept: Any = redis_cache.RedisCache(service.url, {})
+
+    with pytest.raises(redis.ConnectionError):
+        kept.count("key", seconds=60)
+    for _ in range(2):
+        with running(service):
+            assert kept.count("key", seconds=60) == (1, 60)
+            assert kept.count("key", seconds=60) == (2, 60)
+        with pytest.raises(redis.ConnectionError):
+            kept.count("key", seconds=60)
+
+
+@contextlib.contextmanager
+def running(service: embedded.Redis) -> Iterator[None]:
+    with subprocess.Popen(service.command, stdout=subprocess.DEVNULL) as process:
+        while not service.answers():
+            assert process.poll() is None
+            time.sleep(0.01)
+        yield
+        process.terminate()
 
 
 @pytest.mark.django_db(transaction=True)
