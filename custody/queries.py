@@ -1,7 +1,7 @@
 """Reads of keys, and the lock under which they sign."""
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Iterable
 
 from django.db.models import Q, QuerySet
 
@@ -86,45 +86,65 @@ def guardian_subject(*, utility_id: int) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Whose account it is: a customer's, or a program's treasury by its label."""
+    """Whose account it is: a customer's, or a program's treasury by its label; and what its utility says of itself."""
 
-    utility: customer_models.Utility
+    utility_id: int
+    treasury: bytes
+    time_zone: str
     customer_id: int | None
     program: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class AskedPlace:
+    """Whose account it is, once that was asked."""
+
+    question: sql.Question
+
+    def get(self) -> Place | None:
+        """Return whose account it is by the key that owns it, or None when no key here does."""
+        subject, customer_id, utility_id, treasury, time_zone = self.question.first() or [None] * 5
+        if utility_id is None:
+            return None
+        return Place(
+            utility_id=utility_id,
+            treasury=treasury,
+            time_zone=time_zone,
+            customer_id=customer_id,
+            program="" if customer_id is not None else "".join(subject.split(":", 3)[3:]),
+        )
+
+
+def ask_place(*, account: bytes) -> AskedPlace:
+    """Ask whose account this is, with the next statement."""
+    return AskedPlace(sql.ask(_PLACE, ["0x" + account.hex()]))
+
+
 def get_place(*, account: bytes) -> Place | None:
     """Return whose account this is by the key that owns it, or None when no key here does."""
-    owner = _OWNERS.first(account="0x" + account.hex())
-    kind, of, number, *label = owner[0].split(":", 3) if owner is not None else ("", "", "")
-    if kind != "wallet" or not number.isdigit():
-        return None
-    if of == "treasury":
-        utility = customer_models.Utility.objects.filter(pk=number).first()
-        return None if utility is None else Place(utility=utility, customer_id=None, program="".join(label))
-    customer = _CUSTOMER.first(customer_id=int(number))
-    return None if customer is None else Place(utility=customer.utility, customer_id=customer.pk, program="")
+    return ask_place(account=account).get()
+
+
+# The planner may look at a number before it looks at the condition beside it, but not before that of a CASE.
+_PLACE = """
+    SELECT owner.subject, customer.id, utility.id, utility.treasury_address, utility.time_zone
+    FROM custody_sealedkey AS owner
+    LEFT JOIN customers_customer AS customer ON customer.id = CASE
+        WHEN owner.subject ~ '^wallet:customer:[0-9]{1,18}(:|$)' THEN split_part(owner.subject, ':', 3)::bigint
+    END
+    LEFT JOIN customers_utility AS utility ON utility.id = CASE
+        WHEN owner.subject ~ '^wallet:treasury:[0-9]{1,18}(:|$)' THEN split_part(owner.subject, ':', 3)::bigint
+        ELSE customer.utility_id
+    END
+    WHERE owner.policy -> 'account' = to_jsonb(%s::text) AND owner.purpose IN ('wallet_owner', 'treasury_owner')
+    ORDER BY owner.id
+"""
 
 
 def is_in_custody(*, account: bytes) -> bool:
     """Say whether a key that is sealed here, and signs, owns an account."""
     owners = models.SealedKey.objects.filter(policy__account="0x" + account.hex(), disabled_at__isnull=True)
     return owners.filter(purpose=models.SealedKey.Purpose.WALLET_OWNER).exists()
-
-
-_OWNERS = sql.Read(
-    lambda: (
-        models.SealedKey.objects.filter(
-            policy__account=sql.Slot("account"),
-            purpose__in=[models.SealedKey.Purpose.WALLET_OWNER, models.SealedKey.Purpose.TREASURY_OWNER],
-        )
-        .order_by("pk")
-        .values_list("subject")
-    )
-)
-_CUSTOMER = sql.Read(
-    lambda: customer_models.Customer.objects.select_related("utility").filter(pk=sql.Slot("customer_id"))
-)
 
 
 @db.transaction_required
@@ -152,18 +172,29 @@ class Ready:
     hash: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class AskedReady:
+    """What keys sign with, once that was asked."""
+
+    question: sql.Question
+
+    def get(self, *, keys: Iterable[models.SealedKey]) -> dict[int, Ready]:
+        """Return what locked keys sign with, by their ids; a key whose sealed secret is gone is left out."""
+        named = {key.pk: key for key in keys}
+        return {
+            key_id: Ready(
+                seal=named[key_id].seal_of(*parts),
+                sequence=sequence or 0,
+                hash=f"0x{last.hex()}" if last is not None else chain.GENESIS,
+            )
+            for key_id, *parts, sequence, last in self.question.all()
+        }
+
+
 @db.transaction_required
-def get_ready(*, keys: Collection[models.SealedKey]) -> dict[int, Ready]:
-    """Return what locked keys sign with, by their ids; a key whose sealed secret is gone is left out."""
-    named = {key.pk: key for key in keys}
-    return {
-        key_id: Ready(
-            seal=named[key_id].seal_of(*parts),
-            sequence=sequence or 0,
-            hash=f"0x{last.hex()}" if last is not None else chain.GENESIS,
-        )
-        for key_id, *parts, sequence, last in sql.fetch(_READY, [list(named)])
-    }
+def ask_ready(*, key_ids: Iterable[int]) -> AskedReady:
+    """Ask what keys sign with, right after the next statement: the one that locks the last of them."""
+    return AskedReady(sql.ask(_READY, [list(key_ids)]))
 
 
 _READY = """

@@ -46,7 +46,7 @@ def apply_payee(*, change_id: uuid.UUID, key_id: int, ring: sealing.Ring) -> mod
     key = queries.lock_key(key_id=key_id)
     policy = policies.WalletOwner.parse(key.policy)
     place = queries.get_place(account=policy.account)
-    if place is None or place.customer_id is None or place.utility.pk != change.utility_id:
+    if place is None or place.customer_id is None or place.utility_id != change.utility_id:
         raise UnableToApplyChange("The key is for no customer of that utility.", code="not_of_the_utility")
     before, after = (words.parse_address(str(side["treasury_address"])) for side in (change.before, change.after))
     if policy.payee == after:

@@ -45,7 +45,7 @@ def _check_guardian(*, key: models.SealedKey, account: bytes, guardian: bytes) -
     """Appoint only the utility's own guardian, and only where the customer wished to keep it."""
     place = queries.get_place(account=account)
     own = models.SealedKey.objects.filter(
-        subject=queries.guardian_subject(utility_id=place.utility.pk) if place is not None else "",
+        subject=queries.guardian_subject(utility_id=place.utility_id) if place is not None else "",
         purpose=models.SealedKey.Purpose.GUARDIAN,
         policy__account="0x" + guardian.hex(),
     )

@@ -25,14 +25,14 @@ def check(
     place = queries.get_place(account=call.account) if call is not None else None
     if call is None or place is None or place.customer_id is None:
         return policies.Denied("other_account", "No customer of ours has that account.")
-    if key.subject != queries.guardian_subject(utility_id=place.utility.pk):
+    if key.subject != queries.guardian_subject(utility_id=place.utility_id):
         return policies.Denied("other_utility", "The account is of another utility's customer.")
     if not isinstance(call, guardian_calls.Recovery):
         return policies.Allowed()
     freeze = controls.get_freeze(account=words.checksummed(call.account), chain_id=policy.chain_id)
     if freeze is not None:
         return policies.Denied("wallet_frozen", f"The wallet is frozen: {freeze.reason}")
-    return _check_recovery(call=call, utility_id=place.utility.pk, now=now)
+    return _check_recovery(call=call, utility_id=place.utility_id, now=now)
 
 
 def _check_recovery(*, call: guardian_calls.Recovery, utility_id: int, now: datetime.datetime) -> policies.Verdict:

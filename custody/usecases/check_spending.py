@@ -6,6 +6,7 @@ by rules that need no history, so that whoever holds the web process alone does 
 
 import dataclasses
 import datetime
+import zoneinfo
 
 from contracts.bindings import accounts, payments, tokens, words
 from controls import queries as controls
@@ -25,9 +26,17 @@ class _Spend:
 
 
 def check(
-    *, key: models.SealedKey, policy: policies.Policy, intent: intents.Intent, now: datetime.datetime
+    *,
+    key: models.SealedKey,
+    policy: policies.Policy,
+    intent: intents.Intent,
+    place: queries.AskedPlace | None,
+    now: datetime.datetime,
 ) -> policies.Verdict:
-    """Say whether an operation that the key's own policy allows may be signed now."""
+    """Say whether an operation that the key's own policy allows may be signed now.
+
+    Whose account an operation is of is asked here, unless it was already.
+    """
     if isinstance(intent, intents.SessionInstall):
         return _check_frozen(account=intent.account, chain_id=intent.chain_id)
     if not isinstance(intent, intents.UserOperation):
@@ -39,7 +48,9 @@ def check(
         verdict = policy.check_day(intent=intent, others=_batches_since(key=key, since=now - caps.DAY))
         if isinstance(verdict, policies.Denied):
             return verdict
-    return _check_policies(account=intent.operation.sender, chain_id=intent.chain_id, spend=spend, now=now)
+    account = intent.operation.sender
+    place = place or queries.ask_place(account=account)
+    return _check_policies(account=account, chain_id=intent.chain_id, place=place.get(), spend=spend, now=now)
 
 
 def check_sponsored(*, intent: intents.Sponsorship, now: datetime.datetime) -> policies.Verdict:
@@ -54,7 +65,8 @@ def check_sponsored(*, intent: intents.Sponsorship, now: datetime.datetime) -> p
         return _check_frozen(account=account, chain_id=chain_id)
     if not queries.is_in_custody(account=account):
         return _check_frozen(account=account, chain_id=chain_id)
-    return _check_policies(account=account, chain_id=chain_id, spend=_spend_of(payment), now=now)
+    place = queries.get_place(account=account)
+    return _check_policies(account=account, chain_id=chain_id, place=place, spend=_spend_of(payment), now=now)
 
 
 def _spend_of(payment: payments.BillPayment) -> _Spend:
@@ -86,15 +98,15 @@ def _check_frozen(*, account: bytes, chain_id: int) -> policies.Verdict:
     return policies.Allowed()
 
 
-def _check_policies(*, account: bytes, chain_id: int, spend: _Spend, now: datetime.datetime) -> policies.Verdict:
-    place = queries.get_place(account=account)
+def _check_policies(
+    *, account: bytes, chain_id: int, place: queries.Place | None, spend: _Spend, now: datetime.datetime
+) -> policies.Verdict:
     if place is None:
         return _check_frozen(account=account, chain_id=chain_id)
-    treasury = words.parse_address(str(place.utility.treasury_address))
-    if spend.action == BILL_PAYMENT and any(payee != treasury for payee in spend.payees):
+    if spend.action == BILL_PAYMENT and any(payee != place.treasury for payee in spend.payees):
         return policies.Denied("other_treasury", "The utility's treasury moved; agree to pay the new one.")
     rules = controls.get_rules(
-        utility_id=place.utility.pk,
+        utility_id=place.utility_id,
         account=words.checksummed(account),
         chain_id=chain_id,
         customer_id=place.customer_id,
@@ -109,7 +121,9 @@ def _check_policies(*, account: bytes, chain_id: int, spend: _Spend, now: dateti
             units=spend.units,
             at=now,
         ),
-        facts=controls.get_facts(utility=place.utility, frozen=rules.frozen),
+        facts=conditions.Facts(
+            treasury="0x" + place.treasury.hex(), zone=zoneinfo.ZoneInfo(place.time_zone), frozen=rules.frozen
+        ),
     )
     if isinstance(verdict, spending.Denied):
         return policies.Denied(verdict.code, verdict.reason)

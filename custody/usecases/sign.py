@@ -1,8 +1,9 @@
 """A signature, in the signer: the wish is read, checked against the key's sealed policy, signed and logged."""
 
 import datetime
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.bindings import paymaster, words
@@ -12,6 +13,9 @@ from custody.usecases import check_control, check_deployer, check_guardian, chec
 from openvpp.core import db, errors, sql, steps
 
 logger = logging.getLogger(__name__)
+
+# A row of the log: key, sequence, kind, digest, statement, when it is made, hash of the entry before, its own.
+type _Entry = tuple[int, int, str, bytes, str, datetime.datetime, bytes, bytes]
 
 
 class UnableToSign(errors.UnableTo):
@@ -27,12 +31,12 @@ def sign(*, key_id: int, intent: intents.Intent, ring: sealing.Ring, now: dateti
     :raises queries.UnableToFindKey: no such key.
     :raises UnableToSign: `key_disabled`, `key_not_open`, `bad_policy`, or the code of the policy's refusal.
     """
+    ready = queries.ask_ready(key_ids=[key_id])
     key = _admit(key_id=key_id, intent=intent, now=now)
     if isinstance(intent, intents.Sponsorship):
         _require(check_spending.check_sponsored(intent=intent, now=now), key=key, intent=intent)
-    ready = queries.get_ready(keys=[key])
-    signature, entry = _make(key=key, ready=ready, intent=intent, ring=ring, now=now)
-    sql.insert(entry)
+    signature, entry = _make(key=key, ready=ready.get(keys=[key]), intent=intent, ring=ring, now=now)
+    _log([entry])
     return signature
 
 
@@ -57,12 +61,13 @@ def sign_sponsored(
     """
     wish = _sponsored(sponsorship, entry_point=entry_point, leave=bytes(words.SIGNATURE_BYTES))
     key = _admit(key_id=key_id, intent=wish, now=now)
+    asked = queries.ask_ready(key_ids=[sponsor_key_id, key_id])
     sponsor = _admit(key_id=sponsor_key_id, intent=sponsorship, now=now)
-    ready = queries.get_ready(keys=[sponsor, key])
+    ready = asked.get(keys=[sponsor, key])
     leave, first = _make(key=sponsor, ready=ready, intent=sponsorship, ring=ring, now=now)
     wish = _sponsored(sponsorship, entry_point=entry_point, leave=leave)
     signature, second = _make(key=key, ready=ready, intent=wish, ring=ring, now=now)
-    sql.insert(first, second)
+    _log([first, second])
     return leave, signature
 
 
@@ -73,6 +78,7 @@ def _sponsored(wish: intents.Sponsorship, /, *, entry_point: bytes, leave: bytes
 
 def _admit(*, key_id: int, intent: intents.Intent, now: datetime.datetime) -> models.SealedKey:
     """Lock a key and see that it may sign this now."""
+    place = queries.ask_place(account=intent.operation.sender) if isinstance(intent, intents.UserOperation) else None
     key = queries.lock_key(key_id=key_id)
     if key.disabled_at is not None:
         raise UnableToSign("The key is disabled.", code="key_disabled")
@@ -92,7 +98,7 @@ def _admit(*, key_id: int, intent: intents.Intent, now: datetime.datetime) -> mo
     if isinstance(verdict, policies.Allowed):
         verdict = check_deployer.check(key=key, policy=policy, intent=intent, now=now)
     if isinstance(verdict, policies.Allowed):
-        verdict = check_spending.check(key=key, policy=policy, intent=intent, now=now)
+        verdict = check_spending.check(key=key, policy=policy, intent=intent, place=place, now=now)
     _require(verdict, key=key, intent=intent)
     return key
 
@@ -110,7 +116,7 @@ def _make(
     intent: intents.Intent,
     ring: sealing.Ring,
     now: datetime.datetime,
-) -> tuple[bytes, models.SignatureLog]:
+) -> tuple[bytes, _Entry]:
     """Sign with a key that was admitted; return the signature, and what is to stand in its log before it is told."""
     try:
         digest = intent.digest()
@@ -158,20 +164,31 @@ def _entry(
     digest: bytes,
     statement: Mapping[str, Any],
     now: datetime.datetime,
-) -> models.SignatureLog:
-    entry: dict[str, Any] = {
-        "sequence": last.sequence + 1,
-        "kind": kind,
-        "digest": "0x" + digest.hex(),
-        "statement": dict(statement),
-    }
-    return models.SignatureLog(
-        key=key,
-        made_at=now,
+) -> _Entry:
+    sequence = last.sequence + 1
+    hash_ = chain.link(
         previous_hash=last.hash,
-        hash=chain.link(previous_hash=last.hash, address=str(key.address), made_at=now, **entry),
-        **entry,
+        address=str(key.address),
+        sequence=sequence,
+        kind=kind,
+        digest="0x" + digest.hex(),
+        statement=statement,
+        made_at=now,
     )
+    previous = bytes.fromhex(last.hash[2:])
+    return key.pk, sequence, kind, digest, json.dumps(statement), now, previous, bytes.fromhex(hash_[2:])
+
+
+def _log(entries: Sequence[_Entry]) -> None:
+    """Write entries with the transaction's COMMIT."""
+    rows = ", ".join([_ROW] * len(entries))
+    sql.later(_INSERT + rows, [value for entry in entries for value in entry])
+
+
+_INSERT = """
+    INSERT INTO custody_signaturelog (key_id, sequence, kind, digest, statement, made_at, previous_hash, hash) VALUES
+"""
+_ROW = "(%s, %s, %s, %s, %s::jsonb, %s, %s, %s)"
 
 
 def _statement(intent: intents.Intent) -> dict[str, Any]:
