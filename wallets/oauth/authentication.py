@@ -42,7 +42,7 @@ class AccessToken(authentication.BaseAuthentication):
         :raises UnableToTrustToken: the token is not good now, or of the other scheme.
         :raises UnableToTrustProof: its proof is missing or not good.
         """
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         scheme, token, now = scheme.lower(), token.strip(), clock.get_now()
         if scheme not in {"bearer", "dpop"}:
             return None
@@ -78,9 +78,21 @@ def get_live_token_by_id(*, token_id: int, now: datetime.datetime) -> models.Acc
     return _if_alive(_NAMED.first(token_id=token_id, now=now), now=now)
 
 
+# Secrets, and what is nothing to almost any request; whoever does ask is answered by a statement more.
+_UNASKED = {
+    "": "token token_checksum updated source_refresh_token id_token",
+    "user__": "password last_login date_joined is_superuser is_staff session_epoch",
+    "application__": "client_secret hash_client_secret redirect_uris post_logout_redirect_uris allowed_origins "
+    "allowed_scopes client_type skip_authorization algorithm user created updated",
+    "session_key_grant__": "user authorization_details consent_digest created_at ended_at",
+    "session_key_grant__key__": "purpose subject key_encryption_key_id created_at disabled_at",
+}
+
+
 def _rows(**wanted: Any) -> Any:
     rows = models.AccessToken.objects.filter(expires__gt=sql.Slot("now"), **wanted)
-    return rows.select_related("user", "application", "session_key_grant__wallet", "session_key_grant__key")
+    unasked = [of + name for of, names in _UNASKED.items() for name in names.split()]
+    return rows.select_related("user", "application", "session_key_grant__key").defer(*unasked)
 
 
 _PRESENTED = sql.Read(lambda: _rows(token_checksum=sql.Slot("digest")))
@@ -103,7 +115,7 @@ def _if_alive(row: models.AccessToken | None, /, *, now: datetime.datetime) -> m
 
 
 def _check_proof(*, request: drf_request.Request, token: str, jkt: str, now: datetime.datetime) -> None:
-    proof = request.headers.get("DPoP", "")
+    proof = request.META.get("HTTP_DPOP", "")
     if not proof:
         raise UnableToTrustProof("Send a DPoP header with a proof of the key that the token is bound to.")
     try:
@@ -115,4 +127,4 @@ def _check_proof(*, request: drf_request.Request, token: str, jkt: str, now: dat
 
 
 def _error(request: drf_request.Request) -> str:
-    return "invalid_dpop_proof" if request.headers.get("DPoP") else "invalid_token"
+    return "invalid_dpop_proof" if request.META.get("HTTP_DPOP") else "invalid_token"
