@@ -125,7 +125,8 @@ def ask_people_of_bill(*, bill_id: uuid.UUID) -> sql.Question:
 
 _PEOPLE = sql.Read(
     lambda: (
-        customer_models.AccountAccess.objects.filter(account__bills__pk=sql.Slot("bill_id"), customer__user__is_active=True)
+        customer_models.AccountAccess.objects.filter(account__bills__pk=sql.Slot("bill_id"))
+        .filter(customer__user__is_active=True)
         .order_by("customer__user_id", "-pk")
         .values_list("customer__user_id", "role")
     )

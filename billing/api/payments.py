@@ -8,7 +8,7 @@ from rest_framework import generics, response, serializers, views
 from rest_framework import request as drf_request
 
 from billing import models, queries
-from billing.usecases import pay_bill
+from billing.usecases import pay_bill, quote_payment
 from customers import models as customer_models
 from openvpp.core import api, clock, money, pages, scopes
 from wallets import queries as wallet_queries
@@ -94,7 +94,7 @@ class QuotePayment(views.APIView):
             choices=customer_models.FeeMode.choices, required=False, help_text="The utility's usual one if left out."
         )
 
-    class Output(serializers.Serializer[pay_bill.Quote]):
+    class Output(serializers.Serializer[quote_payment.Quote]):
         quote_id = serializers.UUIDField(source="fee.pk")
         bill_id = serializers.UUIDField(source="bill.pk")
         wallet = serializers.CharField(source="wallet.address")
@@ -108,10 +108,10 @@ class QuotePayment(views.APIView):
         reason = serializers.CharField(source="fee.reason", help_text="Why this party pays the network fee.")
         expires_at = serializers.DateTimeField(source="fee.expires_at")
 
-        def get_amount(self, quote: pay_bill.Quote) -> str:
+        def get_amount(self, quote: quote_payment.Quote) -> str:
             return _whole(units=quote.amount_units, token=quote.token)
 
-        def get_fee(self, quote: pay_bill.Quote) -> str:
+        def get_fee(self, quote: quote_payment.Quote) -> str:
             return _whole(units=quote.fee.fee_units, token=quote.fee_token)
 
     @schema.extend_schema(
@@ -147,7 +147,7 @@ class QuotePayment(views.APIView):
     )
     def post(self, request: drf_request.Request, bill_id: uuid.UUID) -> response.Response:
         asked = api.read(self.Input, request.data)
-        quote = pay_bill.quote(
+        quote = quote_payment.quote(
             user=scopes.get_person(request),
             bill_id=bill_id,
             token_symbol=asked["token"],

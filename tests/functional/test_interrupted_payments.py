@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from billing import models, queries
-from billing.usecases import finish_payment, pay_bill
+from billing.usecases import finish_payment, pay_bill, quote_payment
 from contracts.bindings import words
 from custody import models as custody_models
 from notifications import models as notification_models
@@ -31,7 +31,7 @@ def bill(town: Town, ada: Person) -> models.Bill:
 
 
 def start(person: Person, bill: models.Bill) -> models.Payment:
-    quote = pay_bill.quote(
+    quote = quote_payment.quote(
         user=person.user, bill_id=bill.pk, token_symbol="USDX", fee_mode=None, grant=person.grant, now=clock.get_now()
     )
     return pay_bill.start(
