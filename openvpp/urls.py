@@ -1,5 +1,6 @@
 """Addresses: the composition root opens every app's doors here."""
 
+import importlib
 import importlib.util
 
 from django import http, urls
@@ -29,9 +30,9 @@ def rpc(request: http.HttpRequest, chain_id: int) -> http.HttpResponseBase:
 
 
 _wallet = wallet_views.Wallet.as_view()
-_api = [urls.path("", urls.include(f"{app}.urls")) for app in API_APPS if importlib.util.find_spec(f"{app}.urls")]
+_api = [importlib.import_module(f"{app}.urls") for app in API_APPS if importlib.util.find_spec(f"{app}.urls")]
 urlpatterns = [
-    urls.path("api/v1/", urls.include(_api)),
+    urls.path("api/v1/", urls.include([pattern for app in _api for pattern in app.urlpatterns])),
     urls.path("", home.home, name="home"),
     urls.path("admin/desk/", urls.include("openvpp.desk.urls")),
     urls.path("admin/", admin.site.urls),

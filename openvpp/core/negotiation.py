@@ -1,4 +1,4 @@
-"""Which form an answer takes."""
+"""Which form a request has, and which its answer takes."""
 
 from typing import Any
 
@@ -6,7 +6,11 @@ from rest_framework import negotiation
 
 
 class ContentNegotiation(negotiation.DefaultContentNegotiation):
-    """Who takes anything, or names the one form that there is, is not asked for the order of their wishes."""
+    """Who takes anything, or names the first form that there is, is not asked for the order of their wishes."""
+
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        first = parsers[0]
+        return first if request.content_type == first.media_type else super().select_parser(request, parsers)
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
         first = renderers[0]

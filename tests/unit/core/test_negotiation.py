@@ -1,9 +1,9 @@
-"""Which form an answer takes: as the framework has it, only sooner for most."""
+"""Which form a request has and its answer takes: as the framework has it, only sooner for most."""
 
 from typing import Any
 
 import pytest
-from rest_framework import exceptions, negotiation, renderers, request, test
+from rest_framework import exceptions, negotiation, parsers, renderers, request, test
 
 from openvpp.core import negotiation as ours
 
@@ -36,3 +36,17 @@ def test_the_form_is_the_frameworks(path: str, accept: str | None) -> None:
 def test_what_there_is_not_is_not_acceptable(accept: str) -> None:
     with pytest.raises(exceptions.NotAcceptable):
         select(ours.ContentNegotiation, "/", accept)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "wanted"),
+    [("application/json", 0), ("application/json; charset=utf-8", 0), ("multipart/form-data", 1), ("text/csv", None)],
+)
+def test_a_request_is_read_as_what_it_says_it_is(content_type: str, wanted: int | None) -> None:
+    forms = [parsers.JSONParser(), parsers.MultiPartParser()]
+    asked = request.Request(test.APIRequestFactory().post("/", b"{}", content_type=content_type))
+
+    chosen = ours.ContentNegotiation().select_parser(asked, forms)
+
+    assert chosen is (None if wanted is None else forms[wanted])
+    assert chosen is negotiation.DefaultContentNegotiation().select_parser(asked, forms)
