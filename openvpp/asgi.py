@@ -1,6 +1,5 @@
 """One port for REST (over WSGI, three times as fast as Django's own ASGI handler) and for sockets."""
 
-import gc
 import os
 from typing import Any
 
@@ -11,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openvpp.settings.local")
 django_application = wsgi.get_wsgi_application()
 
 from openvpp import rest, sockets  # noqa: E402 - needs the apps loaded
-from openvpp.core import serving  # noqa: E402 - as the line above
+from openvpp.core import garbage  # noqa: E402 - as the line above
 
 
 async def lifespan(_scope: dict[str, Any], receive: sockets.Receive, send: sockets.Send) -> None:
@@ -35,7 +34,4 @@ application = routing.ProtocolTypeRouter(
     }
 )
 
-# What is loaded by now stays: walking all of it again would stop every request for tens of milliseconds.
-gc.collect()
-gc.freeze()
-gc.set_threshold(serving.GARBAGE_AFTER)
+garbage.settle()

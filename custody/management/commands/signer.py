@@ -8,7 +8,7 @@ from django.core.management import base
 
 from custody.adapters import key_files, process_memory
 from custody.rpc import endpoints
-from openvpp.core import serving
+from openvpp.core import garbage, listening
 
 THREADS = 4
 
@@ -28,8 +28,11 @@ class Command(base.BaseCommand):
         url = urllib.parse.urlsplit(settings.SIGNER_URL)
         self.stdout.write(f"signer on {url.hostname}:{url.port}, key-encryption key {ring.current.id}")
         application = endpoints.Application(ring=ring, token=settings.SIGNER_TOKEN)
-        serving.serve(
-            serving.Bridge(application, threads=THREADS, most_bytes=endpoints.MAX_BODY_BYTES),
+        garbage.settle()
+        listening.Server(
+            application,
             host=str(url.hostname),
             port=url.port or 80,
-        )
+            threads=THREADS,
+            most_bytes=endpoints.MAX_BODY_BYTES,
+        ).run()
