@@ -313,17 +313,21 @@ def _fields(kind: type[models.Model]) -> tuple[Any, ...]:
     return tuple(field for field in own if not isinstance(field, models.AutoField))
 
 
-def _values(row: models.Model, connection: Any) -> Iterable[Any]:
-    return (read(row) if prepare is None else prepare(row, connection) for read, prepare in _writers(type(row)))
+def _values(row: models.Model, connection: Any) -> list[Any]:
+    read, prepares = _writers(type(row))
+    *values, _ = read(row)
+    for at, prepare in prepares:
+        values[at] = prepare(row, connection)
+    return values
 
 
 @functools.cache
-def _writers(kind: type[models.Model]) -> tuple[tuple[Callable[[Any], Any], Any], ...]:
-    """Return for each column how its value is read from a row, and how it is prepared where psycopg alone cannot."""
-    return tuple(
-        (operator.attrgetter(field.attname), None if _is_plain(field) else functools.partial(_prepare, field))
-        for field in _fields(kind)
-    )
+def _writers(kind: type[models.Model]) -> tuple[Callable[[Any], Any], list[tuple[int, Any]]]:
+    """Return how a row's columns are read, and how those are prepared that psycopg alone cannot write."""
+    fields = _fields(kind)
+    prepares = [(at, functools.partial(_prepare, field)) for at, field in enumerate(fields) if not _is_plain(field)]
+    # "pk" makes it a tuple where there is but one column.
+    return operator.attrgetter(*[field.attname for field in fields], "pk"), prepares
 
 
 def _prepare(field: Any, row: models.Model, connection: Any) -> Any:
