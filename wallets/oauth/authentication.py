@@ -81,7 +81,7 @@ def get_live_token_by_id(*, token_id: int, now: datetime.datetime) -> models.Acc
 # Secrets, and what is nothing to almost any request; whoever does ask is answered by a statement more.
 _UNASKED = {
     "": "token token_checksum updated source_refresh_token id_token",
-    "user__": "password last_login date_joined is_superuser is_staff session_epoch",
+    "user__": "password last_login date_joined session_epoch",
     "application__": "client_secret hash_client_secret redirect_uris post_logout_redirect_uris allowed_origins "
     "allowed_scopes client_type skip_authorization algorithm user created updated",
     "session_key_grant__": "user authorization_details consent_digest created_at ended_at",
