@@ -315,7 +315,7 @@ def _fields(kind: type[models.Model]) -> tuple[Any, ...]:
 
 def _values(row: models.Model, connection: Any) -> list[Any]:
     read, prepares = _writers(type(row))
-    *values, _ = read(row)
+    values: list[Any] = list(read(row)[:-1])
     for at, prepare in prepares:
         values[at] = prepare(row, connection)
     return values
