@@ -6,10 +6,12 @@ import time
 from typing import Any
 
 import pytest
+import redis
 from django import test
 from django.core import cache
 from jwcrypto import jwk, jws
 
+from openvpp.core import cache as redis_cache
 from tests.factories import wallets
 from tests.integration.oauth import flow
 from wallets import models
@@ -119,6 +121,28 @@ def test_a_proof_is_good_once(app: flow.MobileApp, method: str) -> None:
         cache.cache.clear()  # what writes is remembered by the database, whatever Redis forgets
     refused = test.Client().generic(method, path, headers=headers)
     assert (refused.status_code, refused.json()["detail"]) == (401, "This proof was used before.")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_proof_is_good_once_while_redis_is_away(
+    app: flow.MobileApp, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = app.get_tokens("openid account:read notices:read payments:write")["access_token"]
+    path = ME if method == "GET" else "/api/v1/notices/ticket/"
+    headers = {"Authorization": f"DPoP {token}", "DPoP": flow.proof(flow.KEY, method, path, token=token)}
+    asked: list[str] = []
+
+    def refuse(_cache: object, key: str, *_: object, **__: object) -> bool:
+        asked.append(key)
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(redis_cache.RedisCache, "add", refuse)
+
+    answers = [test.Client().generic(method, path, headers=headers) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200 if method == "GET" else 201, 401]
+    assert answers[1].json()["detail"] == "This proof was used before."
+    assert len([key for key in asked if key.startswith("dpop:")]) == (2 if method == "GET" else 0)
 
 
 def test_a_bound_token_as_bearer_and_a_bearer_token_as_bound_are_refused(app: flow.MobileApp) -> None:
