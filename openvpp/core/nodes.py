@@ -73,18 +73,19 @@ class Node:
         if not calls:
             return []
         requests = [
-            {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(parameters)}
+            {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": parameters}
             for method, parameters in calls
         ]
         try:
             answers = self._client.post(path="", body=requests if len(requests) > 1 else requests[0])
         except errors.Refused as refusal:
             raise errors.Unreachable(f"The node refused the request: {refusal.reason}") from None
-        found = answers if isinstance(answers, list) else [answers]
-        by_id = {answer.get("id"): answer for answer in found if isinstance(answer, dict)}
-        if any(request["id"] not in by_id for request in requests):
-            raise errors.Unreachable("The node did not answer every call.")
-        return [_result(by_id[request["id"]]) for request in requests]
+        try:
+            by_id = {answer["id"]: answer for answer in (answers if isinstance(answers, list) else [answers])}
+            found = [by_id[request["id"]] for request in requests]
+        except (KeyError, TypeError):
+            raise errors.Unreachable("The node did not answer every call.") from None
+        return [_result(answer) if "error" in answer else answer.get("result") for answer in found]
 
 
 class _Watched(Node):
@@ -242,7 +243,7 @@ class Pool:
 
     def health(self) -> list[dict[str, object]]:
         """Return what this process knows of each node, in the order of the settings."""
-        now = time.monotonic()
+        now, ours = time.monotonic(), self._ours()
         return [
             {
                 "node": node.name,
@@ -250,7 +251,7 @@ class Pool:
                 "head": node.head,
                 "is_behind": node.is_behind,
                 "failures": node.failures,
-                "is_used": self._may_use(node) and not node.is_behind and not self._rests(node, now),
+                "is_used": node in ours and not node.is_behind and not self._rests(node, now),
             }
             for node in self._nodes
         ]
@@ -261,9 +262,8 @@ class Pool:
 
     def _usable(self) -> list[_Watched]:
         """Return the nodes on our chain that do not rest; if all of those do, the ones that did not ask for it."""
-        self._probe_in_time()
+        ours = self._probe_in_time()
         now = time.monotonic()
-        ours = [node for node in self._nodes if self._may_use(node)]
         awake = [node for node in ours if not self._rests(node, now)]
         if awake or not ours:
             return self._or_raise(awake)
@@ -276,29 +276,29 @@ class Pool:
         said = f"; {len(others)} on another chain" if others else ""
         raise errors.Unreachable(f"No node of chain {settings.CHAIN_ID} can be used now{said}.")
 
-    @staticmethod
-    def _may_use(node: _Watched) -> bool:
-        return node.chain_id == settings.CHAIN_ID
+    def _ours(self) -> list[_Watched]:
+        chain_id = settings.CHAIN_ID
+        return [node for node in self._nodes if node.chain_id == chain_id]
 
     @staticmethod
     def _rests(node: _Watched, now: float) -> bool:
         return max(node.silent_until, node.patient_until) > now
 
-    def _probe_in_time(self) -> None:
-        """Start a probe of every node when it is time; wait for it only while no chain is known."""
-        now = time.monotonic()
-        is_unknown = not any(self._may_use(node) for node in self._nodes)
-        if now < self._next_probe and not is_unknown:
-            return
+    def _probe_in_time(self) -> list[_Watched]:
+        """Start a probe of every node when it is time, and return those on our chain; wait only while there is none."""
+        now, ours = time.monotonic(), self._ours()
+        if ours and now < self._next_probe:
+            return ours
         self._next_probe = now + (PROBE_SECONDS if len(self._nodes) > 1 else PROBE_LONE_SECONDS)
         due = [node for node in self._nodes if node.patient_until <= now]
-        if is_unknown:
+        if not ours:
             _at_once(due, _Watched.probe)
             self._compare()
-        else:
-            for node in due:
-                if node.silent_until <= now or not self._may_use(node):
-                    _in_background(lambda node=node: self._probe_and_compare(node))  # type: ignore[misc] # bound now
+            return self._ours()
+        for node in due:
+            if node.silent_until <= now or node not in ours:
+                _in_background(lambda node=node: self._probe_and_compare(node))  # type: ignore[misc] # bound now
+        return ours
 
     def _probe_and_compare(self, node: _Watched) -> None:
         node.probe()
@@ -307,7 +307,7 @@ class Pool:
     def _compare(self) -> None:
         """Find who has fallen behind the highest head that a quorum has reached."""
         since = time.monotonic() - PROBE_SECONDS
-        fresh = [node for node in self._nodes if self._may_use(node) and node.probed_at >= since]
+        fresh = [node for node in self._ours() if node.probed_at >= since]
         heads = sorted((node.head for node in fresh), reverse=True)
         if len(heads) < max(self._quorum, 2):
             return

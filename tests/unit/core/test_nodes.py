@@ -201,3 +201,45 @@ def test_health_names_no_address() -> None:
         ("node 2", CHAIN_ID, True),
     ]
     assert "127.0.0.1" not in str(pool.health())
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        None,
+        "no",
+        {"result": "0x1"},
+        [{"id": 1, "result": "0x1"}],
+        [{"id": 1, "result": "0x1"}, {"id": 1, "result": "0x2"}],
+        [{"id": 1, "result": "0x1"}, {"id": None, "error": {"code": -32600, "message": "no"}}],
+        [{"id": 1, "result": "0x1"}, {"id": [2], "result": "0x2"}],
+        [{"id": 1, "result": "0x1"}, 2],
+    ],
+)
+def test_a_batch_of_which_a_call_is_not_answered_is_no_answer(answers: object) -> None:
+    node, line = nodes.Node(url=ADDRESSES[0]), Said(answers)
+    node._client = line  # type: ignore[assignment]
+
+    with pytest.raises(errors.Unreachable, match="did not answer every call"):
+        node.batch([("eth_call", ()), ("eth_call", ())])
+
+
+def test_answers_are_told_by_their_numbers_whatever_their_order() -> None:
+    node = nodes.Node(url=ADDRESSES[0])
+    refused = {"code": 3, "message": "execution reverted", "data": "0x1234"}
+    node._client = Said([{"id": 2, "error": refused}, {"id": 1, "error": None, "result": "0x1"}])  # type: ignore[assignment]
+
+    first, second = node.batch([("eth_call", ()), ("eth_call", ())])
+
+    assert first == "0x1"
+    assert (second.code, second.data, str(second)) == (3, b"\x12\x34", "execution reverted")
+
+
+class Said:
+    """Stands in for the HTTP client of a node, which says one thing."""
+
+    def __init__(self, answers: object) -> None:
+        self._answers = answers
+
+    def post(self, *, path: str, body: Any) -> Any:
+        return self._answers
