@@ -10,7 +10,7 @@ import pathlib
 
 from contracts.bindings import words
 
-DIRECTORY = pathlib.Path(__file__).resolve().parent / "deployments"
+DIRECTORY = str(pathlib.Path(__file__).resolve().parent / "deployments")
 
 
 class UnableToLoadDeployment(Exception):
@@ -67,10 +67,10 @@ def _read_once(path: str, _changed_at_ns: int, /) -> Deployment:
     return read(pathlib.Path(path))
 
 
-def directories() -> tuple[pathlib.Path, ...]:
+def directories() -> tuple[str, ...]:
     """Return where deployments are looked for, in order."""
     named = os.environ.get("OPENVPP_DEPLOYMENTS_DIR")
-    return (pathlib.Path(named), DIRECTORY) if named else (DIRECTORY,)
+    return (named, DIRECTORY) if named else (DIRECTORY,)
 
 
 def read(path: pathlib.Path, /) -> Deployment:
