@@ -56,11 +56,11 @@ class SealedKey(models.Model):
         secret = SealedSecret.objects.filter(key=self).values(*SealedSecret.PARTS).first()
         if secret is None:
             raise sealing.UnableToOpenSeal("The key's sealed secret is gone.")
-        return self.seal_of(*secret.values())
+        return self.seal_of(*map(bytes, secret.values()))
 
     def seal_of(self, *parts: bytes) -> sealing.Seal:
         """Return the seal whose parts stand in a row of the secrets, in the order of `SealedSecret.PARTS`."""
-        columns = dict(zip(SealedSecret.PARTS, map(bytes, parts), strict=True))
+        columns = dict(zip(SealedSecret.PARTS, parts, strict=True))
         return sealing.Seal(**columns, key_encryption_key_id=self.key_encryption_key_id)
 
     # Mutators

@@ -1,6 +1,7 @@
 """What the signer is asked to sign: decoded wishes, never a bare hash. Each one computes its own digest."""
 
 import dataclasses
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +34,9 @@ _TRANSACTION_NUMBERS = (
     "gas_limit",
     "value_wei",
 )
+_operation_bytes = operator.attrgetter(*_OPERATION_BYTES)
+_operation_numbers = operator.attrgetter(*_OPERATION_NUMBERS)
+_sponsorship_numbers = operator.attrgetter(*_SPONSORSHIP_NUMBERS)
 
 
 class UnableToReadIntent(ValueError):
@@ -119,7 +123,7 @@ class Sponsorship:
             "sponsorship": {
                 "paymaster": _text(self.sponsorship.paymaster),
                 "mode": self.sponsorship.mode.value,
-                **{name: getattr(self.sponsorship, name) for name in _SPONSORSHIP_NUMBERS},
+                **dict(zip(_SPONSORSHIP_NUMBERS, _sponsorship_numbers(self.sponsorship), strict=True)),
             },
         }
 
@@ -210,8 +214,8 @@ def _read_transaction(value: Mapping[str, Any]) -> Transaction:
 
 def _operation_to_json(operation: user_operations.UserOperation) -> dict[str, Any]:
     return {
-        **{name: _text(getattr(operation, name)) for name in _OPERATION_BYTES},
-        **{name: getattr(operation, name) for name in _OPERATION_NUMBERS},
+        **dict(zip(_OPERATION_BYTES, map(_text, _operation_bytes(operation)), strict=True)),
+        **dict(zip(_OPERATION_NUMBERS, _operation_numbers(operation), strict=True)),
     }
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from controls import operations as controls
 from custody import models, operations, queries
 from custody.domain import keys
 from customers import models as customer_models
-from openvpp.core import clock, db
+from openvpp.core import clock, db, errors
 from tests.integration.custody.test_signer import CHAIN_ID, deployment
 from tests.integration.custody.test_spending import (
     RECIPIENT,
@@ -131,6 +132,28 @@ def test_payments_at_once_leave_the_sponsors_log_whole(
     for each in (sponsor, key):
         assert models.SignatureLog.objects.filter(key=each).count() == 8
         assert queries.first_broken_link(key=each) is None
+
+
+def test_what_cannot_be_logged_is_not_signed(
+    sponsor: models.SealedKey, utility: customer_models.Utility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = treasury(utility)
+    ask(sponsor, key)
+    read = queries.AskedReady.get
+
+    def read_before_the_last(asked: queries.AskedReady, *, keys: Iterable[models.SealedKey]) -> dict[int, Any]:
+        return {
+            key_id: dataclasses.replace(ready, sequence=0 if key_id == sponsor.pk else ready.sequence)
+            for key_id, ready in read(asked, keys=keys).items()
+        }
+
+    with monkeypatch.context() as patched:
+        patched.setattr(queries.AskedReady, "get", read_before_the_last)
+        with pytest.raises(errors.Unreachable):
+            ask(sponsor, key, reference=2)
+    assert models.SignatureLog.objects.count() == 2
+    ask(sponsor, key, reference=2)
+    assert [queries.first_broken_link(key=each) for each in (sponsor, key)] == [None, None]
 
 
 def test_what_a_phone_signs_is_sponsored_by_the_same_rules(
