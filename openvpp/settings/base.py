@@ -106,13 +106,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = environment.text("REDIS_URL")
 CACHES = {"default": {"BACKEND": "openvpp.core.cache.RedisCache", "LOCATION": REDIS_URL}}
-# The layer waits 5 s for each message, which is as long as the client would wait for any answer.
+# Hints may be lost, so that they are published to whoever listens, and kept for nobody.
 CHANNEL_HOST = {"address": REDIS_URL, "socket_timeout": 15, "socket_connect_timeout": 2}
 CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [CHANNEL_HOST], "capacity": 1000},
-    }
+    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [CHANNEL_HOST]}}
 }
 
 QUEUE_DEFAULT = "default"

@@ -7,7 +7,6 @@ from django.db.backends.postgresql import base
 
 from openvpp.core import prepared
 
-
 _Wrapper: Any = base.DatabaseWrapper
 
 
