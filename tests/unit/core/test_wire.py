@@ -149,6 +149,16 @@ def test_time_is_counted_over_the_whole_answer(peer: Peer) -> None:
     assert 0.25 < time.monotonic() - began < 1.0
 
 
+def test_a_piece_that_comes_late_is_not_waited_for(peer: Peer) -> None:
+    peer.script, peer.pause = [[OK[:20], OK[20:]]], 0.6
+    began = time.monotonic()
+
+    with pytest.raises(errors.Unreachable, match="TimeoutError"):
+        peer.client(timeout=0.7).post(path="", body=1)
+
+    assert time.monotonic() - began < 1.1
+
+
 def test_pieces_are_put_together(peer: Peer) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     peer.script, peer.pause = (
@@ -198,8 +208,7 @@ def test_a_body_that_is_too_long_is_not_read_to_its_end(
         (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}", "ConnectionAborted"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", "ConnectionAborted"),
         (b"HTTP/1.1 200 OK\r\nContent-", "ConnectionAborted"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * wire.MOST_AROUND_BODY, "ConnectionAborted"),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", "error"),
+        (OK.replace(b"\r\n", b"\r\nX: " + b"x" * wire.MOST_AROUND_BODY + b"\r\n", 1), "ConnectionAborted"),
         (b"", "ConnectionAborted"),
     ],
 )
@@ -247,6 +256,13 @@ def test_a_packed_body_is_unpacked_though_none_was_asked_for(peer: Peer) -> None
     assert peer.client().get(path="") == {"a": 1}
 
 
+def test_what_is_called_packed_and_is_not_is_no_answer(peer: Peer) -> None:
+    peer.script = [[b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"]]
+
+    with pytest.raises(errors.Unreachable, match=r"^127\.0\.0\.1: error$"):
+        peer.client().get(path="")
+
+
 def test_a_header_with_a_line_break_is_not_sent(peer: Peer) -> None:
     with pytest.raises(ValueError, match="cannot be sent"):
         peer.client().post(path="", content=b"", headers={"X": "1\r\nContent-Length: 9"})
@@ -254,6 +270,15 @@ def test_a_header_with_a_line_break_is_not_sent(peer: Peer) -> None:
         http.Client(base_url=f"http://127.0.0.1:{peer.port}", headers={"X": "1\n"})
 
     assert peer.connections == 0
+
+
+def test_a_header_is_sent_once_however_it_is_written(peer: Peer) -> None:
+    peer.script = [[OK]]
+
+    peer.client().post(path="", body=1, headers={"HOST": "other", "Content-type": "text/plain"})
+
+    assert peer.requests[0].split(b"\r\n")[3:5] == [b"content-type: text/plain", b"host: other"]
+    assert peer.requests[0].lower().count(b"\r\nhost:") == peer.requests[0].lower().count(b"\r\ncontent-type:") == 1
 
 
 def test_an_address_without_a_host_is_none() -> None:
@@ -345,3 +370,14 @@ def test_a_strangers_answer_is_not_waited_for_beyond_its_head(peer: Peer) -> Non
     http.post_to_stranger(url=f"http://127.0.0.1:{peer.port}/", content=b"x", headers={}, may_be_private=True)
 
     assert time.monotonic() - began < 0.55
+
+
+def test_a_stranger_has_longer_to_send_a_file_than_to_take_a_notice(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.1)
+    peer.script, peer.pause, url = [[CLOSE], [CLOSE]], 0.3, f"http://127.0.0.1:{peer.port}/"
+
+    assert http.get_from_stranger(url=url, may_be_private=True) == "{}"
+    with pytest.raises(errors.Unreachable, match="TimeoutError"):
+        http.post_to_stranger(url=url, content=b"x", headers={}, may_be_private=True)
