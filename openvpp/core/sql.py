@@ -25,6 +25,7 @@ from openvpp.core import prepared
 _populators: Any = query.get_related_populators
 # Lost only when the machine dies within moments, and then with every later commit, which the log holds in order.
 _LAGS = " RETURNING set_config('synchronous_commit', 'off', true)"
+_COMMIT_LAGS = "SELECT set_config('synchronous_commit', 'off', true)"
 
 
 class Slot(models.Expression):
@@ -155,6 +156,14 @@ def later(sql: str, parameters: prepared.Parameters) -> None:
         connection.writes.append((sql, parameters))
     else:
         _run(sql, parameters, connection)
+
+
+def commit_lagging() -> None:
+    """Let the open transaction's commit not wait for the disk: right only where a later commit, which does, is owed.
+
+    The log is in order, so that the later one is never kept without this one.
+    """
+    later(_COMMIT_LAGS, [])
 
 
 def insert(*rows: models.Model, may_lag: bool = False) -> None:

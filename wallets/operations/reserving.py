@@ -36,8 +36,9 @@ def reserve(
 ) -> models.Operation:
     """Write an operation that is to be sent, and count `spend_units` against the grant's limits.
 
-    With `is_sent_at_once` the caller takes the lease to send it, and owes `submit_reserved` after the commit; if
-    another operation of the wallet was on its way since `now` there is no lease.
+    With `is_sent_at_once` the caller takes the lease to send it, and owes `submit_reserved` after the commit, before
+    anybody is answered: however that ends, it commits again, so that this commit need not wait for the disk. If another
+    operation of the wallet was on its way since `now` there is no lease.
 
     Without a quote the utility pays the network fee, whatever it is when the operation is sent.
 
@@ -72,6 +73,8 @@ def reserve(
         updated_at=now,
     )
     sql.insert_later(operation, models.OperationTransition(operation=operation, state=operation.state, made_at=now))
+    if is_leased:
+        sql.commit_lagging()
     return operation
 
 
