@@ -104,7 +104,7 @@ def _start_durable(directory: pathlib.Path) -> None:
 
 
 def _age_database() -> None:
-    """Leave PostgreSQL log files to use again, as one has that runs for longer: a new one has to write 16 MB of zeros."""
+    """Leave PostgreSQL log files to use again, as it has after a while: a new one takes 16 MB of zeros."""
     with connection.cursor() as cursor:
         for _ in range(3):
             cursor.execute("SELECT pg_switch_wal()")

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 import select
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -22,19 +22,28 @@ _ABORTED, _SYNC = pq.ExecStatus.PIPELINE_ABORTED, pq.ExecStatus.PIPELINE_SYNC
 # A name is never used twice: nobody can be told for certain that the server has forgotten one.
 _NUMBERS = itertools.count()
 
-type Parameters = Sequence[Any] | Mapping[str, Any]
+type Parameters = Sequence[Any] | dict[str, Any]
 type Statement = tuple[str, Parameters]
 type Rows = list[tuple[Any, ...]]
 type Answer = tuple[Rows, int]
 
 
 @dataclasses.dataclass(slots=True)
+class _Kept:
+    """What is kept of a connection: the names of what is prepared on it, and how its values are written and read."""
+
+    names: dict[Any, bytes]
+    adapter: Any
+
+
+@dataclasses.dataclass(slots=True)
 class _Bound:
-    """A statement with its values as the server takes them, and its name there; `sql` is what psycopg made of it."""
+    """A statement as the server reads it, with its values and their types, and its name there."""
 
     sql: bytes
     values: Any
-    context: Any
+    types: Any
+    formats: Any
     name: bytes
     is_known: bool
 
@@ -49,11 +58,11 @@ def run(
 
     :raises psycopg.Error: as a cursor's `execute`, of the first that failed; those after it did not run.
     """
-    server, known = connection.pgconn, _known(connection)
+    server, kept = connection.pgconn, _kept(connection)
     begins = not connection.autocommit and server.transaction_status == _IDLE
-    bound = [_bind(connection, known, sql, parameters) for sql, parameters in statements]
+    bound = [_bind(kept, sql, parameters) for sql, parameters in statements]
     if len(bound) == 1 and bound[0].is_known and not begins and not commit:
-        results = [server.exec_prepared(bound[0].name, bound[0].values, bound[0].context.formats)]
+        results = [server.exec_prepared(bound[0].name, bound[0].values, bound[0].formats)]
     else:
         results = _pipeline(connection, bound, begins=begins, commit=commit)
     for result in results:
@@ -61,22 +70,26 @@ def run(
             error = _failure(result, connection)
             for each in bound:
                 if not each.is_known or isinstance(error, psycopg.errors.InvalidSqlStatementName):
-                    known.pop((each.sql, each.context.types), None)  # prepared again when it is next asked
+                    kept.names.pop((each.sql, each.types), None)  # prepared again when it is next asked
             raise error
-    return [_answer(each, result) for each, result in zip(bound, results, strict=True)]
+    return [_answer(kept, result) for result in results]
 
 
-def _bind(connection: "psycopg.Connection[Any]", known: dict[Any, bytes], sql: str, parameters: Parameters) -> _Bound:
-    names, query = _numbered(sql, len(parameters) if isinstance(parameters, Sequence) else None)
-    values = [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
-    context = adapt.Transformer(connection)
-    given = context.dump_sequence(values, [adapt.PyFormat.AUTO] * len(values))
-    kind = query, context.types
-    name = known.get(kind)
+def _bind(kept: _Kept, sql: str, parameters: Parameters) -> _Bound:
+    if isinstance(parameters, dict):
+        names, query = _numbered(sql, None)
+        values: Sequence[Any] = [parameters[name] for name in names]
+    else:
+        _, query = _numbered(sql, len(parameters))
+        values = parameters
+    adapter = kept.adapter
+    given = adapter.dump_sequence(values, [adapt.PyFormat.AUTO] * len(values))
+    types, formats = adapter.types, adapter.formats
+    name = kept.names.get((query, types))
     if name is not None:
-        return _Bound(query, given, context, name, is_known=True)
-    name = known[kind] = b"openvpp_%d" % next(_NUMBERS)
-    return _Bound(query, given, context, name, is_known=False)
+        return _Bound(query, given, types, formats, name, is_known=True)
+    name = kept.names[query, types] = b"openvpp_%d" % next(_NUMBERS)
+    return _Bound(query, given, types, formats, name, is_known=False)
 
 
 def _pipeline(
@@ -84,20 +97,20 @@ def _pipeline(
 ) -> list["pq.abc.PGresult"]:
     """Send all at once, and return the results of the statements themselves, or the one that failed."""
     server = connection.pgconn
-    kept = []
+    is_wanted = []
     try:
         server.enter_pipeline_mode()
         if begins:
-            kept.append(False)
+            is_wanted.append(False)
             server.send_query_params(b"BEGIN", None)
         for each in bound:
             if not each.is_known:
-                kept.append(False)
-                server.send_prepare(each.name, each.sql, each.context.types)
-            kept.append(True)
-            server.send_query_prepared(each.name, each.values, each.context.formats)
+                is_wanted.append(False)
+                server.send_prepare(each.name, each.sql, each.types)
+            is_wanted.append(True)
+            server.send_query_prepared(each.name, each.values, each.formats)
         if commit:
-            kept.append(False)
+            is_wanted.append(False)
             server.send_query_params(b"COMMIT", None)
         server.pipeline_sync()
         results = _receive(server)
@@ -106,7 +119,7 @@ def _pipeline(
         connection.close()  # what it would say next answers something else
         raise
     failed = [result for result in results if result.status not in (_DONE, _ROWS, _ABORTED)]
-    return failed[:1] or [result for result, is_kept in zip(results, kept, strict=True) if is_kept]
+    return failed[:1] or list(itertools.compress(results, is_wanted))
 
 
 def _receive(server: "pq.abc.PGconn", /) -> list["pq.abc.PGresult"]:
@@ -128,34 +141,34 @@ def _receive(server: "pq.abc.PGconn", /) -> list["pq.abc.PGresult"]:
             results.append(result)
 
 
-def _answer(bound: _Bound, result: "pq.abc.PGresult") -> Answer:
+def _answer(kept: _Kept, result: "pq.abc.PGresult") -> Answer:
     if result.status == _DONE:
         return [], result.command_tuples or 0
-    bound.context.set_pgresult(result)
-    rows: Rows = bound.context.load_rows(0, result.ntuples, tuple)
+    kept.adapter.set_pgresult(result)
+    rows: Rows = kept.adapter.load_rows(0, result.ntuples, tuple)
     return rows, len(rows)
 
 
-def _known(connection: "psycopg.Connection[Any]", /) -> dict[Any, bytes]:
-    """Return the names of what is prepared on a connection, while it is.
+def _kept(connection: "psycopg.Connection[Any]", /) -> _Kept:
+    """Return what is kept of a connection.
 
     Where psycopg itself prepared something, it deallocates all of a connection's statements after a ROLLBACK.
     """
-    known: dict[Any, bytes] | None = vars(connection).get("_openvpp_prepared")
-    if known is not None:
-        return known
-    made: dict[Any, bytes] = {}
+    kept: _Kept | None = vars(connection).get("_openvpp_kept")
+    if kept is not None:
+        return kept
+    made = _Kept(names={}, adapter=adapt.Transformer(connection))
     manager: Any = connection._prepared  # noqa: SLF001 - psycopg tells nobody when it deallocates
     forget = manager.clear
 
     def clear() -> bool:
         is_deallocated = bool(forget())
         if is_deallocated:
-            made.clear()
+            made.names.clear()
         return is_deallocated
 
     manager.clear = clear
-    vars(connection)["_openvpp_prepared"] = made
+    vars(connection)["_openvpp_kept"] = made
     return made
 
 
