@@ -1,11 +1,14 @@
 """What the benchmarks of relayer and signing stand on: a chain with room in its blocks, and processes of ours."""
 
+import atexit
 import dataclasses
 import os
 import pathlib
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from typing import Self
@@ -81,6 +84,13 @@ class Processes:
         for process in self._started:
             parent = psutil.Process(process.pid)
             yield from [parent, *parent.children(recursive=True)]
+
+
+def make_directory() -> pathlib.Path:
+    """Return a new directory, which goes with this process, after all that is started from now on."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-bench-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 def configure(*, directory: pathlib.Path, chain: chain_fixture.Chain) -> None:

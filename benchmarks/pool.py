@@ -16,7 +16,6 @@ import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -71,7 +70,7 @@ def run(*, rows: int, operations: int, rounds: int, console: Console) -> dict[st
     """Measure both databases in turn."""
     os.environ.pop("OPENVPP_TEST_BLOCK_TIME_S", None)
     services_fixture.start()
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-bench-"))
+    directory = grounds.make_directory()
     with grounds.Node(directory) as chain:
         deployments.write(chain.deployment, directory=directory, code_hashes={})
         grounds.configure(directory=directory, chain=chain)

@@ -13,9 +13,7 @@ import argparse
 import dataclasses
 import json
 import os
-import pathlib
 import statistics
-import tempfile
 
 os.environ["OPENVPP_TEST_BLOCK_TIME_S"] = "1"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openvpp.settings.test")
@@ -56,7 +54,7 @@ class Found:
 def run(*, asked: Asked, console: Console) -> dict[str, object]:
     """Measure both, alternating."""
     services_fixture.start()
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-bench-"))
+    directory = grounds.make_directory()
     with grounds.Node(directory) as chain:
         deployments.write(chain.deployment, directory=directory, code_hashes={})
         grounds.configure(directory=directory, chain=chain)

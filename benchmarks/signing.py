@@ -19,7 +19,6 @@ import pathlib
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -62,7 +61,7 @@ class Ended:
 def run(*, payments: int, rate: float, is_durable: bool, console: Console) -> dict[str, object]:
     """Measure one load."""
     os.environ.pop("OPENVPP_TEST_BLOCK_TIME_S", None)  # nothing waits for a block here
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-bench-"))
+    directory = grounds.make_directory()
     if is_durable:
         _start_durable(directory)
     services_fixture.start()

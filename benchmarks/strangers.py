@@ -10,9 +10,7 @@ import argparse
 import dataclasses
 import json
 import os
-import pathlib
 import secrets
-import tempfile
 
 os.environ["OPENVPP_TEST_BLOCK_TIME_S"] = "1"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openvpp.settings.test")
@@ -36,7 +34,7 @@ SENDER_CREATOR = words.selector("senderCreator()")
 def run(*, count: int, at_once: int, console: Console) -> dict[str, object]:
     """Measure one load."""
     services_fixture.start()
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="openvpp-bench-"))
+    directory = grounds.make_directory()
     with grounds.Node(directory) as chain:
         deployments.write(chain.deployment, directory=directory, code_hashes={})
         grounds.configure(directory=directory, chain=chain)
