@@ -32,14 +32,14 @@ for _model in (auth_models.Group, mfa_models.Authenticator, social_models.Social
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
 # Staff sign in by the same door as everybody: its limits on guessing and its second factor hold for them too.
-admin.site.login = account_decorators.secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.login = account_decorators.secure_admin_login(admin.site.login)  # type: ignore[method-assign] # as allauth's documentation says
 
 
 def _change_password(request: http.HttpRequest, extra_context: Any = None) -> http.HttpResponse:  # noqa: ARG001 - as Django calls it
     return shortcuts.redirect("account_change_password")
 
 
-admin.site.password_change = _change_password  # type: ignore[method-assign,assignment] # the way that unfold leaves
+admin.site.password_change = _change_password  # type: ignore[method-assign,assignment] # unfold makes the site itself
 
 
 class PasswordForm(unfold_forms.AdminPasswordChangeForm):

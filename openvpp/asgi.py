@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openvpp.settings.local")
 django_application = wsgi.get_wsgi_application()
 
 from openvpp import rest, sockets  # noqa: E402 - needs the apps loaded
-from openvpp.core import garbage  # noqa: E402 - as the line above
+from openvpp.core import garbage  # noqa: E402 - needs the apps loaded
 
 
 async def lifespan(_scope: dict[str, Any], receive: sockets.Receive, send: sockets.Send) -> None:

@@ -54,7 +54,7 @@ class _Policy:
 
         :raises UnableToReadPolicy: a field is missing, unknown or malformed.
         """
-        form = forms.of(cls)  # type: ignore[arg-type] # mypy asks the instances for a hash
+        form = forms.of(cls)  # type: ignore[arg-type] # a class has a hash; mypy looks at its instances
         if value.get("tag", cls.tag) != cls.tag or value.keys() - form.readers.keys() - {"tag"}:
             raise UnableToReadPolicy(f"Not a policy of the form {cls.tag}.")
         try:

@@ -106,7 +106,7 @@ def run_after_commit(callback: Callable[[], object]) -> None:
     :raises Exception: none is open.
     """
     connection: Any = db.connections[db.DEFAULT_DB_ALIAS]
-    if connection.atomic_blocks and not connection.atomic_blocks[0]._from_testcase:  # noqa: SLF001
+    if connection.atomic_blocks and not connection.atomic_blocks[0]._from_testcase:  # noqa: SLF001 - nothing else tells
         connection.on_commit(callback)
     else:
         subatomic.run_after_commit(callback)
@@ -126,7 +126,7 @@ def _begin() -> contextlib.AbstractContextManager[None]:
 def _is_in_transaction(connection: Any) -> bool:
     if connection.connection is None or connection.autocommit:
         return False
-    return not (connection.atomic_blocks and connection.atomic_blocks[-1]._from_testcase)  # noqa: SLF001
+    return not (connection.atomic_blocks and connection.atomic_blocks[-1]._from_testcase)  # noqa: SLF001 - as above
 
 
 def any_of(ids: Iterable[int]) -> Any:

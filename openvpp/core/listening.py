@@ -51,7 +51,7 @@ class Server:
         self._application = application
         self._most_bytes = most_bytes
         self._listener = socket.create_server((host, port), backlog=BACKLOG)
-        self._listener.setblocking(False)  # noqa: FBT003 - the socket's own
+        self._listener.setblocking(False)  # noqa: FBT003 - socket takes it by position only
         self._ending, self._ended = socket.socketpair()
         self._epoll = select.epoll()
         self._epoll.register(self._listener, _ONCE)
@@ -133,7 +133,7 @@ class _Connection:
     """A connection, for one thread at a time, and the request that comes on it."""
 
     def __init__(self, connected: socket.socket, *, most_bytes: int) -> None:
-        connected.setblocking(False)  # noqa: FBT003 - the socket's own
+        connected.setblocking(False)  # noqa: FBT003 - socket takes it by position only
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.number = connected.fileno()
         self.is_open = True
@@ -180,7 +180,7 @@ class _Connection:
         if sent < len(answer):
             self._socket.settimeout(ANSWER_SECONDS)
             self._socket.sendall(answer[sent:])
-            self._socket.setblocking(False)  # noqa: FBT003 - the socket's own
+            self._socket.setblocking(False)  # noqa: FBT003 - socket takes it by position only
         self.is_open = not self.is_last
         self.path, self.authorization, self.body = b"", b"", bytearray()
         self._around_body = 0

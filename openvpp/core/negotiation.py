@@ -17,4 +17,4 @@ class ContentNegotiation(negotiation.DefaultContentNegotiation):
         is_plain = format_suffix is None and not request.META.get("QUERY_STRING")
         if is_plain and request.META.get("HTTP_ACCEPT", "*/*") in {"*/*", first.media_type}:
             return first, first.media_type
-        return super().select_renderer(request, renderers, format_suffix)  # type: ignore[no-any-return]
+        return super().select_renderer(request, renderers, format_suffix)  # type: ignore[no-any-return] # untyped in DRF

@@ -68,10 +68,12 @@ def run(
     for result in results:
         if result.status not in (_DONE, _ROWS):
             error = _failure(result, connection)
-            for each in bound:
-                if not each.is_known or isinstance(error, psycopg.errors.InvalidSqlStatementName):
-                    kept.names.pop((each.sql, each.types), None)  # prepared again when it is next asked
+            if isinstance(error, psycopg.errors.InvalidSqlStatementName):
+                kept.names.clear()  # somebody deallocated behind our back: all is prepared again when it is next asked
             raise error
+    for each in bound:
+        if not each.is_known:
+            kept.names[each.sql, each.types] = each.name
     return [_answer(kept, result) for result in results]
 
 
@@ -85,11 +87,9 @@ def _bind(kept: _Kept, sql: str, parameters: Parameters) -> _Bound:
     adapter = kept.adapter
     given = adapter.dump_sequence(values, [adapt.PyFormat.AUTO] * len(values))
     types, formats = adapter.types, adapter.formats
-    name = kept.names.get((query, types))
-    if name is not None:
-        return _Bound(query, given, types, formats, name, is_known=True)
-    name = kept.names[query, types] = b"openvpp_%d" % next(_NUMBERS)
-    return _Bound(query, given, types, formats, name, is_known=False)
+    known = kept.names.get((query, types))
+    name = b"openvpp_%d" % next(_NUMBERS) if known is None else known
+    return _Bound(query, given, types, formats, name, is_known=known is not None)
 
 
 def _pipeline(

@@ -217,16 +217,8 @@ def _run(sql: str, parameters: prepared.Parameters, connection: Any) -> prepared
             connection.write()
         return _ask_cursor(sql, parameters, connection)
     connection.validate_no_broken_transaction()
-    writes, questions = connection.take_waiting()
-    statements = [*writes, (sql, parameters), *[question.statement for question in questions]]
-    try:
-        answers = prepared.run(connection.connection, statements)
-    except psycopg.Error:
-        with connection.wrap_database_errors:
-            raise
-    for question, answer in zip(questions, answers[len(writes) + 1 :], strict=True):
-        question.rows = answer[0]
-    return answers[len(writes)]
+    answer: prepared.Answer = connection.send((sql, parameters))
+    return answer
 
 
 def _is_watched(connection: Any) -> bool:

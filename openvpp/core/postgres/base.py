@@ -3,11 +3,14 @@
 import select
 from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base
+from psycopg import pq
 
 from openvpp.core import prepared
 
 _Wrapper: Any = base.DatabaseWrapper
+_FAILED = pq.TransactionStatus.INERROR
 
 
 class DatabaseWrapper(_Wrapper):
@@ -31,17 +34,29 @@ class DatabaseWrapper(_Wrapper):
         poll.register(connection.fileno(), select.POLLIN)
         return not poll.poll(0) or super().is_usable()
 
-    def take_waiting(self) -> tuple[list[prepared.Statement], list[Any]]:
-        """Return what waits to be sent before and after the next statement; from now on it is the caller's."""
-        waiting = self.writes, self.questions
-        self.writes, self.questions = [], []
-        return waiting
+    def send(self, statement: prepared.Statement, /) -> prepared.Answer:
+        """Send what waits to be written, a statement, and what waits to be asked; return the statement's answer."""
+        before, questions = len(self.writes), self._forget_questions()
+        answers = self._send([*self.writes, statement, *[question.statement for question in questions]])
+        for question, answer in zip(questions, answers[before + 1 :], strict=True):
+            question.rows = answer[0]
+        return answers[before]
 
-    def write(self, *, commit: bool = False) -> None:
+    def write(self) -> None:
         """Send what waits to be written now."""
-        writes, self.writes = self.writes, []
-        with self.wrap_database_errors:
-            prepared.run(self.connection, writes, commit=commit)
+        self._send(self.writes)
+
+    def _send(self, statements: list[prepared.Statement], *, commit: bool = False) -> list[prepared.Answer]:
+        try:
+            answers = prepared.run(self.connection, statements, commit=commit)
+        except psycopg.Error:
+            # What could not even be sent stays, so that it is lost with its transaction only.
+            if self.connection.pgconn.transaction_status == _FAILED:
+                self.writes = []
+            with self.wrap_database_errors:
+                raise
+        self.writes = []
+        return answers
 
     def _cursor(self, name: str | None = None) -> Any:
         if self.writes:
@@ -49,15 +64,26 @@ class DatabaseWrapper(_Wrapper):
         return super()._cursor(name)
 
     def _commit(self) -> None:
+        self._forget_questions()
         if self.writes:
-            self.write(commit=True)
-        self.questions = []
+            try:
+                self._send(self.writes, commit=True)
+            except BaseException:
+                self._rollback()  # Django does so for the database's own errors only
+                raise
         super()._commit()  # which finds it done
 
     def _rollback(self) -> None:
-        self.take_waiting()
+        self._forget_questions()
+        self.writes = []
         super()._rollback()
 
     def close(self) -> None:
-        self.take_waiting()
+        self._forget_questions()
+        self.writes = []
         super().close()
+
+    def _forget_questions(self) -> list[Any]:
+        """Return what waits to be asked; who still wants to know asks alone."""
+        questions, self.questions = self.questions, []
+        return questions

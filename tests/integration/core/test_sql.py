@@ -1,5 +1,6 @@
 """Statements that are written once do what the ORM's would have done."""
 
+import contextlib
 import threading
 import time
 import uuid
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 from django import db as django_db
 from django.db import transaction
+from psycopg.types import json as json_types
 
 from controls import models as controls
 from customers import models as customer_models
@@ -218,6 +220,42 @@ def test_nothing_stays_of_a_transaction_that_fails_in_its_last_trip(trips: list[
     with db.transaction():
         sql.insert_later(make("b"))
     assert count() == 2
+
+
+@db.transaction
+def go_on_after_what_cannot_be_sent() -> None:
+    sql.insert_later(make("b"))
+    with pytest.raises(django_db.DataError):
+        sql.fetch("SELECT %s::text", ["\0"])
+
+
+@db.transaction
+def write_what_cannot_be_sent(value: object) -> None:
+    sql.insert_later(make("c"))
+    sql.later("UPDATE core_idempotentrequest SET fingerprint = %s", [value])
+
+
+def test_what_waits_is_not_lost_by_what_cannot_be_sent_and_nothing_is_kept_without_it() -> None:
+    go_on_after_what_cannot_be_sent()
+    assert count() == 1
+    with pytest.raises(django_db.DataError):
+        write_what_cannot_be_sent("\0")
+    with pytest.raises(TypeError):
+        write_what_cannot_be_sent(json_types.Jsonb(object()))
+    assert count() == 1
+    with db.transaction():
+        sql.insert_later(make("d"))
+    assert count() == 2
+
+
+def test_a_savepoint_takes_back_what_failed_in_it_and_what_waited() -> None:
+    with db.transaction():
+        sql.insert_later(make("a"))
+        with contextlib.suppress(django_db.IntegrityError), db.savepoint():
+            sql.insert_later(make("b"))
+            sql.insert(make("a"))
+        sql.insert_later(make("c"))
+    assert set(Request.objects.values_list("key", flat=True)) == {"a", "c"}
 
 
 @db.transaction

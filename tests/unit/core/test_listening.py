@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,11 +20,13 @@ MOST_BYTES = 1000
 
 
 def echo(environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Answer with what was asked; `/wait` takes a while, `/break` fails."""
+    """Answer with what was asked; `/wait` says so and waits to be told to go on, `/break` fails."""
     if environ["PATH_INFO"] == "/break":
         raise RuntimeError
     if environ["PATH_INFO"] == "/wait":
-        time.sleep(0.2)
+        sys.stdout.write("begun\n")
+        sys.stdout.flush()
+        sys.stdin.readline()
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     said = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {environ['HTTP_AUTHORIZATION']} ".encode() + body
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(said)))])
@@ -151,13 +152,22 @@ server.run()
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_answer_under_way_is_finished_at_the_end(number: signal.Signals) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", PROCESS], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."}
+        [sys.executable, "-c", PROCESS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "."},
     ) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
         port = int(process.stdout.readline())
         with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
             one.send(b"GET /wait HTTP/1.1\r\n\r\n")
-            time.sleep(0.1)
+            assert process.stdout.readline() == "begun\n"
             process.send_signal(number)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=0.1)  # it has heard, and does not leave
+            process.stdin.write("go on\n")
+            process.stdin.flush()
             assert one.recv(1000).endswith(b"GET /wait  ")
         assert process.wait(timeout=5) == 0
